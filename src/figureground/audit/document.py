@@ -1,0 +1,277 @@
+"""``audit.json``: the whole result as one language-neutral document (JSON Schema 2020-12, no NaN)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal["demonstrated", "suspected", "not_detected", "inconclusive", "not_tested", "error"]
+#: Worst first: the order in which ``verdict.status`` rolls up.
+STATE_ORDER: tuple[State, ...] = (
+    "demonstrated",
+    "error",
+    "suspected",
+    "inconclusive",
+    "not_tested",
+    "not_detected",
+)
+SCHEMA_VERSION = "1.0"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(_Part):
+    """A sentence as a key and its arguments; the words are the reports' business."""
+
+    key: str
+    args: dict[str, Any] = Field(default_factory=dict)
+
+
+class Estimate(_Part):
+    """A number with its n and interval; null with a reason where there is none."""
+
+    n: int
+    n_clusters: int
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    ci_level: float | None
+    min_detectable: float | None = None
+    status: str
+    reason: str | None = None
+
+
+class Tool(_Part):
+    """What computed the run."""
+
+    name: str
+    version: str
+
+
+class Audit(_Part):
+    """Identity and time of the run; ``id`` is derived from the inputs."""
+
+    id: str
+    started: str
+    ended: str
+    tool: Tool
+    seed: int
+
+
+class Subject(_Part):
+    """The audited model."""
+
+    model_sha256: str = Field(description="hash over the names, types, shapes and bytes of all weights")
+    architecture: str
+    classes: list[str]
+    preprocessing: dict[str, Any]
+    preprocessing_source: Literal["model", "argument", "assumed"]
+    target_layer: str | None
+    layer_source: Literal["automatic", "named"] | None
+    code_executed: bool = Field(description="whether code of the model's owner ran")
+
+
+class Level(_Part):
+    """A level of an attribute with the number of usable rows."""
+
+    level: str
+    n: int
+
+
+class Group(_Part):
+    """An attribute used for subgroups."""
+
+    attribute: str
+    origin: Literal["declared", "default"]
+    levels: list[Level]
+    bin_edges: list[float] | None = None
+
+
+class NotUsed(_Part):
+    """A column of the data that makes no subgroups, and why."""
+
+    column: str
+    reason: str
+
+
+class Cell(_Part):
+    """Data composition: usable rows of one label in one level."""
+
+    label: str
+    attribute: str
+    level: str
+    n: int
+
+
+class Confusion(_Part):
+    """Confusion matrix of one subgroup; rows are labels, columns predictions, in the order of the classes."""
+
+    attribute: str
+    level: str
+    counts: list[list[int]]
+
+
+class Data(_Part):
+    """What was given, and the ledger: given = ok + quarantined + filtered."""
+
+    source: str = Field(description="manifest | dataframe | dataset")
+    sha256: str = Field(description="of the examples table: keys, labels, attributes and content hashes")
+    manifest_sha256: str | None
+    given: int
+    ok: int
+    quarantined: int
+    filtered: int
+    quarantined_by_reason: dict[str, int]
+    filtered_by_reason: dict[str, int]
+    with_mask: int
+    n_clusters: int
+    clusters_given: bool
+    split: str | None
+    environment: str | None = Field(description="name of the column that gives the strata; null where there is none")
+    labels: dict[str, int]
+    environments: dict[str, int]
+    groups: list[Group]
+    not_used: list[NotUsed]
+    composition: list[Cell]
+
+
+class Direction(_Part):
+    """Which level pulls to which class, against which other level."""
+
+    class_name: str
+    arm: str
+    reference: str
+
+
+class CueVerdict(_Part):
+    """The state of one cue, with the effect that decides it."""
+
+    cue: str
+    status: State
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    scale: str | None
+    level: float | None = Field(description="confidence level of the interval")
+    severity: str
+    evidence_level: Literal["L1", "L2", "L3", "L4"] | None
+    n: int
+    n_clusters: int
+    min_detectable: float | None
+    direction: Direction | None
+    changed_other_level: Estimate | None
+    changed_same_level: Estimate | None
+    reasons: list[Message]
+    does_not_show: list[Message]
+    next_step: list[Message]
+
+
+class Verdict(_Part):
+    """Counts and the worst state over the cues that the policy requires."""
+
+    status: State
+    counts: dict[str, int]
+    cues: list[CueVerdict]
+
+
+class GroupPerformance(_Part):
+    """Accuracy of one subgroup."""
+
+    attribute: str
+    level: str
+    label: str
+    accuracy: Estimate
+
+
+class Performance(_Part):
+    """Accuracy overall, by group, and of the worst group that is large enough to be judged."""
+
+    overall: Estimate
+    worst_group: GroupPerformance | None
+    by_group: list[GroupPerformance]
+    left_out: list[GroupPerformance] = Field(description="groups too small to be the worst")
+    confusion: list[Confusion]
+
+
+class TrustCheck(_Part):
+    """A check on the audit itself."""
+
+    check: str
+    status: Literal["passed", "failed", "not_run"]
+    value: float | None
+    threshold: float | None
+    n: int | None
+    reason: str | None
+
+
+class Finding(_Part):
+    """What people read: a cue with its state, or a fact about the run that needs attention."""
+
+    id: str
+    cue: str | None
+    status: State | None
+    message: Message
+
+
+class NotTested(_Part):
+    """Something that was not tested, and why. "Not tested" is never "fine"."""
+
+    subject: str
+    reason: str
+
+
+class HumanInput(_Part):
+    """A field that only a person can fill."""
+
+    field: str
+    value: str | None
+    by: str | None
+    at: str | None
+
+
+class Clause(_Part):
+    """Which evidence is relevant to which provision; never that anything is met."""
+
+    instrument: str
+    provision: str
+    state: Literal["available", "partial", "human_input_required", "not_applicable"]
+    evidence: list[str]
+
+
+class Asset(_Part):
+    """A picture in ``assets/``."""
+
+    sha256: str
+    media: str
+    bytes: int
+    role: str
+
+
+class AuditDocument(_Part):
+    """The document itself; tools may rely on its top-level keys."""
+
+    schema_version: str = SCHEMA_VERSION
+    audit: Audit
+    subject: Subject
+    data: Data
+    policy: dict[str, Any]
+    software: dict[str, str]
+    verdict: Verdict
+    performance: Performance
+    subgroups: list[dict[str, Any]]
+    tests: list[dict[str, Any]]
+    trust: list[TrustCheck]
+    findings: list[Finding]
+    not_tested: list[NotTested]
+    clause_map: list[Clause]
+    human_inputs: list[HumanInput]
+    assets: list[Asset]
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of ``audit.json``; the package ships it as ``audit/schema/audit.schema.json``."""
+    schema = AuditDocument.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "figureground audit", **schema}

@@ -1,0 +1,22 @@
+"""How a long stage tells how far it is, without knowing who watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Advance = Callable[[int], None]
+
+
+class Progress(Protocol):
+    """Opens a task of known length; the value given is called with the number of steps just done."""
+
+    def __call__(self, description: str, total: int) -> AbstractContextManager[Advance]:
+        """Context of one task."""
+
+
+@contextmanager
+def silent(description: str, total: int) -> Iterator[Advance]:
+    """Tells nobody."""
+    yield lambda _: None

@@ -1,0 +1,183 @@
+"""The tables of a run folder: their columns, types and keys. All rooms meet here.
+
+Every table is written through :func:`conform`, so that a column cannot change its type from run to run.
+Counts are int64, estimates float64 (null where there is none, with a ``status`` and a ``reason``), names are strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import pyarrow as pa
+
+_TEXT, _INT, _REAL, _SHORT = pa.string(), pa.int64(), pa.float64(), pa.int32()
+
+#: Key: row_id. One row for every row given, in sorted ``row_id``; the user's attributes follow as text columns.
+EXAMPLES = pa.schema(
+    [
+        ("row_id", _INT),
+        ("path", _TEXT),  # relative to the data root; null for sources without files
+        ("label", _TEXT),
+        ("split", _TEXT),
+        ("cluster", _TEXT),  # the independent unit; equals the row's own key where none was mapped
+        ("environment", _TEXT),  # null where no such column was given
+        ("object_area", _REAL),  # share of the valid pixels that the object covers, in [0, 1]; null without mask
+        ("sha256", _TEXT),  # of the bytes that were read
+        ("status", _TEXT),  # ok | quarantined | filtered
+        ("reason", _TEXT),
+    ]
+)
+
+#: Key: row_id, method, sign, target, layer, mask_variant. Definitions in ``measure.shares``.
+ATTRIBUTIONS = pa.schema(
+    [
+        ("row_id", _INT),
+        ("method", _TEXT),  # saliency | gradcam
+        ("sign", _TEXT),  # absolute | positive
+        ("target", _TEXT),  # predicted
+        ("layer", _TEXT),  # "input" for saliency
+        ("mask_variant", _TEXT),  # object
+        ("background_share", _REAL),
+        ("background_area", _REAL),
+        ("bleed_floor", _REAL),
+        ("ldr", _REAL),
+        ("auc_background", _REAL),
+        ("rank_share_1", _REAL),
+        ("rank_share_5", _REAL),
+        ("ring_share", _REAL),
+        ("far_share", _REAL),
+        ("region_shares", pa.map_(_TEXT, _REAL)),  # named regions: border, corners, the user's own
+        ("map_height", _SHORT),
+        ("map_width", _SHORT),
+        ("status", _TEXT),  # ok | degenerate | mask_absent | mask_empty | not_finite
+        ("reason", _TEXT),
+    ]
+)
+
+#: Key: row_id, cue, intervention, arm, dose, pass, donor_row_id. The unchanged image is intervention "none".
+PREDICTIONS = pa.schema(
+    [
+        ("row_id", _INT),
+        ("cue", _TEXT),  # "none" for the unchanged image
+        ("intervention", _TEXT),  # none | swap | same_level | common_background | mirrored
+        ("arm", _TEXT),  # the donor's level; "own" for none and mirrored
+        ("dose", _REAL),  # 1.0: the whole background
+        ("pass", _SHORT),
+        ("donor_row_id", _INT),
+        ("logits", pa.list_(pa.float32())),
+        ("classes", pa.list_(_SHORT)),  # which classes the logits belong to; null: all, in order
+        ("logsumexp", _REAL),  # over all classes
+        ("predicted", _SHORT),  # index into subject.classes; null unless ok
+        ("status", _TEXT),  # ok | not_finite | no_visible_background
+        ("reason", _TEXT),
+    ]
+)
+
+_ESTIMATE = [
+    ("n", _INT),  # rows that entered the estimate
+    ("n_clusters", _INT),  # independent units among them
+    ("estimate", _REAL),
+    ("ci_low", _REAL),
+    ("ci_high", _REAL),
+    ("ci_level", _REAL),
+    ("p_raw", _REAL),
+    ("p_adjusted", _REAL),
+    ("min_detectable", _REAL),  # smallest effect found with power 0.8 at this n, same unit as the estimate
+    ("status", _TEXT),  # ok | too_small | absent | degenerate | not_estimable
+    ("reason", _TEXT),
+]
+
+#: Key: attribute, level, label, measure, method, sign. Absent levels are rows with n = 0.
+SUBGROUPS = pa.schema(
+    [
+        ("attribute", _TEXT),  # "(all)" for the overall rows
+        ("level", _TEXT),  # "(all)" for the overall rows; "(missing)" for empty cells
+        ("label", _TEXT),  # "(all)", or one label: the crossing label x attribute
+        ("measure", _TEXT),  # accuracy | background_share | background_area | bleed_floor | ldr | contrast
+        ("method", _TEXT),  # attribution measures only
+        ("sign", _TEXT),
+        ("origin", _TEXT),  # declared | default | exploratory
+        ("n_rows", _INT),  # usable rows in the subgroup, whether or not they could enter the estimate
+        *_ESTIMATE,
+    ]
+)
+
+#: Key: cue, test, scale, class_name, arm, reference.
+TESTS = pa.schema(
+    [
+        ("cue", _TEXT),
+        ("test", _TEXT),  # see judge.contrast and judge.performance for the list
+        ("scale", _TEXT),  # decision (share of images) | probability
+        ("class_name", _TEXT),
+        ("arm", _TEXT),
+        ("reference", _TEXT),  # the arm that is subtracted
+        ("n_donor_clusters", _INT),
+        ("simultaneous", pa.bool_()),  # whether the interval covers the whole family at once
+        *_ESTIMATE,
+    ]
+)
+
+#: Key: row_id, rule, rank, panel.
+GALLERY = pa.schema(
+    [
+        ("row_id", _INT),
+        ("rule", _TEXT),  # swap_changed | swap_random_unchanged | worst | random
+        ("rank", _SHORT),  # 1 = first
+        ("panel", _TEXT),  # original | saliency | gradcam | own_level | other_level
+        ("caption_level", _TEXT),  # swap panels: the background's level
+        ("predicted", _TEXT),  # class name under this panel
+        ("probability", _REAL),  # of the predicted class, in [0, 1]
+        ("label", _TEXT),
+        ("background_share", _REAL),  # saliency and gradcam panels
+        ("donor_row_id", _INT),
+        ("asset", _TEXT),  # SHA-256 of assets/<asset>.webp
+    ]
+)
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "examples": EXAMPLES,
+    "attributions": ATTRIBUTIONS,
+    "predictions": PREDICTIONS,
+    "subgroups": SUBGROUPS,
+    "tests": TESTS,
+    "gallery": GALLERY,
+}
+
+#: Names that an attribute may not take in ``examples``.
+RESERVED = frozenset(EXAMPLES.names)
+
+#: Floats hold every integer below this.
+_EXACT = 2**53
+
+MISSING = "(missing)"
+ALL = "(all)"
+
+
+def conform(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """Arrow table with exactly the schema's columns and types, then the frame's other columns as text.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Columns missing from it become null; columns beyond the schema are kept as strings, in their order.
+    schema : pyarrow.Schema
+        One of :data:`SCHEMAS`.
+    """
+    extra = [pa.field(name, _TEXT) for name in frame.columns if name not in schema.names]
+    full = pa.schema([*schema, *extra])
+    columns = [_column(frame, field) for field in full]
+    return pa.Table.from_arrays(columns, schema=full)
+
+
+def _column(frame: pd.DataFrame, field: pa.Field) -> pa.Array:
+    if field.name not in frame.columns:
+        return pa.nulls(len(frame), field.type)
+    values = [None if _is_null(value) else value for value in frame[field.name].tolist()]
+    if field.type == _INT and any(isinstance(value, float) and abs(value) >= _EXACT for value in values):
+        raise ValueError(f"column {field.name} holds ids as floats, which rounds them; build it with dtype object or Int64")
+    return pa.array(values, type=field.type)
+
+
+def _is_null(value: object) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)

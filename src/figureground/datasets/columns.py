@@ -1,0 +1,13 @@
+"""Names and numbers that need no torch: the columns of a data table and the values of a mask."""
+
+from __future__ import annotations
+
+#: Mask values: ground, object, and pixels that belong to neither (not counted anywhere).
+GROUND, OBJECT, IGNORE = 0, 1, 255
+
+#: A shard is this many rows in sorted ``row_id``; seeds and files do not depend on batch size or ranks.
+SHARD_ROWS = 512
+
+#: Columns with a meaning; every other column is an attribute.
+ROLES = ("image", "label", "mask", "mask_source", "environment", "split", "cluster", "key")
+REGION_PREFIX = "region:"

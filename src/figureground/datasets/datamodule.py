@@ -1,0 +1,127 @@
+"""Feed rows to a model: one item a row, image and mask through the same geometry."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from figureground.datasets.columns import OBJECT, SHARD_ROWS
+from figureground.datasets.schema import Batch
+from figureground.datasets.sources import Source
+from figureground.datasets.transforms import Preprocess
+
+
+#: Decoded rows are kept up to this many bytes: the swap reads every row several times, in random order.
+CACHE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """Where a usable row is found: its identity, its place in the source, its label."""
+
+    row_id: int
+    position: int
+    label: str
+
+
+def rows_of(frame: pd.DataFrame) -> tuple[Row, ...]:
+    """Rows of a frame with ``row_id``, ``position`` and ``label``, in its order."""
+    columns = (frame["row_id"].tolist(), frame["position"].tolist(), frame["label"].tolist())
+    return tuple(Row(int(row_id), int(position), str(label)) for row_id, position, label in zip(*columns, strict=True))
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Reads one usable row at the model's input geometry; the most recent ones stay in memory.
+
+    Attributes
+    ----------
+    source : Source
+    preprocess : Preprocess
+    classes : sequence of str
+    regions : tuple of str
+        Names of the region masks that every item carries; all zero where a row has none.
+    """
+
+    source: Source
+    preprocess: Preprocess
+    classes: Sequence[str]
+    regions: tuple[str, ...] = ()
+    _kept: OrderedDict[int, dict[str, Any]] = field(default_factory=OrderedDict, repr=False, compare=False)
+
+    def __call__(self, row: Row) -> dict[str, Any]:
+        """Item with the fields of :class:`~figureground.datasets.schema.Batch`, without the batch dimension."""
+        item = self._kept.pop(row.position, None) or self._read(row)
+        self._kept[row.position] = item
+        while len(self._kept) * item["image"].nbytes > CACHE_BYTES:
+            self._kept.popitem(last=False)
+        return item
+
+    def _read(self, row: Row) -> dict[str, Any]:
+        pixels = self.source.pixels(row.position)
+        image = self.preprocess.image(pixels.image)
+        empty = torch.zeros(image.shape[-2:], dtype=torch.uint8)
+        return {
+            "row_id": torch.tensor(row.row_id),
+            "image": image,
+            "label": torch.tensor(self.classes.index(row.label)),
+            "mask": empty if pixels.mask is None else self.preprocess.mask(pixels.mask),
+            "has_mask": torch.tensor(pixels.mask is not None),
+            "regions": {
+                name: (self.preprocess.mask(pixels.regions[name]) == OBJECT) if name in pixels.regions else empty.bool()
+                for name in self.regions
+            },
+        }
+
+
+@dataclass(frozen=True)
+class ExampleDataset(Dataset[dict[str, Any]]):
+    """Usable rows in sorted ``row_id``."""
+
+    rows: tuple[Row, ...] = field(repr=False)
+    reader: RowReader
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.reader(self.rows[index])
+
+
+@dataclass(frozen=True)
+class LabelledImages(Dataset[tuple[Tensor, Tensor]]):
+    """(image, label) pairs for training: float32 ``[C, H, W]`` in [0, 1] and int64."""
+
+    rows: tuple[Row, ...] = field(repr=False)
+    reader: RowReader
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        item = self.reader(self.rows[index])
+        return item["image"], item["label"]
+
+
+def as_batch(items: dict[str, Any]) -> Batch:
+    """A :class:`Batch` from collated items."""
+    return Batch(**items)
+
+
+def shard_batches(n_rows: int, batch_size: int) -> list[list[int]]:
+    """Index batches that never cross a shard of :data:`SHARD_ROWS` rows.
+
+    Examples
+    --------
+    >>> [len(batch) for batch in shard_batches(600, 256)]
+    [256, 256, 88]
+    """
+    shards = [range(start, min(start + SHARD_ROWS, n_rows)) for start in range(0, n_rows, SHARD_ROWS)]
+    return [list(shard[at : at + batch_size]) for shard in shards for at in range(0, len(shard), batch_size)]

@@ -1,0 +1,198 @@
+"""The door: every row is read once, pixel by pixel; what is broken is set aside with a reason and counted.
+
+The ledger closes: rows given = ok + quarantined + filtered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from figureground.datasets.columns import IGNORE, OBJECT, REGION_PREFIX, ROLES
+from figureground.datasets.images import RowFault
+from figureground.datasets.schema import row_id
+from figureground.datasets.sources import Source
+from figureground.errors import DataError, ManifestError, UsageError
+
+#: Names that the examples table uses itself.
+TABLE_COLUMNS = (
+    "row_id", "path", "label", "split", "cluster", "environment", "object_area", "sha256", "status", "reason",
+)
+MISSING = "(missing)"
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Reads a source into the ``examples`` table.
+
+    Attributes
+    ----------
+    classes : sequence of str
+        The model's classes; a row with another label is quarantined.
+    split : str or None
+        Use rows of this split; None: ``default_split`` where the column exists, else all.
+    max_images : int or None
+        A seeded sample of usable rows; the others are filtered as ``sampled``.
+    seed : int
+        Of the sample.
+    """
+
+    classes: Sequence[str]
+    split: str | None = None
+    default_split: str = "test"
+    max_images: int | None = None
+    seed: int = 0
+
+    def __call__(
+        self, source: Source, table: pd.DataFrame, advance: Callable[[int], None] = lambda _: None
+    ) -> Examples:
+        """Read every row of ``table``, which is ``source.table()``; raises :class:`DataError` if none is usable."""
+        table = _identified(table, source.where)
+        rows = [self._row(source, table, position, advance) for position in range(len(table))]
+        frame = pd.DataFrame(rows).sort_values("row_id", kind="stable").reset_index(drop=True)
+        frame = _without_repetitions(frame)
+        frame = self._sampled(frame)
+        if not (frame["status"] == "ok").any():
+            raise _nothing_usable(frame, source.where)
+        regions = tuple(n.removeprefix(REGION_PREFIX) for n in table.columns if n.startswith(REGION_PREFIX))
+        return Examples(frame, _attributes(table), regions, "cluster" in table.columns)
+
+    def _row(
+        self, source: Source, table: pd.DataFrame, position: int, advance: Callable[[int], None]
+    ) -> dict[str, object]:
+        given = table.iloc[position]
+        row: dict[str, object] = {
+            "row_id": given["row_id"], "path": given.get("path"), "label": given["label"],
+            "split": given.get("split"), "cluster": given.get("cluster") or given["key"],
+            "environment": (given["environment"] or MISSING) if "environment" in table.columns else None,
+            "position": position, "detail": None,
+            **{name: given[name] or MISSING for name in _attributes(table)},
+        }
+        wanted = self._wanted_split(table, source.where)
+        if wanted is not None and given["split"] != wanted:
+            row |= {"status": "filtered", "reason": f"split:{given['split'] or MISSING}"}
+        else:
+            row |= self._read(source, str(given["label"]), position)
+        advance(1)
+        return row
+
+    def _read(self, source: Source, label: str, position: int) -> dict[str, object]:
+        try:
+            if label not in self.classes:
+                detail = f"{label!r} is not a class of the model ({', '.join(self.classes[:8])})"
+                raise RowFault("label_missing" if label == "" else "label_unknown", detail)
+            pixels = source.pixels(position)
+        except RowFault as fault:
+            return {"status": "quarantined", "reason": fault.reason, "detail": fault.detail}
+        mask = pixels.mask
+        valid = None if mask is None else int((mask != IGNORE).sum())
+        area = None if mask is None or not valid else float((mask == OBJECT).sum() / valid)
+        return {
+            "status": "ok", "reason": None, "sha256": pixels.sha256, "object_area": area,
+            "width": pixels.image.width, "height": pixels.image.height,
+        }
+
+    def _wanted_split(self, table: pd.DataFrame, where: str) -> str | None:
+        if "split" not in table.columns:
+            if self.split is not None:
+                raise _no_split(where, "no split column", self.split)
+            return None
+        wanted = self.split or self.default_split
+        if wanted not in set(table["split"]):
+            raise _no_split(where, f"splits {', '.join(sorted(set(table['split'])))}", wanted)
+        return wanted
+
+    def _sampled(self, frame: pd.DataFrame) -> pd.DataFrame:
+        usable = np.flatnonzero((frame["status"] == "ok").to_numpy())
+        if self.max_images is None or len(usable) <= self.max_images:
+            return frame
+        drawn = np.random.default_rng(np.random.SeedSequence([self.seed, 0x5A])).permutation(usable)
+        left_out = drawn[self.max_images :]
+        frame = frame.copy()
+        frame.loc[left_out, "status"] = "filtered"
+        frame.loc[left_out, "reason"] = "sampled"
+        return frame
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The examples table in sorted ``row_id``, with what only this process needs beside it.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        Columns of ``audit.tables.EXAMPLES`` and the attributes, plus ``position`` (in the source), ``detail``,
+        ``width`` and ``height``, which are not stored.
+    attributes : tuple of str
+        Names of the attribute columns.
+    regions : tuple of str
+        Names of the region masks that some rows may have.
+    clusters_given : bool
+        Whether independent units were named; otherwise every row is its own.
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+    attributes: tuple[str, ...]
+    regions: tuple[str, ...]
+    clusters_given: bool
+
+    @property
+    def usable(self) -> pd.DataFrame:
+        """Rows with status ok, index from 0."""
+        return self.frame[self.frame["status"] == "ok"].reset_index(drop=True)
+
+    @property
+    def stored(self) -> pd.DataFrame:
+        """What goes into ``examples.parquet``."""
+        return self.frame[[*(name for name in TABLE_COLUMNS if name in self.frame), *self.attributes]]
+
+    def sizes(self) -> Mapping[tuple[int, int], int]:
+        """Number of usable rows by (height, width) in pixels, commonest first."""
+        counts = self.usable.groupby(["height", "width"]).size().sort_values(ascending=False)
+        return {(int(h), int(w)): int(n) for (h, w), n in counts.items()}
+
+
+def _identified(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    if table.empty:
+        raise ManifestError("MANIFEST_EMPTY", where, found="no rows", expected="at least one", fix="check the file")
+    taken = sorted(set(_attributes(table)) & set(TABLE_COLUMNS))
+    if taken:
+        raise ManifestError(
+            "MANIFEST_COLUMN", where, found=f"an attribute column named {taken[0]!r}",
+            expected="a name that the examples table does not use itself", fix=f"rename it, for example to my_{taken[0]}",
+        )
+    identified = table.reset_index(drop=True)
+    occurrence = identified.groupby("key").cumcount()
+    identified["row_id"] = [row_id(key, "", int(n)) for key, n in zip(identified["key"], occurrence, strict=True)]
+    return identified
+
+
+def _attributes(table: pd.DataFrame) -> tuple[str, ...]:
+    internal = {*ROLES, "path", "row_id"}
+    return tuple(name for name in table.columns if name not in internal and not name.startswith(REGION_PREFIX))
+
+
+def _without_repetitions(frame: pd.DataFrame) -> pd.DataFrame:
+    # The same picture twice counts once: a copy is no further evidence. The first in sorted row_id stays.
+    usable = frame[frame["status"] == "ok"]
+    if usable["path"].notna().all():
+        copies = usable.index[usable.duplicated("path")]
+        frame.loc[copies, ["status", "reason"]] = ["quarantined", "row_repeated"]
+        frame.loc[copies, "detail"] = "the same file is named by an earlier row"
+    return frame
+
+
+def _no_split(where: str, found: str, wanted: str) -> UsageError:
+    return UsageError("SPLIT", where, found=found, expected=f"rows with split {wanted!r}", fix="name the split: --split NAME")
+
+
+def _nothing_usable(frame: pd.DataFrame, where: str) -> DataError:
+    first = frame.iloc[0]
+    reasons = ", ".join(f"{reason} ({n})" for reason, n in frame["reason"].value_counts().items())
+    return DataError(
+        "DATA_UNUSABLE", f"{where}:{int(first['position']) + 2}", found=f"no usable row: {reasons}",
+        expected="at least one", fix=str(first["detail"] or "see the reasons"),
+    )

@@ -1,0 +1,63 @@
+"""The words for data that all rooms share: a batch, a row's identity, mask values, column names."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from figureground.datasets.columns import GROUND, IGNORE, OBJECT, SHARD_ROWS
+
+__all__ = ["GROUND", "IGNORE", "OBJECT", "SHARD_ROWS", "Batch", "row_id"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model is shown at once, before normalisation.
+
+    Attributes
+    ----------
+    row_id : Tensor
+        int64, ``[B]``.
+    image : Tensor
+        float32, ``[B, C, H, W]``, values in [0, 1], at the model's input geometry.
+    label : Tensor
+        int64, ``[B]``, index into the model's classes.
+    mask : Tensor
+        uint8, ``[B, H, W]``: 0 ground, 1 object, 255 ignored.
+    has_mask : Tensor
+        bool, ``[B]``. Where False, ``mask`` is all ground and stands for nothing.
+    regions : dict of str to Tensor
+        Named region masks, bool ``[B, H, W]``.
+    """
+
+    row_id: Tensor
+    image: Tensor
+    label: Tensor
+    mask: Tensor
+    has_mask: Tensor
+    regions: dict[str, Tensor] = field(default_factory=dict)
+
+
+def row_id(key: str, label: str = "", occurrence: int = 0) -> int:
+    """63-bit identity of a row: seeds and shards do not depend on the order of a manifest.
+
+    Parameters
+    ----------
+    key : str
+        Path relative to the data root, with forward slashes, or the caller's own key.
+    label : str
+        Name of the finding for multi-label data; empty otherwise.
+    occurrence : int
+        0 for the first row with this key, 1 for its first repetition, and so on.
+
+    Examples
+    --------
+    >>> row_id("images/0001.png") == row_id("images/0001.png")
+    True
+    >>> 0 <= row_id("a") < 2**63
+    True
+    """
+    text = "\0".join([key, label, str(occurrence)] if occurrence else [key, label])
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:8], "big") >> 1

@@ -1,0 +1,91 @@
+"""Training and validation images of a data table: whole clusters on one side, never on both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, TensorDataset
+
+from figureground.datasets.datamodule import CACHE_BYTES, LabelledImages, Row, RowReader, rows_of
+from figureground.datasets.intake import Examples, Intake
+from figureground.datasets.sources import DatasetSource, open_source
+from figureground.datasets.transforms import Preprocess
+from figureground.errors import UsageError
+
+VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingSets:
+    """Two datasets of (image, label) pairs, with what a model must remember of them."""
+
+    train: Dataset[tuple[Tensor, Tensor]]
+    validation: Dataset[tuple[Tensor, Tensor]]
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    set_aside: dict[str, int]
+
+
+def labelled_images(
+    data: Any, classes: Sequence[str] | None, columns: Mapping[str, str] | None, root: Path | None,
+    preprocess: Preprocess | None, seed: int,
+) -> TrainingSets:
+    """Read the rows with split ``train`` (all, where there is no split column) and split off a validation set.
+
+    Parameters
+    ----------
+    data, columns, root
+        As for :func:`~figureground.datasets.sources.open_source`.
+    classes : sequence of str or None
+        None: the labels found, sorted.
+    preprocess : Preprocess or None
+        None: pictures as they are stored, scaled to [-1, 1].
+    seed : int
+        Of the draw of validation clusters.
+    """
+    source = open_source(data, classes=classes or (), columns=columns, root=root)
+    table = source.table()
+    if classes is None and isinstance(source, DatasetSource) and table["label"].str.fullmatch(r"\d+").all():
+        raise UsageError(
+            "CLASSES", source.where, found="integer labels", expected="class names", fix="give classes=[...] in order"
+        )
+    names = tuple(classes) if classes is not None else tuple(sorted(set(table["label"]) - {""}))
+    examples = Intake(names, default_split="train")(source, table)
+    prepared = preprocess or Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3)
+    if prepared.resize is None and len(examples.sizes()) > 1:
+        found = ", ".join(f"{w}x{h}" for h, w in list(examples.sizes())[:4])
+        raise UsageError("IMAGE_SIZE", source.where, found=f"sizes {found}", expected="one size", fix="give --size PIXELS")
+    held = validation_rows(examples.usable, seed)
+    reader = RowReader(source, prepared, names)
+    train, validation = (_dataset(rows_of(examples.usable[chosen]), reader) for chosen in (~held, held))
+    return TrainingSets(train, validation, names, prepared, _set_aside(examples))
+
+
+def validation_rows(rows: pd.DataFrame, seed: int) -> np.ndarray:
+    """bool ``[N]``: whole clusters of each label, about :data:`VALIDATION_SHARE` of them, at least one."""
+    held: set[str] = set()
+    for number, (_, cell) in enumerate(rows.groupby("label", sort=True)):
+        clusters = np.array(sorted(cell["cluster"].unique()), dtype=object)
+        count = max(1, round(VALIDATION_SHARE * len(clusters)))
+        held |= set(np.random.default_rng(np.random.SeedSequence([seed, 0x7A, number])).permutation(clusters)[:count])
+    return np.asarray(rows["cluster"].isin(held))
+
+
+def _dataset(rows: tuple[Row, ...], reader: RowReader) -> Dataset[tuple[Tensor, Tensor]]:
+    images = LabelledImages(rows, reader)
+    if not rows or images[0][0].nbytes * len(rows) > CACHE_BYTES:
+        return images
+    pictures, labels = zip(*(images[index] for index in range(len(rows))), strict=True)
+    return TensorDataset(torch.stack(pictures), torch.stack(labels))
+
+
+def _set_aside(examples: Examples) -> dict[str, int]:
+    reasons = examples.frame.loc[examples.frame["status"] == "quarantined", "reason"]
+    return {str(reason): int(n) for reason, n in reasons.value_counts().items()}

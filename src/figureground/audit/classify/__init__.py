@@ -1,0 +1,1 @@
+"""Train with Lightning, load safely, wrap, check that a model can be audited."""

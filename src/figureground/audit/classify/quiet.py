@@ -1,0 +1,25 @@
+"""Keep Lightning's advertisements and its advice on deliberate choices out of people's terminals."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Run a Trainer without its notices of devices and products; every other warning still comes through."""
+    log = logging.getLogger("pytorch_lightning")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # Small images in memory load faster in this process than through workers.
+            warnings.filterwarnings("ignore", message=".*does not have many workers")
+            # Lightning 2.6 walks its loaders with a tree type that torch 2.14 is about to rename.
+            warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+            yield
+    finally:
+        log.setLevel(level)

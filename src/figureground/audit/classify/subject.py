@@ -1,0 +1,207 @@
+"""The model under audit, whatever it came as: module, classes, preprocessing, and a hash of its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms import InterpolationMode
+
+from figureground.audit.classify.checkpoint import load_checkpoint
+from figureground.audit.classify.module import Classifier
+from figureground.datasets.transforms import Preprocess
+from figureground.errors import SubjectError, UsageError
+
+PreprocessingSource = Literal["model", "argument", "assumed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model with what is needed to audit it.
+
+    Attributes
+    ----------
+    module : nn.Module
+        Gives logits ``[B, K]`` for normalised float ``[B, C, H, W]``. It is the caller's own object.
+    classes : tuple of str
+        Names in the order of the logits.
+    preprocess : Preprocess
+        What an image goes through before the module.
+    preprocessing_source : {"model", "argument", "assumed"}
+        Who said so.
+    architecture : str
+        Name of the architecture, or of the module's class.
+    sha256 : str
+        :func:`weights_sha256` of the module.
+    code_executed : bool
+        Whether code other than this package's and its libraries' runs in an audit.
+    """
+
+    module: nn.Module
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    preprocessing_source: PreprocessingSource
+    architecture: str
+    sha256: str
+    code_executed: bool
+
+
+def as_subject(model: Any, *, classes: Sequence[str] | None = None, transform: Any = None) -> Subject:
+    """Wrap a model that is in memory.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any module, LightningModules of either package included. ``DataParallel`` and ``torch.compile``
+        wrappers are taken off, since both lose hooks.
+    classes : sequence of str, optional
+        Names in the order of the logits. By default the model's own ``classes`` or ``class_names``, and never
+        the data's: a class that is absent from the data would shift all later ones.
+    transform : Preprocess or torchvision preset, optional
+        By default the model's own where it is a :class:`Classifier`; else pixels in [0, 1] and no resizing
+        are assumed, and the subject says so.
+
+    Raises
+    ------
+    SubjectError
+        The model is no module.
+    UsageError
+        The classes or the preprocessing are unknown, or contradict the model's own.
+    """
+    module = _unwrapped(model)
+    preprocess, source = _preprocessing(module, transform)
+    return Subject(
+        module=module,
+        classes=_classes(module, classes),
+        preprocess=preprocess,
+        preprocessing_source=source,
+        architecture=module.architecture if isinstance(module, Classifier) else type(module).__name__,
+        sha256=weights_sha256(module),
+        # A subclass brings its own forward.
+        code_executed=type(module) is not Classifier,
+    )
+
+
+def load_subject(spec: str | Path, *, classes: Sequence[str] | None = None, transform: Any = None) -> Subject:
+    """The subject in a checkpoint of ``figureground train``; arguments as for :func:`as_subject`.
+
+    Raises
+    ------
+    SubjectError, IntegrityError
+        As for :func:`~figureground.audit.classify.checkpoint.load_checkpoint`; a specification that is no
+        path is not understood in this version.
+    """
+    if ":" in str(spec) and not Path(spec).exists():
+        raise SubjectError(
+            "MODEL_SPEC", str(spec), found="a specification that is no file",
+            expected="the path of a checkpoint that `figureground train` wrote",
+            fix="in this version other models are audited from Python: fg.run_audit(module, ...)",
+        )
+    return as_subject(load_checkpoint(spec), classes=classes, transform=transform)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[nn.Module]:
+    """Evaluation mode inside the block; afterwards every submodule is in the mode that it was in.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Dropout(), nn.Dropout().eval())
+    >>> with evaluating(model):
+    ...     [m.training for m in model]
+    [False, False]
+    >>> [m.training for m in model]
+    [True, False]
+    """
+    modes = [(submodule, submodule.training) for submodule in module.modules()]
+    try:
+        module.eval()
+        yield module
+    finally:
+        for submodule, training in modes:
+            submodule.training = training
+
+
+def weights_sha256(module: nn.Module) -> str:
+    """SHA-256 over the names, dtypes, shapes and bytes of the state dict in sorted order of names.
+
+    It is the same for a module in memory and for its checkpoint, and does not depend on device or memory layout.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name}\0{_kind(value)}\0".encode())
+        if isinstance(value, Tensor):
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _kind(value: Any) -> str:
+    # A module may keep extra state that is no tensor; its text is all that is comparable about it.
+    return f"{value.dtype}{list(value.shape)}" if isinstance(value, Tensor) else repr(value)
+
+
+def _unwrapped(model: Any) -> nn.Module:
+    while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        model = model.module
+    model = getattr(model, "_orig_mod", model)
+    if isinstance(model, nn.Module):
+        return model
+    raise SubjectError(
+        "MODEL_TYPE", "model", found=type(model).__name__,
+        expected="a torch.nn.Module or a path to a checkpoint",
+        fix="wrap the function in a torch.nn.Module with a forward method",
+    )
+
+
+def _classes(module: nn.Module, given: Sequence[str] | None) -> tuple[str, ...]:
+    own = _own_classes(module)
+    names = own if given is None else tuple(given)
+    if names is None or isinstance(given, str) or len(names) < 2 or len(set(names)) < len(names):
+        raise UsageError(
+            "CLASSES", "classes", found="none" if names is None else repr(given or names),
+            expected="two or more different names",
+            fix="pass classes=[...] in the order of the model's logits",
+        )
+    if own is not None and names != own:
+        raise UsageError(
+            "CLASSES", "classes", found=", ".join(names), expected=f"the model's own: {', '.join(own)}",
+            fix="leave the argument out",
+        )
+    return names
+
+
+def _own_classes(module: nn.Module) -> tuple[str, ...] | None:
+    for attribute in ("classes", "class_names"):
+        names = getattr(module, attribute, None)
+        if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
+            return tuple(names)
+    return None
+
+
+def _preprocessing(module: nn.Module, transform: Any) -> tuple[Preprocess, PreprocessingSource]:
+    if isinstance(transform, Preprocess):
+        return transform, "argument"
+    if transform is not None:
+        return _from_preset(transform), "argument"
+    if isinstance(module, Classifier):
+        return module.preprocess, "model"
+    return Preprocess(), "assumed"
+
+
+def _from_preset(transform: Any) -> Preprocess:
+    needed = ("resize_size", "crop_size", "mean", "std")
+    resampling = getattr(transform, "interpolation", InterpolationMode.BILINEAR)
+    if all(hasattr(transform, name) for name in needed) and resampling is InterpolationMode.BILINEAR:
+        return Preprocess.from_torchvision(transform)
+    raise UsageError(
+        "TRANSFORM", "transform", found=f"{type(transform).__name__} with {resampling.value} resizing",
+        expected="a Preprocess, or a torchvision preset with bilinear resizing (weights.transforms())",
+        fix="give Preprocess(resize=..., crop=..., mean=..., std=...): masks must go through the same steps",
+    )

@@ -1,0 +1,1 @@
+"""Attribution: saliency and Grad-CAM from one forward and one backward pass."""

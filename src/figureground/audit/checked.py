@@ -1,0 +1,49 @@
+"""What a check of the inputs found: plain data, so that it can be told without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from figureground.audit import document
+from figureground.audit.judge.grouping import Grouping
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found.
+
+    Attributes
+    ----------
+    given, ok, quarantined, filtered : int
+    faults : pandas.DataFrame
+        Quarantined rows: ``row`` (line of a manifest, header = 1), ``reason``, ``detail``.
+    grouping : Grouping
+    masked, clusters : int
+        Usable rows with masks, independent units.
+    stratum : str or None
+        ``environment``, ``label``, or None where no swap is possible.
+    levels : dict
+        Usable masked rows by level of the stratum.
+    smallest_effect : float or None
+        Smallest effect of the background on the decision that these rows would show with power 0.8.
+    probes : tuple of TrustCheck
+        Empty without a model.
+    layer : str or None
+    """
+
+    given: int
+    ok: int
+    quarantined: int
+    filtered: int
+    faults: pd.DataFrame
+    grouping: Grouping
+    masked: int
+    clusters: int
+    stratum: str | None
+    levels: Mapping[str, int]
+    smallest_effect: float | None
+    probes: tuple[document.TrustCheck, ...]
+    layer: str | None

@@ -1,0 +1,70 @@
+"""``check``: what is wrong with the inputs, and what this n can and cannot show. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch.utils.data import default_collate
+
+from figureground.audit import document
+from figureground.audit.checked import Checked
+from figureground.audit.classify.probes import check_auditable
+from figureground.audit.classify.subject import Subject, evaluating
+from figureground.audit.explain.layers import choose_layer
+from figureground.audit.judge.grouping import Grouping, group_rows
+from figureground.audit.recipients import has_environment, swap_rows
+from figureground.datasets.datamodule import RowReader, rows_of
+from figureground.datasets.intake import Examples, Intake
+from figureground.datasets.sources import open_source
+
+#: (t(0.975) + t(0.8)) for many degrees of freedom: the smallest effect found with power 0.8 is this many standard errors.
+POWER_FACTOR = 2.80
+#: A swap changes at most about a quarter of a usable model's answers: standard deviation of a difference in {-1, 0, 1}.
+TYPICAL_SPREAD = 0.5
+
+
+def check(
+    data: Any, subject: Subject | None = None, *, classes: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None, by: Sequence[str] | None = None, root: Path | None = None, split: str | None = None,
+) -> Checked:
+    """Read all rows; with a subject also run its probes on the first usable rows."""
+    known = subject.classes if subject is not None else tuple(classes or ())
+    source = open_source(data, classes=known, columns=columns, root=root)
+    table = source.table()
+    examples = Intake(known or tuple(sorted(set(table["label"]) - {""})), split)(source, table)
+    probes: tuple[document.TrustCheck, ...] = ()
+    layer = None
+    if subject is not None:
+        reader = RowReader(source, subject.preprocess, subject.classes)
+        layer, probes = _probe(subject, examples, reader)
+    return _checked(examples, group_rows(examples.frame, examples.attributes, by), probes, layer)
+
+
+def _probe(subject: Subject, examples: Examples, reader: RowReader) -> tuple[str, tuple[document.TrustCheck, ...]]:
+    rows = rows_of(examples.usable.head(4))
+    sample = subject.preprocess.normalize(default_collate([reader(row) for row in rows])["image"])
+    with evaluating(subject.module):
+        layer = choose_layer(subject.module, sample[:1])
+        return layer, tuple(check_auditable(subject, sample, layer))
+
+
+def _checked(
+    examples: Examples, grouping: Grouping, probes: tuple[document.TrustCheck, ...], layer: str | None
+) -> Checked:
+    frame = examples.frame
+    rows = swap_rows(examples.stored)
+    levels = {str(level): int(n) for level, n in rows["stratum"].value_counts().sort_index().items()}
+    bad = frame[frame["status"] == "quarantined"]
+    n = rows["cluster"].nunique()
+    return Checked(
+        given=len(frame), ok=int((frame["status"] == "ok").sum()), quarantined=len(bad),
+        filtered=int((frame["status"] == "filtered").sum()),
+        faults=pd.DataFrame({"row": bad["position"] + 2, "reason": bad["reason"], "detail": bad["detail"]}).sort_values("row"),
+        grouping=grouping, masked=int(examples.usable["object_area"].notna().sum()),
+        clusters=int(examples.usable["cluster"].nunique()),
+        stratum=None if len(levels) < 2 else "environment" if has_environment(examples.stored) else "label", levels=levels,
+        smallest_effect=POWER_FACTOR * TYPICAL_SPREAD / n**0.5 if len(levels) > 1 else None, probes=probes, layer=layer,
+    )

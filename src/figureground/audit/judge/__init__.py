@@ -1,0 +1,1 @@
+"""Subgroups, statistics, policy, verdict. Tables in, tables out; never loads torch."""

@@ -1,0 +1,206 @@
+"""Means of observations that belong to several clusterings at once: recipients and the donors of either arm.
+
+One observation of the donor contrast is a recipient in one pass, and its value is a difference between two
+arms. It shares its recipient with the other passes and its donors with other recipients. The variance of the
+mean is that of Cameron, Gelbach & Miller, "Robust inference with multiway clustering", JBES 29 (2011)
+238-249: with ``S`` running over the non-empty sets of clusterings and clusters of ``S`` = observations that
+agree in all of ``S``,
+
+    V = sum_S (-1)^(|S| + 1) V_S,    V_S = G_S / (G_S - 1) sum_g (sum_{i in g} (y_i - mean) / N)²
+
+where intersections are single observations this is ``V_R + V_A + V_B - 2 V_0``. The estimate can fall below a
+one-way variance, even below zero; the largest one-way variance is its floor. Degrees of freedom come from the
+clustering with the fewest clusters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from figureground.audit.judge.intervals import (
+    FloatArray,
+    IntArray,
+    Interval,
+    cluster_codes,
+    count_clusters,
+    t_bounds,
+    unanimous_bounds,
+)
+from figureground.errors import UsageError
+
+
+@dataclass(frozen=True)
+class MultiwayMeans:
+    """Several means over the same recipients, for simultaneous inference.
+
+    Attributes
+    ----------
+    intervals : tuple of Interval
+        One per column, each at its own level; see :func:`multiway_mean`.
+    influence : ndarray
+        float64, ``[G, M]``: what each recipient cluster contributes, see :func:`cluster_influence`.
+    """
+
+    intervals: tuple[Interval, ...]
+    influence: FloatArray = field(repr=False)
+
+
+def multiway_mean(
+    values: npt.ArrayLike,
+    *codes: npt.ArrayLike,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = (-1.0, 1.0),
+) -> Interval:
+    """Mean with a t interval that allows for every clustering given.
+
+    Parameters
+    ----------
+    values : array_like
+        ``[N]``; for the donor contrast differences in {-1, 0, 1} or of probabilities. NaN is left out.
+    *codes : array_like
+        One or more clusterings, ``[N]`` each, any hashable names: recipient, donor in the arm, donor in the
+        reference.
+    level : float
+        Confidence level.
+    bounds : tuple of float, optional
+        Smallest and largest possible value, used only where all observations agree: then the variance is
+        zero, and :func:`~figureground.audit.judge.intervals.unanimous_bounds` over the fewest clusters takes
+        its place. None keeps the interval without width.
+
+    Returns
+    -------
+    Interval
+        ``n_clusters`` is the smallest number of clusters over the clusterings, ``df`` one less; with fewer
+        than two the bounds are NaN.
+
+    Examples
+    --------
+    >>> multiway_mean([0.0, 1.0, 0.0, 1.0], ["a", "b", "c", "d"], [1, 1, 2, 2]).estimate
+    0.5
+    """
+    observed, known = _observed(values, codes)
+    groups = min(count_clusters(code) for code in known)
+    estimate = float(observed.mean()) if observed.size else math.nan
+    if groups < 2:
+        df = float(max(groups - 1, 0))
+        return Interval(estimate, math.nan, math.nan, level, observed.size, groups, math.nan, df)
+    error, df = math.sqrt(multiway_variance(observed, *known)), float(groups - 1)
+    low, high = t_bounds(estimate, error, df, level)
+    if error == 0 and bounds is not None:
+        low, high = unanimous_bounds(estimate, groups, level, *bounds)
+    return Interval(estimate, low, high, level, observed.size, groups, error, df)
+
+
+def multiway_means(
+    values: npt.ArrayLike,
+    recipients: npt.ArrayLike,
+    donors: Sequence[Sequence[npt.ArrayLike]],
+    *,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = (-1.0, 1.0),
+) -> MultiwayMeans:
+    """:func:`multiway_mean` of every column, and what is needed to cover all of them at once.
+
+    Parameters
+    ----------
+    values : array_like
+        ``[N, M]``, one column per hypothesis; NaN where an observation does not take part in it.
+    recipients : array_like
+        Clusters shared by all columns, ``[N]``.
+    donors : sequence
+        Per column the further clusterings, ``[N]`` each; empty for one-way clustering.
+    level, bounds
+        As in :func:`multiway_mean`.
+    """
+    matrix = np.asarray(values, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[1] != len(donors):
+        raise _shape_error("values", matrix.shape, f"[N, {len(donors)}], one column per entry of donors")
+    columns = list(matrix.T)
+    intervals = tuple(
+        multiway_mean(column, recipients, *further, level=level, bounds=bounds)
+        for column, further in zip(columns, donors, strict=True)
+    )
+    influence = [cluster_influence(column, recipients) for column in columns]
+    return MultiwayMeans(intervals, np.stack(influence, axis=1) if influence else np.empty((0, 0)))
+
+
+def multiway_variance(values: npt.ArrayLike, *codes: npt.ArrayLike) -> float:
+    """Variance of the mean by inclusion and exclusion, at least the largest one-way variance.
+
+    NaN where a clustering has fewer than two clusters. Arguments as in :func:`multiway_mean`.
+    """
+    observed, known = _observed(values, codes)
+    if min(count_clusters(code) for code in known) < 2:
+        return math.nan
+    influence = _influence(observed)
+    one_way = [_one_way(influence, code) for code in known]
+    total = sum(one_way)
+    for size in range(2, len(known) + 1):
+        for chosen in combinations(known, size):
+            total += (-1) ** (size + 1) * _one_way(influence, _intersection(chosen))
+    return max(total, *one_way) if len(one_way) > 1 else total
+
+
+def cluster_influence(values: npt.ArrayLike, clusters: npt.ArrayLike) -> FloatArray:
+    """What each cluster contributes to the mean's deviation: ``sum_{i in g} (y_i - mean) / N``.
+
+    Sums to zero; the sum of squares times G / (G - 1) is the one-way cluster-robust variance, and the
+    correlation between the influences of two means is the correlation of their estimates.
+
+    Returns
+    -------
+    ndarray
+        float64, ``[G]``, clusters in order of first appearance. NaN values contribute nothing but keep their
+        cluster's place, so that columns over the same clusters line up.
+    """
+    found, codes = np.asarray(values, dtype=np.float64), cluster_codes(clusters)
+    if found.shape != codes.shape:
+        raise _shape_error("clusters", codes.shape, f"that of the values, {list(found.shape)}")
+    known = ~np.isnan(found)
+    weights = _influence(found[known])
+    return np.bincount(codes[known], weights=weights, minlength=count_clusters(codes)).astype(np.float64)
+
+
+def _influence(observed: FloatArray) -> FloatArray:
+    if not observed.size:
+        return observed
+    if np.ptp(observed) == 0:  # the mean of equal numbers may be rounded; their deviation is exactly zero
+        return np.zeros_like(observed)
+    return np.asarray((observed - observed.mean()) / observed.size, dtype=np.float64)
+
+
+def _one_way(influence: FloatArray, codes: IntArray) -> float:
+    groups = count_clusters(codes)
+    return groups / (groups - 1) * float((np.bincount(codes, weights=influence) ** 2).sum())
+
+
+def _intersection(codes: Sequence[IntArray]) -> IntArray:
+    """Clusters of observations that agree in all codes."""
+    joint = codes[0]
+    for code in codes[1:]:
+        joint = np.unique(joint * (count_clusters(code) + 1) + code, return_inverse=True)[1].astype(np.int64)
+    return joint
+
+
+def _observed(values: npt.ArrayLike, codes: Sequence[npt.ArrayLike]) -> tuple[FloatArray, list[IntArray]]:
+    found, named = np.asarray(values, dtype=np.float64), [np.asarray(code) for code in codes]
+    if not named:
+        raise _shape_error("codes", (0,), "at least one clustering")
+    for code in named:
+        if code.shape != found.shape or found.ndim != 1:
+            raise _shape_error("codes", code.shape, f"that of the values, {list(found.shape)}, with one axis")
+    known = ~np.isnan(found)
+    return found[known], [cluster_codes(code[known]) for code in named]
+
+
+def _shape_error(where: str, found: tuple[int, ...], expected: str) -> UsageError:
+    return UsageError(
+        "STATISTIC_INPUT", where, found=f"shape {list(found)}", expected=expected,
+        fix="give one value and one name per clustering for every observation",
+    )

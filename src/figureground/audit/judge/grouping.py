@@ -1,0 +1,138 @@
+"""Which columns make subgroups: declared before the run, or by a rule that is stated; nothing is left out silently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from figureground.audit import document
+from figureground.audit.recipients import has_environment
+from figureground.audit.tables import MISSING
+from figureground.errors import UsageError
+
+MIN_LEVELS, MAX_LEVELS, BINS = 2, 20, 4
+
+
+@dataclass(frozen=True)
+class Group:
+    """An attribute and the level of every row.
+
+    Attributes
+    ----------
+    attribute : str
+        Column name, or ``a*b`` for a crossing.
+    levels : tuple of str
+        All levels among the rows given, usable or not; a level without usable rows is reported with n = 0.
+    values : pandas.Series
+        Level of each row of ``examples``, same index.
+    """
+
+    attribute: str
+    origin: str
+    levels: tuple[str, ...]
+    values: pd.Series = field(repr=False)
+    bin_edges: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The subgroups of a run, and the columns that make none with the reason."""
+
+    groups: tuple[Group, ...]
+    not_used: tuple[document.NotUsed, ...]
+
+
+def group_rows(examples: pd.DataFrame, attributes: Sequence[str], by: Sequence[str] | None) -> Grouping:
+    """Subgroups of the rows.
+
+    Parameters
+    ----------
+    examples : pandas.DataFrame
+        The ``examples`` table, all rows.
+    attributes : sequence of str
+        Its attribute columns.
+    by : sequence of str or None
+        Declared columns and crossings (``"site*sex"``); None: every column with 2 to 20 levels, numeric columns with
+        more in quartiles.
+    """
+    columns = (["environment"] if has_environment(examples) else []) + list(attributes)
+    if by is not None:
+        return Grouping(tuple(_declared(examples, columns, name) for name in by), ())
+    groups: list[Group] = []
+    not_used: list[document.NotUsed] = []
+    for name in columns:
+        reason = _unfit(examples, name, groups)
+        if reason:
+            not_used.append(document.NotUsed(column=name, reason=reason))
+        else:
+            groups.append(_group(examples, name, "default"))
+    return Grouping(tuple(groups), tuple(not_used))
+
+
+def _declared(examples: pd.DataFrame, columns: Sequence[str], name: str) -> Group:
+    parts = [part.strip() for part in name.split("*")]
+    unknown = [part for part in parts if part not in columns]
+    if unknown:
+        raise UsageError(
+            "SUBGROUP", f"by:{name}", found=f"no column {unknown[0]!r}", expected=f"one of {', '.join(columns) or '(none)'}",
+            fix="name attribute columns of the data, joined by * for a crossing",
+        )
+    groups = [_group(examples, part, "declared") for part in parts]
+    if len(groups) == 1:
+        return groups[0]
+    levels = [" × ".join(cell) for cell in pd.MultiIndex.from_product([group.levels for group in groups])]
+    values = groups[0].values.str.cat([group.values for group in groups[1:]], sep=" × ")
+    return Group("*".join(parts), "declared", tuple(levels), values)
+
+
+def _group(examples: pd.DataFrame, name: str, origin: str) -> Group:
+    values = examples[name].fillna(MISSING).astype(str)
+    if values.nunique() > MAX_LEVELS and (numbers := _numbers(values)) is not None:
+        return _binned(name, origin, numbers)
+    return Group(name, origin, tuple(sorted(values.unique())), values)
+
+
+def _binned(name: str, origin: str, numbers: pd.Series) -> Group:
+    edges = np.unique(np.quantile(numbers.dropna(), np.linspace(0, 1, BINS + 1)))
+    names = [f"[{low:g}, {high:g}{']' if last else ')'}" for low, high, last in _spans(edges)]
+    at = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(names) - 1)
+    values = pd.Series(np.where(numbers.isna(), MISSING, np.array(names, dtype=object)[at]), index=numbers.index)
+    levels = (*names, MISSING) if numbers.isna().any() else tuple(names)
+    return Group(name, origin, levels, values, tuple(float(edge) for edge in edges))
+
+
+def _spans(edges: np.ndarray) -> list[tuple[float, float, bool]]:
+    pairs = list(zip(edges[:-1], edges[1:], strict=True)) or [(edges[0], edges[0])]
+    return [(low, high, number == len(pairs) - 1) for number, (low, high) in enumerate(pairs)]
+
+
+def _numbers(values: pd.Series) -> pd.Series | None:
+    numbers = pd.to_numeric(values.where(values != MISSING), errors="coerce")
+    all_numeric = bool((numbers.notna() | (values == MISSING)).all()) and bool(np.isfinite(numbers.dropna()).all())
+    return numbers if all_numeric and numbers.notna().any() else None
+
+
+def _unfit(examples: pd.DataFrame, name: str, before: Sequence[Group]) -> str | None:
+    values = examples[name].fillna(MISSING).astype(str)
+    count = values.nunique()
+    if count < MIN_LEVELS:
+        return f"one level only: {values.iloc[0]}"
+    if _same_partition(values, examples["label"].astype(str)):
+        return "the same partition as label"
+    for group in before:
+        if _same_partition(values, group.values):
+            return f"the same partition as {group.attribute}"
+    if count > MAX_LEVELS:
+        numbers = _numbers(values)
+        if numbers is None:
+            return f"{count} levels: an identifier, a date or free text"
+        if count == len(values) and bool((numbers.dropna() % 1 == 0).all()):
+            return f"{count} distinct whole numbers: an identifier"
+    return None
+
+
+def _same_partition(left: pd.Series, right: pd.Series) -> bool:
+    return len(set(zip(left, right, strict=True))) == left.nunique() == right.nunique()

@@ -1,0 +1,159 @@
+"""Accuracy overall, by subgroup, of the worst group; confusion; and the gap that a cue would open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+from sklearn.metrics import confusion_matrix
+
+from figureground.audit import document
+from figureground.audit.config import Policy
+from figureground.audit.judge.grouping import Group
+from figureground.audit.judge.intervals import Interval, clustered_wilson, wilson
+from figureground.audit.judge.rows import estimate_columns
+from figureground.audit.tables import ALL
+
+PERMUTATIONS = 2000
+#: Beyond this many classes no confusion matrix is stored.
+MAX_CONFUSION = 20
+
+
+def scored(examples: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Usable rows with ``label``, ``predicted`` (names; null where a logit was not finite) and ``correct`` (0, 1, NaN).
+
+    Index: the rows' own in ``examples``.
+    """
+    base = predictions[predictions["intervention"] == "none"].set_index("row_id")["predicted"]
+    usable = examples[examples["status"] == "ok"]
+    index = base.reindex(usable["row_id"]).to_numpy(dtype=float, na_value=np.nan)
+    known = np.isfinite(index)
+    names = np.array([classes[int(i)] if ok else None for i, ok in zip(index, known, strict=True)], dtype=object)
+    correct = np.where(known, (names == usable["label"].to_numpy()).astype(float), np.nan)
+    return usable.assign(predicted=names, correct=correct)
+
+
+def accuracy(correct: npt.NDArray[np.float64], clusters: npt.NDArray[np.object_], level: float) -> Interval:
+    """Share of correct answers with a Wilson interval, widened by the design effect where clusters repeat."""
+    known = np.isfinite(correct)
+    correct, clusters = correct[known], clusters[known]
+    if len(set(clusters)) < len(clusters):
+        return clustered_wilson(correct, clusters, level)
+    return replace(wilson(float(correct.sum()), len(correct), level), n_clusters=len(clusters), df=float(max(len(clusters) - 1, 0)))
+
+
+def performance(subgroups: pd.DataFrame, rows: pd.DataFrame, groups: Sequence[Group], classes: Sequence[str]) -> document.Performance:
+    """The part ``performance`` of ``audit.json``, from the accuracy rows of the ``subgroups`` table."""
+    found = subgroups[subgroups["measure"] == "accuracy"]
+    whole = found[(found["attribute"] == ALL) & (found["label"] == ALL)].iloc[0]
+    by_group = [_group_performance(row) for _, row in found.drop(index=whole.name).iterrows()]
+    eligible = [group for group in by_group if group.accuracy.status == "ok"]
+    return document.Performance(
+        overall=_estimate(whole),
+        worst_group=min(eligible, key=lambda group: _value(group), default=None),
+        by_group=by_group, left_out=[group for group in by_group if group.accuracy.status != "ok"],
+        confusion=_confusions(rows, groups, classes),
+    )
+
+
+def performance_gap(
+    rows: pd.DataFrame, direction: document.Direction | None, policy: Policy, seed: int
+) -> dict[str, Any]:
+    """Interaction of label and environment on correctness: a row of the ``tests`` table.
+
+    ``(a[c, e] - a[c, e'] - a[not c, e] + a[not c, e']) / 2`` for accuracy a, where level e pulls to class c: positive
+    where the model is better on images whose background points to the right class. In [-1, 1]. The p-value permutes
+    the environment within labels; the interval is t on cluster means with independent cells.
+    """
+    keys = {"cue": "background", "test": "performance_gap", "scale": "decision", "simultaneous": False}
+    if direction is None or rows["environment"].isna().all():
+        reason = "no environment column" if direction is not None else "no direction to align with"
+        return keys | {"n": len(rows), "n_clusters": rows["cluster"].nunique(), "status": "not_estimable", "reason": reason}
+    known = rows[rows["correct"].notna() & rows["environment"].isin([direction.arm, direction.reference])]
+    interval = _interaction(known, direction, 1 - policy.alpha)
+    p = _permutation_p(known, direction, interval.estimate, seed)
+    names = {"class_name": direction.class_name, "arm": direction.arm, "reference": direction.reference}
+    return keys | names | estimate_columns(interval, min_clusters=policy.min_clusters, alpha=policy.alpha, p_raw=p)
+
+
+def _interaction(rows: pd.DataFrame, direction: document.Direction, level: float) -> Interval:
+    is_class, is_arm = rows["label"] == direction.class_name, rows["environment"] == direction.arm
+    estimate, variance, df = 0.0, 0.0, np.inf
+    for with_class in (True, False):
+        for on_arm in (True, False):
+            cell = rows[(is_class == with_class) & (is_arm == on_arm)]
+            means = cell.groupby("cluster")["correct"].mean().to_numpy()
+            sign = 1 if with_class == on_arm else -1
+            estimate += sign * 0.5 * means.mean() if len(means) else np.nan
+            variance += 0.25 * means.var(ddof=1) / len(means) if len(means) > 1 else np.nan
+            df = min(df, len(means) - 1)
+    error = float(np.sqrt(variance))
+    half = float(stats.t.ppf(0.5 + level / 2, df)) * error if df >= 1 else np.nan
+    return Interval(
+        estimate=float(estimate), low=float(estimate - half), high=float(estimate + half), level=level, n=len(rows),
+        n_clusters=int(rows["cluster"].nunique()), standard_error=error, df=int(max(df, 0)),
+    )
+
+
+def _permutation_p(rows: pd.DataFrame, direction: document.Direction, observed: float, seed: int) -> float | None:
+    if not np.isfinite(observed):
+        return None
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0x6A]))
+    labels, environments = rows["label"].to_numpy(), rows["environment"].to_numpy().copy()
+    correct = rows["correct"].to_numpy()
+    blocks = [np.flatnonzero(labels == label) for label in sorted(set(labels))]
+    is_class = labels == direction.class_name
+    hits = 0
+    for _ in range(PERMUTATIONS):
+        shuffled = environments.copy()
+        for block in blocks:
+            shuffled[block] = environments[block][rng.permutation(len(block))]
+        on_arm = shuffled == direction.arm
+        cells = [correct[is_class & on_arm], correct[is_class & ~on_arm], correct[~is_class & on_arm], correct[~is_class & ~on_arm]]
+        if any(len(cell) == 0 for cell in cells):
+            return None
+        a, b, c, d = (cell.mean() for cell in cells)
+        hits += abs((a - b - c + d) / 2) >= abs(observed) - 1e-12
+    return float((hits + 1) / (PERMUTATIONS + 1))
+
+
+def _confusions(rows: pd.DataFrame, groups: Sequence[Group], classes: Sequence[str]) -> list[document.Confusion]:
+    if len(classes) > MAX_CONFUSION:
+        return []
+    known = rows[rows["correct"].notna()]
+    parts = [(ALL, ALL, known)]
+    for group in groups:
+        levels = group.values.loc[known.index]
+        parts += [(group.attribute, level, known[levels == level]) for level in group.levels]
+    return [
+        document.Confusion(attribute=attribute, level=level, counts=_counts(part, classes)) for attribute, level, part in parts
+    ]
+
+
+def _counts(rows: pd.DataFrame, classes: Sequence[str]) -> list[list[int]]:
+    if rows.empty:
+        return [[0] * len(classes) for _ in classes]
+    table = confusion_matrix(rows["label"].astype(str), rows["predicted"].astype(str), labels=list(classes))
+    return [[int(count) for count in row] for row in table]
+
+
+def _group_performance(row: pd.Series) -> document.GroupPerformance:
+    return document.GroupPerformance(attribute=row["attribute"], level=row["level"], label=row["label"], accuracy=_estimate(row))
+
+
+def _estimate(row: pd.Series) -> document.Estimate:
+    fields = document.Estimate.model_fields
+    return document.Estimate(**{name: _plain(row[name]) for name in fields})
+
+
+def _plain(value: Any) -> Any:
+    return None if value is None or value != value else value.item() if isinstance(value, np.generic) else value
+
+
+def _value(group: document.GroupPerformance) -> float:
+    return float("inf") if group.accuracy.estimate is None else group.accuracy.estimate

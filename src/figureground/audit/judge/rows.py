@@ -1,0 +1,57 @@
+"""Rows of the ``tests`` and ``subgroups`` tables from intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from figureground.audit import document
+from figureground.audit.judge.intervals import Interval, min_detectable
+
+
+def estimate_columns(interval: Interval, *, min_clusters: int, alpha: float, **more: Any) -> dict[str, Any]:
+    """The columns that every estimate has; a status says whether it can carry a verdict."""
+    known = bool(np.isfinite(interval.estimate))
+    bounded = known and bool(np.isfinite(interval.low))
+    if interval.n == 0:
+        status, reason = "absent", "no usable row"
+    elif not known:
+        status, reason = "not_estimable", "no value"
+    elif interval.n_clusters < min_clusters:
+        status, reason = "too_small", f"{interval.n_clusters} independent units; {min_clusters} needed for a verdict"
+    else:
+        status, reason = "ok", None
+    return {
+        "n": interval.n, "n_clusters": interval.n_clusters,
+        "estimate": interval.estimate if known else None,
+        "ci_low": interval.low if bounded else None, "ci_high": interval.high if bounded else None,
+        "ci_level": interval.level,
+        "min_detectable": _smallest(interval, alpha), "status": status, "reason": reason, **more,
+    }
+
+
+def as_estimate(interval: Interval, *, min_clusters: int, alpha: float) -> document.Estimate:
+    """The same as a part of ``audit.json``."""
+    return document.Estimate(**estimate_columns(interval, min_clusters=min_clusters, alpha=alpha))
+
+
+def t_ratio(interval: Interval) -> float:
+    """Estimate over standard error; infinite where all observations agree on an effect, 0 where they agree on none."""
+    if interval.standard_error > 0:
+        return interval.estimate / interval.standard_error
+    return 0.0 if interval.estimate == 0 else float(np.copysign(np.inf, interval.estimate))
+
+
+def p_value(interval: Interval) -> float | None:
+    """Two-sided p of "the effect is 0", by t; None with fewer than two clusters."""
+    if not interval.df >= 1:
+        return None
+    return float(2 * stats.t.sf(abs(t_ratio(interval)), interval.df))
+
+
+def _smallest(interval: Interval, alpha: float) -> float | None:
+    if not np.isfinite(interval.standard_error) or interval.standard_error <= 0 or interval.df < 1:
+        return None
+    return float(min_detectable(interval.standard_error, interval.df, alpha=alpha))

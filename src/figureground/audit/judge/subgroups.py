@@ -1,0 +1,137 @@
+"""The ``subgroups`` table: performance, attribution and contrast for every level and every label x level.
+
+A level without usable rows is a row with n = 0; nothing is dropped. Grouping is by name, never by position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from figureground.audit.config import Policy
+from figureground.audit.judge.clustered import multiway_mean
+from figureground.audit.judge.contrast import Hypothesis
+from figureground.audit.judge.grouping import Group
+from figureground.audit.judge.intervals import Interval, logit_t, mean_t
+from figureground.audit.judge.multiplicity import benjamini_yekutieli
+from figureground.audit.judge.observations import SwapObservations
+from figureground.audit.judge.performance import accuracy
+from figureground.audit.judge.rows import estimate_columns, p_value
+from figureground.audit.tables import ALL
+
+#: Methods and signs that are reported by subgroup; the second sign of Grad-CAM stays in ``attributions``.
+REPORTED = (("saliency", "absolute"), ("gradcam", "positive"))
+SHARES = ("background_share", "background_area", "bleed_floor")
+MAX_DEGENERATE = 0.10
+#: Beyond this many labels the crossing label x attribute is not tabulated.
+MAX_LABELS = 20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One subgroup: its names and, per usable row, whether it belongs."""
+
+    attribute: str
+    level: str
+    label: str
+    origin: str
+    member: pd.Series = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SubgroupTable:
+    """Computes the table.
+
+    Attributes
+    ----------
+    policy : Policy
+    attributions : pandas.DataFrame
+    observed : SwapObservations or None
+        None where no swap was possible.
+    primary : Hypothesis or None
+        The effect that is followed into the subgroups.
+    """
+
+    policy: Policy
+    attributions: pd.DataFrame = field(repr=False)
+    observed: SwapObservations | None
+    primary: Hypothesis | None
+
+    def __call__(self, rows: pd.DataFrame, groups: Sequence[Group]) -> pd.DataFrame:
+        """Rows of ``subgroups`` for usable ``rows`` as :func:`~.performance.scored` gives them."""
+        cells = list(make_cells(rows, groups))
+        wide = {key: self._method(key) for key in REPORTED}
+        found = [line for cell in cells for line in self._cell(rows[cell.member], cell, wide)]
+        table = pd.DataFrame(found)
+        contrasts = table["measure"] == "contrast"
+        followed = contrasts & ~((table["attribute"] == ALL) & (table["label"] == ALL))
+        p = table.loc[followed, "p_raw"].astype(float).to_numpy()
+        table["p_adjusted"] = np.nan
+        table.loc[followed, "p_adjusted"] = benjamini_yekutieli(p)
+        return table
+
+    def _cell(self, members: pd.DataFrame, cell: Cell, wide: dict[tuple[str, str], pd.DataFrame]) -> Iterator[dict[str, Any]]:
+        level = 1 - self.policy.alpha
+        keys = {
+            "attribute": cell.attribute, "level": cell.level, "label": cell.label, "origin": cell.origin, "n_rows": len(members),
+        }
+        found = accuracy(members["correct"].to_numpy(dtype=float), members["cluster"].to_numpy(dtype=object), level)
+        yield keys | {"measure": "accuracy"} | self._columns(found)
+        for (method, sign), maps in wide.items():
+            yield from self._attribution(keys | {"method": method, "sign": sign}, members, maps.reindex(members["row_id"]))
+        if self.observed is not None and self.primary is not None:
+            yield keys | {"measure": "contrast"} | self._contrast(members)
+
+    def _attribution(self, keys: dict[str, Any], members: pd.DataFrame, maps: pd.DataFrame) -> Iterator[dict[str, Any]]:
+        clusters = members["cluster"].to_numpy(dtype=object)
+        degenerate = float((maps["status"] == "degenerate").mean()) if len(maps) else 0.0
+        for measure in (*SHARES, "ldr"):
+            values = maps[measure].to_numpy(dtype=float)
+            known = np.isfinite(values)
+            interval = (mean_t if measure == "ldr" else logit_t)(values[known], clusters[known], 1 - self.policy.alpha)
+            columns = self._columns(interval)
+            if degenerate > MAX_DEGENERATE:
+                columns |= {"status": "degenerate", "reason": f"{degenerate:.0%} of the maps are empty"}
+            elif len(members) and not known.any():
+                columns |= {"status": "not_estimable", "reason": _commonest(maps["reason"])}
+            yield keys | {"measure": measure} | columns
+
+    def _contrast(self, members: pd.DataFrame) -> dict[str, Any]:
+        assert self.observed is not None and self.primary is not None  # noqa: S101, PT018  (guarded by the caller)
+        part = self.observed.take(np.isin(self.observed.row_id, members["row_id"].to_numpy()))
+        if len(part) == 0:
+            empty = Interval(np.nan, np.nan, np.nan, 1 - self.policy.alpha, 0, 0, np.nan, 0)
+            return self._columns(empty)
+        interval = multiway_mean(self.primary.values(part, "swapped"), *self.primary.codes(part), level=1 - self.policy.alpha)
+        return self._columns(interval) | {"p_raw": p_value(interval)}
+
+    def _columns(self, interval: Interval) -> dict[str, Any]:
+        return estimate_columns(interval, min_clusters=self.policy.min_clusters, alpha=self.policy.alpha)
+
+    def _method(self, key: tuple[str, str]) -> pd.DataFrame:
+        method, sign = key
+        chosen = self.attributions[(self.attributions["method"] == method) & (self.attributions["sign"] == sign)]
+        return chosen.set_index("row_id")
+
+
+def make_cells(rows: pd.DataFrame, groups: Sequence[Group]) -> Iterator[Cell]:
+    """All subgroups: everything, each label, each level, each label x level; absent ones included."""
+    labels = sorted(rows["label"].unique())
+    everyone = pd.Series(True, index=rows.index)
+    levels = [(ALL, ALL, "declared", everyone)]
+    for group in groups:
+        values = group.values.loc[rows.index]
+        levels += [(group.attribute, level, group.origin, values == level) for level in group.levels]
+    for attribute, level, origin, member in levels:
+        yield Cell(attribute, level, ALL, origin, member)
+        for label in labels if len(labels) <= MAX_LABELS else []:
+            yield Cell(attribute, level, label, origin, member & (rows["label"] == label))
+
+
+def _commonest(reasons: pd.Series) -> str:
+    known = reasons.dropna()
+    return str(known.mode().iloc[0]) if len(known) else "no value"

@@ -1,0 +1,1 @@
+"""Pure measures on maps and masks, the donor contrast, streaming through Trainer.predict."""

@@ -1,0 +1,73 @@
+"""The measuring stage: one forward and one backward per image give prediction, maps and their measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from figureground.audit import tables
+from figureground.audit.classify.subject import Subject
+from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.measure.attribution_rows import attribution_rows
+from figureground.audit.measure.prediction_rows import kept_classes, prediction_rows
+from figureground.audit.measure.regions import border_frame, corners
+from figureground.audit.measure.stream import ShardStream
+from figureground.audit.progress import Progress
+from figureground.audit.run_folder import RunFolder
+from figureground.datasets.columns import SHARD_ROWS
+from figureground.datasets.datamodule import ExampleDataset, as_batch, shard_batches
+
+
+@dataclass(frozen=True)
+class MeasureStep:
+    """Batch to rows: predictions of the unchanged images, and the measures of their maps."""
+
+    subject: Subject
+    explainer: SinglePass
+
+    def __call__(self, module: nn.Module, items: dict[str, Any]) -> dict[str, pd.DataFrame]:
+        """Tables ``predictions`` and ``attributions`` of one batch."""
+        batch = as_batch(items)
+        explained = self.explainer(module, self.subject.preprocess.normalize(batch.image))
+        logits = explained.logits.float().cpu().numpy()
+        ids = batch.row_id.cpu().numpy()
+        predictions = prediction_rows(
+            logits, kept=kept_classes(logits, batch.label.cpu().numpy()), row_id=ids, cue="none", intervention="none",
+            arm="own", dose=0.0, **{"pass": 0},
+        )
+        attributions = attribution_rows(
+            ids, {key: _numpy(value) for key, value in explained.maps.items()}, _numpy(batch.mask), _numpy(batch.has_mask),
+            layers=explained.layers, map_shapes={name: tuple(native.shape[-2:]) for name, native in explained.native.items()},
+            regions=_regions(batch.regions, batch.image), finite=np.isfinite(logits).all(axis=1),
+        )
+        return {"predictions": predictions, "attributions": attributions}
+
+
+def measure_images(
+    subject: Subject, explainer: SinglePass, dataset: ExampleDataset, folder: RunFolder, batch_size: int, progress: Progress
+) -> None:
+    """Stream all usable rows into ``predictions/`` and ``attributions/``."""
+    batches = shard_batches(len(dataset), batch_size)
+    stream = ShardStream(folder, {name: tables.SCHEMAS[name] for name in ("predictions", "attributions")}, "measure")
+    with progress("Explaining images", len(dataset)) as advance:
+        stream(
+            subject.module, MeasureStep(subject, explainer), dataset, batches,
+            [batch[0] // SHARD_ROWS for batch in batches], advance,
+        )
+
+
+def _regions(named: Mapping[str, Tensor], images: Tensor) -> dict[str, Any]:
+    count, _, height, width = images.shape
+    built_in = {"border": border_frame(height, width), **corners(height, width)}
+    spread = {name: np.broadcast_to(mask, (count, height, width)) for name, mask in built_in.items()}
+    return spread | {name: _numpy(mask) for name, mask in named.items()}
+
+
+def _numpy(tensor: Tensor) -> Any:
+    return tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else tensor.dtype).numpy()

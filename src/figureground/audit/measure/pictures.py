@@ -1,0 +1,145 @@
+"""Pictures of the rows that the judge chose: read, explained or composed a second time, encoded once.
+
+An asset is a WebP file named by its own hash; whoever renders later copies bytes and never encodes again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
+
+from figureground.audit.classify.subject import Subject
+from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.measure.shares import background_share
+from figureground.audit.measure.swap import Arm, BackgroundSwap, SwapDataset
+from figureground.audit.run_folder import RunFolder
+from figureground.datasets.columns import OBJECT
+from figureground.datasets.datamodule import Row, RowReader
+
+#: Longer side of an encoded picture at most, in pixels.
+MAX_SIDE = 224
+_OVERLAYS = (("saliency", "absolute"), ("gradcam", "positive"))
+
+
+@dataclass(frozen=True)
+class Painter:
+    """Draws gallery rows.
+
+    Attributes
+    ----------
+    subject : Subject
+    explainer : SinglePass
+    reader : RowReader
+    rows : mapping of int to Row
+        Usable rows by ``row_id``.
+    folder : RunFolder
+    """
+
+    subject: Subject = field(repr=False)
+    explainer: SinglePass = field(repr=False)
+    reader: RowReader = field(repr=False)
+    rows: Mapping[int, Row] = field(repr=False)
+    folder: RunFolder = field(repr=False)
+
+    def tiles(self, chosen: pd.DataFrame) -> Iterator[dict[str, Any]]:
+        """Rows of ``gallery`` for chosen ``row_id``, ``rule``, ``rank``: the picture and its two maps."""
+        for row in chosen.itertuples(index=False):
+            item = self.reader(self.rows[int(row.row_id)])
+            image, mask = item["image"][None], item["mask"][None].numpy()
+            explained = self.explainer(self.subject.module, self.subject.preprocess.normalize(image))
+            keys = self._keys(row, item, explained.logits[0])
+            yield keys | {"panel": "original", "asset": self._store(picture(image[0]))}
+            for method, sign in _OVERLAYS:
+                heat = explained.maps[method, sign].numpy()
+                share = float(background_share(heat, mask)[0]) if bool(item["has_mask"]) and heat.any() else None
+                tile = overlay(image[0], heat[0], mask[0] == OBJECT)
+                yield keys | {"panel": method, "background_share": share, "asset": self._store(tile)}
+
+    def swaps(self, chosen: pd.DataFrame, plan: pd.DataFrame, levels: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+        """Rows of ``gallery`` for chosen ``row_id``, ``pass``, ``other_level``: unchanged, own level, other level."""
+        dataset = SwapDataset(plan.reset_index(drop=True), self.rows, self.reader, levels)
+        at = {key: index for index, key in enumerate(zip(plan["row_id"], plan["pass"], strict=True))}
+        for row in chosen.itertuples(index=False):
+            drawn = dataset[at[row.row_id, row[chosen.columns.get_loc("pass")]]]
+            arms = {arm.name: arm for arm in BackgroundSwap(levels)({k: v[None] for k, v in drawn.items()}) if arm.intervention == "swap"}
+            own = levels[int(drawn["own_level"])]
+            item = self.reader(self.rows[int(row.row_id)])
+            yield self._keys(row, item, self._logits(item["image"])) | {
+                "panel": "original", "caption_level": own, "asset": self._store(picture(item["image"]))
+            }
+            for panel, level in (("own_level", own), ("other_level", str(row.other_level))):
+                yield self._composite(row, item, drawn, panel, arms[level])
+
+    def _composite(self, row: Any, item: Mapping[str, Any], drawn: Mapping[str, Tensor], panel: str, arm: Arm) -> dict[str, Any]:
+        donor = None if arm.donor is None else int(drawn["donor_ids"][arm.donor])
+        keys = self._keys(row, item, self._logits(arm.images[0]))
+        return keys | {
+            "panel": panel, "caption_level": arm.name, "donor_row_id": donor, "asset": self._store(picture(arm.images[0]))
+        }
+
+    def _logits(self, image: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.subject.module(self.subject.preprocess.normalize(image[None]))[0]
+
+    def _keys(self, row: Any, item: Mapping[str, Any], logits: Tensor) -> dict[str, Any]:
+        probability = logits.detach().double().softmax(0)
+        best = int(probability.argmax())
+        return {
+            "row_id": int(row.row_id), "rule": row.rule, "rank": int(row.rank), "predicted": self.subject.classes[best],
+            "probability": float(probability[best]), "label": self.subject.classes[int(item["label"])],
+        }
+
+    def _store(self, image: Image.Image) -> str:
+        stream = io.BytesIO()
+        image.thumbnail((MAX_SIDE, MAX_SIDE))
+        image.save(stream, "WEBP", lossless=max(image.size) <= 128, quality=85, method=6)
+        digest = hashlib.sha256(stream.getvalue()).hexdigest()
+        if not (self.folder.path / "assets" / f"{digest}.webp").exists():
+            self.folder.new_file(f"assets/{digest}.webp").write_bytes(stream.getvalue())
+        return digest
+
+
+def picture(image: Tensor) -> Image.Image:
+    """8-bit RGB picture from float ``[C, H, W]`` in [0, 1]."""
+    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)).convert("RGB")
+
+
+def overlay(image: Tensor, heat: npt.NDArray[np.float32], figure: npt.NDArray[np.bool_]) -> Image.Image:
+    """Map in cividis over the grey picture, the object's outline in white; small pictures enlarged by whole factors.
+
+    Parameters
+    ----------
+    image : Tensor
+        float ``[C, H, W]`` in [0, 1].
+    heat : ndarray
+        float ``[H, W]``, non-negative; scaled by its maximum, so that tiles show places, not amounts.
+    figure : ndarray
+        bool ``[H, W]``.
+    """
+    factor = max(1, MAX_SIDE // max(heat.shape))
+    strength = heat / heat.max() if heat.max() > 0 else heat
+    colour = matplotlib.colormaps["cividis"](strength)[..., :3]
+    grey = np.asarray(picture(image).convert("L"), dtype=np.float64)[..., None] / 255
+    blended = 0.45 * grey + 0.55 * colour
+    large = np.kron(blended, np.ones((factor, factor, 1)))
+    large[outline(np.kron(figure, np.ones((factor, factor), dtype=bool)))] = 1.0
+    return Image.fromarray((large * 255).round().astype(np.uint8))
+
+
+def outline(figure: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Pixels of the figure that touch the ground to the left, right, above or below; bool ``[H, W]``."""
+    padded = np.pad(figure, 1)
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return np.asarray(figure & ~inner)

@@ -1,0 +1,133 @@
+"""Stream batches through a model with ``Trainer.predict`` into Parquet shards; memory stays flat.
+
+The same code runs on one core or on an accelerator. Nothing is returned to the caller: rows go to disk, one file a
+shard of 512 rows, and are read back from there.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import BasePredictionWriter
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from figureground.audit.classify.quiet import quiet_lightning
+from figureground.audit.progress import Advance
+from figureground.audit.run_folder import RunFolder
+
+Tables = Mapping[str, pd.DataFrame]
+Step = Callable[[nn.Module, dict[str, Any]], Tables]
+
+
+@dataclass(frozen=True)
+class ShardStream:
+    """Runs a step over a dataset and writes its tables.
+
+    Attributes
+    ----------
+    folder : RunFolder
+        Receives ``<table>/part-<prefix>-<shard>.parquet``.
+    schemas : mapping of str to pyarrow.Schema
+        Tables that the step returns.
+    prefix : str
+        Tells streams apart that write to the same table.
+    """
+
+    folder: RunFolder = field(repr=False)
+    schemas: Mapping[str, pa.Schema] = field(repr=False)
+    prefix: str
+
+    def __call__(
+        self,
+        module: nn.Module,
+        step: Step,
+        dataset: Dataset[dict[str, Any]],
+        batches: Sequence[Sequence[int]],
+        shards: Sequence[int],
+        advance: Advance,
+    ) -> None:
+        """Run ``step`` on every batch of indices; ``shards[i]`` is the shard of ``batches[i]``, ascending."""
+        writer = _ShardWriter(self, shards, advance)
+        with quiet_lightning(), warnings.catch_warnings():
+            # Batches are whole items of our own dataset; every row carries its id, so nobody needs their indices.
+            warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
+            loader = DataLoader(_Batches(dataset, batches), batch_size=None, shuffle=False, num_workers=0)
+            trainer = quiet_trainer(callbacks=[writer])
+            trainer.predict(_Stepper(module, step), loader, return_predictions=False)
+
+    def write(self, name: str, shard: int, parts: list[pd.DataFrame]) -> None:
+        """One shard of one table."""
+        frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+        self.folder.write_table(f"{name}/part-{self.prefix}-{shard:05d}.parquet", frame, self.schemas[name])
+
+
+def quiet_trainer(**options: Any) -> pl.Trainer:
+    """A Trainer that logs nothing, keeps no checkpoints, and leaves gradients possible in predict.
+
+    Without ``inference_mode=False``, tensors made inside predict can never require a gradient.
+    """
+    return pl.Trainer(
+        accelerator="auto", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, inference_mode=False, **options,
+    )
+
+
+class _Batches(Dataset[dict[str, Any]]):
+    """Whole batches as items: their borders are fixed here and never by a sampler."""
+
+    def __init__(self, dataset: Dataset[dict[str, Any]], batches: Sequence[Sequence[int]]) -> None:
+        self._dataset, self._batches = dataset, batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        batch: dict[str, Any] = default_collate([self._dataset[row] for row in self._batches[index]])
+        return batch
+
+
+class _Stepper(pl.LightningModule):
+    """Our own module around any subject, of whichever Lightning namespace or none."""
+
+    def __init__(self, module: nn.Module, step: Step) -> None:
+        super().__init__()
+        self.module, self.step = module, step
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Tables:
+        with torch.enable_grad():
+            return self.step(self.module, batch)
+
+
+class _ShardWriter(BasePredictionWriter):
+    def __init__(self, stream: ShardStream, shards: Sequence[int], advance: Advance) -> None:
+        super().__init__(write_interval="batch")
+        self._stream, self._shards, self._advance = stream, shards, advance
+        self._held: dict[str, list[pd.DataFrame]] = {}
+        self._current: int | None = None
+
+    def write_on_batch_end(
+        self, trainer: Any, pl_module: Any, prediction: Any, batch_indices: Any, batch: Any, batch_idx: int, dataloader_idx: int
+    ) -> None:
+        shard = self._shards[batch_idx]
+        if shard != self._current:
+            self._flush()
+            self._current = shard
+        for name, frame in prediction.items():
+            self._held.setdefault(name, []).append(frame)
+        self._advance(len(batch["row_id"]))
+
+    def on_predict_end(self, trainer: Any, pl_module: Any) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        for name, parts in self._held.items():
+            self._stream.write(name, int(self._current or 0), parts)
+        self._held = {}

@@ -1,0 +1,217 @@
+"""The order of an audit. Nothing else knows it.
+
+declare -> take in -> probe -> explain and measure -> swap -> judge -> picture -> write -> seal
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch.utils.data import default_collate
+
+from figureground.audit import document, tables
+from figureground.audit.classify.probes import check_auditable
+from figureground.audit.classify.subject import Subject, evaluating
+from figureground.audit.config import AuditConfig, Policy, canonical_sha256
+from figureground.audit.explain.layers import check_layer, choose_layer
+from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.judge.grouping import group_rows
+from figureground.audit.judge.judging import Judgement, judge_run
+from figureground.audit.measure.base import measure_images
+from figureground.audit.measure.donors import DonorDraw
+from figureground.audit.measure.pictures import Painter
+from figureground.audit.measure.swap import swap_backgrounds, widen
+from figureground.audit.progress import Progress, silent
+from figureground.audit.recipients import swap_rows
+from figureground.audit.result import AuditResult
+from figureground.audit.run_folder import RunFolder, file_sha256, read_table
+from figureground.datasets.datamodule import ExampleDataset, RowReader, rows_of
+from figureground.datasets.intake import Examples, Intake
+from figureground.datasets.sources import Source
+from figureground.errors import UsageError
+
+PROBE_ROWS = 4
+#: More arms than this would leave no background visible under the union of the donors' masks.
+MAX_LEVELS = 20
+_SOFTWARE = (
+    "figureground", "torch", "torchvision", "pytorch-lightning", "captum", "numpy", "scipy", "pandas", "pyarrow", "pillow", "scikit-learn",
+)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One audit.
+
+    Attributes
+    ----------
+    subject : Subject
+        The audited model.
+    source : Source
+        The rows.
+    config : AuditConfig
+    policy : Policy
+    progress : Progress
+    """
+
+    subject: Subject = field(repr=False)
+    source: Source = field(repr=False)
+    config: AuditConfig
+    policy: Policy
+    progress: Progress = silent
+
+    def __call__(self, folder: RunFolder) -> AuditResult:
+        """Run everything and seal the folder."""
+        started = _now()
+        self._declare(folder)
+        examples = self._take_in()
+        folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
+        reader = self._reader(examples)
+        with evaluating(self.subject.module):
+            layer, probes = self._probe(examples, reader)
+            explainer = SinglePass(layer)
+            dataset = ExampleDataset(rows_of(examples.usable), reader)
+            measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
+            plan = self._swap(examples, reader, folder)
+            judgement = self._judge(folder, examples, probes, plan)
+            self._write_tables(folder, judgement)
+            gallery = self._picture(folder, explainer, reader, examples, judgement, plan)
+        folder.write_table("gallery.parquet", gallery, tables.GALLERY)
+        self._write_document(folder, examples, judgement, layer, started)
+        folder.seal()
+        return AuditResult(folder.path)
+
+    def _declare(self, folder: RunFolder) -> None:
+        folder.write_json("config.json", self.config.model_dump(mode="json"))
+        folder.write_json("policy.json", {**self.policy.model_dump(mode="json"), "sha256": self.policy.sha256})
+
+    def _take_in(self) -> Examples:
+        config = self.config
+        intake = Intake(self.subject.classes, config.split, max_images=config.max_images, seed=config.seed)
+        table = self.source.table()
+        with self.progress("Reading images", len(table)) as advance:
+            examples = intake(self.source, table, advance)
+        group_rows(examples.frame, examples.attributes, config.by)  # an unknown column is told before hours of work
+        if len(examples.sizes()) > 1 and self.subject.preprocess.resize is None:
+            raise _several_sizes(examples, self.source.where)
+        return examples
+
+    def _reader(self, examples: Examples) -> RowReader:
+        return RowReader(self.source, self.subject.preprocess, self.subject.classes, examples.regions)
+
+    def _probe(self, examples: Examples, reader: RowReader) -> tuple[str, list[document.TrustCheck]]:
+        rows = rows_of(examples.usable.head(PROBE_ROWS))
+        images = default_collate([reader(row) for row in rows])["image"]
+        sample = self.subject.preprocess.normalize(images)
+        if self.config.layer is None:
+            layer = choose_layer(self.subject.module, sample[:1])
+        else:
+            layer = self.config.layer
+            check_layer(self.subject.module, layer, sample[:1])
+        return layer, check_auditable(self.subject, sample, layer)
+
+    def _swap(self, examples: Examples, reader: RowReader, folder: RunFolder) -> pd.DataFrame | None:
+        rows = swap_rows(examples.stored)
+        levels = rows["stratum"].nunique()
+        if "background" not in self.config.cues or not 2 <= levels <= MAX_LEVELS:
+            return None
+        plan = DonorDraw(self.policy.passes, self.policy.max_donor_reuse, self.config.seed)(rows)
+        if plan.empty:
+            return None
+        swap_backgrounds(self.subject, plan, rows_of(examples.usable), reader, folder, self.config.batch_size, self.progress)
+        return plan
+
+    def _judge(
+        self, folder: RunFolder, examples: Examples, probes: Sequence[document.TrustCheck], plan: pd.DataFrame | None
+    ) -> Judgement:
+        return judge_run(
+            examples=read_table(folder.path, "examples"), attributions=read_table(folder.path, "attributions"),
+            predictions=read_table(folder.path, "predictions"), attributes=examples.attributes,
+            clusters_given=examples.clusters_given, classes=self.subject.classes, config=self.config, policy=self.policy,
+            probes=probes, source=self._origin(), preprocessing_source=self.subject.preprocessing_source,
+        )
+
+    def _write_tables(self, folder: RunFolder, judgement: Judgement) -> None:
+        folder.write_table("subgroups.parquet", judgement.subgroups, tables.SUBGROUPS)
+        folder.write_table("tests.parquet", judgement.tests, tables.TESTS)
+
+    def _picture(
+        self, folder: RunFolder, explainer: SinglePass, reader: RowReader, examples: Examples, judgement: Judgement,
+        plan: pd.DataFrame | None,
+    ) -> pd.DataFrame:
+        if not self.config.images:
+            return pd.DataFrame()
+        painter = Painter(self.subject, explainer, reader, {row.row_id: row for row in rows_of(examples.usable)}, folder)
+        total = len(judgement.tiles) + len(judgement.swaps)
+        lines: list[dict[str, Any]] = []
+        with self.progress("Drawing the gallery", total) as advance:
+            if plan is not None and judgement.levels and len(judgement.swaps):
+                lines += painter.swaps(judgement.swaps, widen(plan), judgement.levels)
+                advance(len(judgement.swaps))
+            lines += painter.tiles(judgement.tiles)
+            advance(len(judgement.tiles))
+        return pd.DataFrame(lines, dtype=object)  # a null among row ids would turn them into floats
+
+    def _origin(self) -> dict[str, Any]:
+        path = Path(self.source.where)
+        return {"source": self.source.kind, "manifest_sha256": file_sha256(path) if self.source.kind == "manifest" else None}
+
+    def _write_document(self, folder: RunFolder, examples: Examples, judgement: Judgement, layer: str, started: str) -> None:
+        subject = document.Subject(
+            model_sha256=self.subject.sha256, architecture=self.subject.architecture, classes=list(self.subject.classes),
+            preprocessing=self.subject.preprocess.to_dict(), preprocessing_source=self.subject.preprocessing_source,
+            target_layer=layer, layer_source="named" if self.config.layer else "automatic",
+            code_executed=self.subject.code_executed,
+        )
+        # Nothing of when or where enters the identity: the same inputs give the same id.
+        identity = canonical_sha256(
+            [subject.model_dump(mode="json"), judgement.data.sha256, self.config.model_dump(mode="json"), self.policy.sha256, software()]
+        )
+        whole = document.AuditDocument(
+            audit=document.Audit(
+                id=identity[:16], started=started, ended=_now(), seed=self.config.seed,
+                tool=document.Tool(name="figureground", version=software()["figureground"]),
+            ),
+            subject=subject, policy={**self.policy.model_dump(mode="json"), "sha256": self.policy.sha256}, software=software(),
+            assets=_assets(folder), clause_map=[], human_inputs=_human_inputs(), **judgement.parts(),
+        )
+        folder.write_json("audit.json", whole.model_dump(mode="json"))
+
+
+def software() -> dict[str, str]:
+    """Versions of everything that computes a number, by package name."""
+    found = {name: importlib.metadata.version(name) for name in _SOFTWARE}
+    return {"python": platform.python_version(), **found}
+
+
+def _now() -> str:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def _assets(folder: RunFolder) -> list[document.Asset]:
+    files = sorted((folder.path / "assets").glob("*.webp"))
+    return [
+        document.Asset(sha256=file.stem, media="image/webp", bytes=file.stat().st_size, role="gallery") for file in files
+    ]
+
+
+def _human_inputs() -> list[document.HumanInput]:
+    fields = ("intended purpose", "risk tolerance", "reference population", "lawful basis", "responsible persons")
+    return [document.HumanInput(field=name, value=None, by=None, at=None) for name in fields]
+
+
+def _several_sizes(examples: Examples, where: str) -> UsageError:
+    sizes = [f"{w}x{h} ({n})" for (h, w), n in examples.sizes().items()]
+    return UsageError(
+        "IMAGE_SIZE", where, found=f"{len(sizes)} sizes: {', '.join(sizes[:4])}", expected="one size, or a model that says how to resize",
+        fix="give transform=Preprocess(resize=..., crop=...)",
+    )

@@ -5,6 +5,8 @@ All images are float ``[B, C, H, W]`` in [0, 1]; all masks are bool ``[B, H, W]`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,11 +29,11 @@ def dilate(mask: Tensor, radius: int) -> Tensor:
 def fill(images: Tensor, hole: Tensor) -> Tensor:
     """Close a hole with pixels of the same picture.
 
-    Each hole pixel takes the value that stands at its place in a mirrored or half-shifted copy of the picture,
+    Each hole pixel takes the value that stands at its place in a mirrored or shifted copy of the picture,
     from the first copy in a fixed order whose pixel lies outside the hole; what no copy covers takes the mean colour
     of the pixels outside. Texture survives, unlike under a mean or blurred fill, which would weaken the very cue
-    that a background swap is to carry. Horizontal copies come first: the upper and lower halves of a scene differ
-    more than its left and right.
+    that a background swap is to carry. Copies of the same height come first: the
+    upper and lower parts of a scene differ more than its left and right.
 
     Parameters
     ----------
@@ -45,6 +47,8 @@ def fill(images: Tensor, hole: Tensor) -> Tensor:
         usable = open_ & ~covered[:, 0]
         filled = torch.where(usable[:, None], copy, filled)
         open_ &= ~usable
+        if not open_.any():
+            return filled
     return torch.where(open_[:, None], _mean_outside(images, hole), filled)
 
 
@@ -63,14 +67,17 @@ def visible_share(mask: Tensor, hole: Tensor) -> Tensor:
     return (~mask & ~hole).float().mean(dim=(1, 2))
 
 
-def _copies(images: Tensor) -> list[Tensor]:
+def _copies(images: Tensor) -> Iterator[Tensor]:
     height, width = images.shape[-2:]
-    shifted = images.roll(width // 2, -1)
-    lowered = images.roll(height // 2, -2)
-    return [
-        images.flip(-1), shifted, shifted.flip(-1),
-        images.flip(-2), images.flip((-2, -1)), lowered, lowered.roll(width // 2, -1),
-    ]
+    rows, columns = (0, height // 2, height // 4, -(height // 4)), (0, width // 2, width // 4, -(width // 4))
+    for down in rows:
+        for right in columns:
+            shifted = images.roll((down, right), (-2, -1))
+            yield shifted.flip(-1)
+            if down or right:
+                yield shifted
+    for right in columns:
+        yield images.roll(right, -1).flip(-2)
 
 
 def _mean_outside(images: Tensor, hole: Tensor) -> Tensor:

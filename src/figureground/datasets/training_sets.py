@@ -35,9 +35,9 @@ class TrainingSets:
 
 def labelled_images(
     data: Any, classes: Sequence[str] | None, columns: Mapping[str, str] | None, root: Path | None,
-    preprocess: Preprocess | None, seed: int,
+    split: str | None, preprocess: Preprocess | None, seed: int,
 ) -> TrainingSets:
-    """Read the rows with split ``train`` (all, where there is no split column) and split off a validation set.
+    """Read the rows of a split (``train`` by default; all, where there is no split column) and split off a validation set.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def labelled_images(
             "CLASSES", source.where, found="integer labels", expected="class names", fix="give classes=[...] in order"
         )
     names = tuple(classes) if classes is not None else tuple(sorted(set(table["label"]) - {""}))
-    examples = Intake(names, default_split="train")(source, table)
+    examples = Intake(names, split, default_split="train")(source, table)
     prepared = preprocess or Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3)
     if prepared.resize is None and len(examples.sizes()) > 1:
         found = ", ".join(f"{w}x{h}" for h, w in list(examples.sizes())[:4])

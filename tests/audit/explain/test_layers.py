@@ -104,7 +104,7 @@ def test_named_layers_that_cannot_be_used(name: str, told: str, build: Build, in
 def test_hooks_are_gone_after_a_failure(build: Build, hook_count: Count) -> None:
     model = build("resnet18")
     for attempt in (lambda x: choose_layer(model, x), lambda x: check_layer(model, "layer4", x)):
-        with pytest.raises(RuntimeError):
+        with pytest.raises(SubjectError, match=r"MODEL_FORWARD.*channels"):
             attempt(torch.rand(1, 1, 64, 64))
         assert hook_count(model) == 0
 

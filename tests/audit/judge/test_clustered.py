@@ -161,6 +161,7 @@ def test_nothing_observed():
     found = clustered.multiway_mean([], [], [])
     assert (found.n, found.n_clusters) == (0, 0)
     assert math.isnan(found.estimate)
+    assert clustered.cluster_influence([], []).shape == (0,)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1])

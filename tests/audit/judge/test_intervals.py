@@ -202,6 +202,7 @@ def test_smallest_detectable_effect_at_the_limits():
     assert intervals.min_detectable(0.5, 20, alpha=0.01, power=0.9) > intervals.min_detectable(0.5, 20)
     assert math.isnan(intervals.min_detectable(1.0, 0))
     assert math.isnan(intervals.min_detectable(math.nan, 10))
+    assert np.isnan(intervals.t_bounds(0.5, 0.1, 0, 0.95)).all()
 
 
 # -- coverage

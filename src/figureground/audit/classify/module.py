@@ -52,7 +52,7 @@ class Classifier(LightningModule):
         architecture: str,
         classes: Sequence[str],
         preprocess: Preprocess | dict[str, Any],
-        learning_rate: float = 4e-3,
+        learning_rate: float = 1e-2,
         weight_decay: float = 1e-2,
         horizontal_flip: bool = False,
         settings: dict[str, str | int | float | bool] | None = None,

@@ -23,7 +23,7 @@ class SmallCNN(nn.Module):
     """Five convolutions with batch normalisation and ReLU, global average pooling, one linear layer.
 
     Three of the convolutions halve the image, so 64 pixels give a last map of 8 x 8: fine enough for a class
-    activation map to tell an object from its surroundings. With ``width=16``: 98 thousand parameters.
+    activation map to tell an object from its surroundings.
 
     Parameters
     ----------
@@ -36,6 +36,7 @@ class SmallCNN(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> model = SmallCNN(num_classes=2).eval()
     >>> model(torch.zeros(5, 3, 64, 64)).shape, model.features(torch.zeros(5, 3, 64, 64)).shape
     (torch.Size([5, 2]), torch.Size([5, 64, 8, 8]))
@@ -45,8 +46,8 @@ class SmallCNN(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             _block(channels, width, stride=2),
-            _block(width, width, stride=1),
             _block(width, 2 * width, stride=2),
+            _block(2 * width, 2 * width, stride=1),
             _block(2 * width, 4 * width, stride=2),
             _block(4 * width, 4 * width, stride=1),
         )

@@ -50,8 +50,9 @@ def check_auditable(subject: Subject, sample: Tensor, layer: str | None = None) 
         a gradient: nothing could be measured. Where only some images do, the probe comes back ``failed``.
     """
     hooks, weights = _hook_counts(subject.module), weights_sha256(subject.module)
-    sample = sample.to(_dtype_of(subject.module))
-    with evaluating(subject.module) as module:
+    # Inference tensors cannot be differentiated through, so a caller inside inference_mode gets a true copy.
+    with torch.inference_mode(False), evaluating(subject.module) as module:
+        sample = sample.detach().to(_dtype_of(module), copy=True)
         logits = _forward(module, sample)
         finite = torch.isfinite(logits).all(dim=1)
         checks = [
@@ -139,7 +140,7 @@ def _gradient_checks(
     module: nn.Module, sample: Tensor, finite: Tensor, layer: str | None
 ) -> list[TrustCheck]:
     shapes: list[Any] = []
-    with torch.inference_mode(False), torch.enable_grad(), _watched(module, layer, shapes):
+    with torch.enable_grad(), _watched(module, layer, shapes):
         pixels = sample.detach().clone().requires_grad_()
         output = module(pixels.clone())
         if not output.requires_grad:

@@ -131,7 +131,7 @@ def evaluating(module: nn.Module) -> Iterator[nn.Module]:
 def weights_sha256(module: nn.Module) -> str:
     """SHA-256 over the names, dtypes, shapes and bytes of the state dict in sorted order of names.
 
-    It is the same for a module in memory and for its checkpoint, and does not depend on device or memory layout.
+    It is the same for a module in memory and for its checkpoint, whatever the device and the memory layout.
     """
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):

@@ -55,11 +55,11 @@ class TrainConfig:
     """
 
     architecture: str = SMALL_CNN
-    epochs: int = 12
+    epochs: int = 8
     batch_size: int = 32
-    learning_rate: float = 4e-3
+    learning_rate: float = 1e-2
     weight_decay: float = 1e-2
-    patience: int = 6
+    patience: int = 4
     seed: int = 0
     horizontal_flip: bool = False
     num_workers: int = 0

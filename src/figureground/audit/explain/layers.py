@@ -27,6 +27,10 @@ _PASSING = (
 )  # fmt: skip
 
 
+#: What a forward pass of somebody else's code raises when the input does not suit it.
+_FORWARD_ERRORS = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
+
+
 @dataclass(frozen=True)
 class _Call:
     """One completed call of a module: its output's shape, or the type of what is no tensor."""
@@ -58,7 +62,7 @@ def choose_layer(model: nn.Module, inputs: Tensor) -> str:
     Raises
     ------
     SubjectError
-        The model works on tokens, or no layer gives a map: name one.
+        The forward pass fails, the model works on tokens, or no layer gives a map: name one.
 
     Examples
     --------
@@ -122,8 +126,16 @@ def _calls(model: nn.Module, inputs: Tensor) -> list[_Call]:
         shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         calls.append(_Call(name, module, shape))
 
+    first = inputs[:1].detach().to(model_dtype(model), copy=True)
     with _hooked(model, completed), torch.no_grad():
-        model(inputs[:1].detach().to(model_dtype(model), copy=True))
+        try:
+            model(first)
+        except _FORWARD_ERRORS as error:
+            raise SubjectError(
+                "MODEL_FORWARD", "model", found=f"{type(error).__name__}: {str(error)[:200]}",
+                expected=f"a forward pass of {list(inputs[:1].shape)}",
+                fix="check the number of channels and the size in the preprocessing",
+            ) from error
     return calls
 
 

@@ -162,12 +162,16 @@ class BackgroundContrast:
     def _family(self, observed: SwapObservations, family: list[Hypothesis], source: str) -> list[_Tested]:
         """Simultaneous intervals of a whole family."""
         values = [_values(h, observed, source) for h in family]
-        plain = [multiway_mean(v, *h.codes(observed), level=1 - self.policy.alpha) for h, v in zip(family, values, strict=True)]
+        span = 2.0 if source == "specific" else 1.0  # a difference of two differences reaches further
+        level = 1 - self.policy.alpha
+        plain = [
+            multiway_mean(v, *h.codes(observed), level=level, bounds=(-span, span)) for h, v in zip(family, values, strict=True)
+        ]
         influence = np.column_stack([cluster_influence(v, observed.recipient) for v in values])
         t = np.array([t_ratio(interval) for interval in plain])
         joint = max_t(influence, min(interval.df for interval in plain), 1 - self.policy.alpha, self.seed, t)
         return [
-            _Tested.of(interval, joint.critical, float(p)) for interval, p in zip(plain, joint.p_adjusted, strict=True)
+            _Tested.of(interval, joint.critical, float(p), span) for interval, p in zip(plain, joint.p_adjusted, strict=True)
         ]
 
     def _halves(self, observed: SwapObservations, primary: Hypothesis) -> tuple[Interval, Interval]:
@@ -179,7 +183,7 @@ class BackgroundContrast:
     def _widest(self, observed: SwapObservations, family: list[Hypothesis]) -> Interval:
         level = 1 - 2 * self.policy.alpha
         found = [multiway_mean(h.values(observed, "swapped"), *h.codes(observed), level=level) for h in family]
-        return max(found, key=lambda interval: max(abs(interval.low), abs(interval.high)))
+        return max(found, key=_reach)
 
     def _rows(
         self, test: str, scale: str, observed: SwapObservations, family: list[Hypothesis], found: list[_Tested]
@@ -250,12 +254,17 @@ class _Tested(Interval):
     p_adjusted: float = np.nan
 
     @classmethod
-    def of(cls, interval: Interval, critical: float, p_adjusted: float) -> _Tested:
+    def of(cls, interval: Interval, critical: float, p_adjusted: float, span: float) -> _Tested:
+        p_raw = p_value(interval, span)
         half = critical * interval.standard_error
         # Where all observations agree there is no variance to scale; the interval's own bounds stay.
         low, high = (interval.estimate - half, interval.estimate + half) if half > 0 else (interval.low, interval.high)
-        known = vars(interval) | {"low": max(-1.0, low), "high": min(1.0, high)}
-        return cls(**known, p_raw=p_value(interval), p_adjusted=p_adjusted)
+        # With fewer than two clusters nothing bounds the effect but its own range.
+        low, high = (low, high) if np.isfinite(half) else (-span, span)
+        known = vars(interval) | {"low": max(-span, low), "high": min(span, high)}
+        if interval.standard_error == 0 and p_raw is not None:
+            p_adjusted = max(p_adjusted, p_raw)
+        return cls(**known, p_raw=np.nan if p_raw is None else p_raw, p_adjusted=p_adjusted)
 
 
 def _values(h: Hypothesis, observed: SwapObservations, source: str) -> Reals:
@@ -268,6 +277,12 @@ def _turned(interval: Interval, turn: bool) -> Interval:
     if not turn:
         return interval
     return replace(interval, estimate=-interval.estimate, low=-interval.high, high=-interval.low)
+
+
+def _reach(interval: Interval) -> float:
+    """How far from 0 the interval reaches; one without bounds reaches furthest."""
+    reach = max(abs(interval.low), abs(interval.high))
+    return reach if np.isfinite(reach) else np.inf
 
 
 def _row_mean(values: Reals, chosen: npt.NDArray[np.bool_]) -> Reals:

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 from sklearn.metrics import confusion_matrix
 
 from figureground.audit import document
 from figureground.audit.config import Policy
 from figureground.audit.judge.grouping import Group
-from figureground.audit.judge.intervals import Interval, clustered_wilson, wilson
+from figureground.audit.judge.intervals import Interval, clustered_wilson, t_bounds, unanimous_bounds, wilson
 from figureground.audit.judge.rows import estimate_columns
 from figureground.audit.tables import ALL
 
@@ -68,7 +67,7 @@ def performance_gap(
 
     ``(a[c, e] - a[c, e'] - a[not c, e] + a[not c, e']) / 2`` for accuracy a, where level e pulls to class c: positive
     where the model is better on images whose background points to the right class. In [-1, 1]. The p-value permutes
-    the environment within labels; the interval is t on cluster means with independent cells.
+    the environments of cluster means within labels; the interval is t on cluster means with independent cells.
     """
     keys = {"cue": "background", "test": "performance_gap", "scale": "decision", "simultaneous": False}
     if direction is None or rows["environment"].isna().all():
@@ -76,7 +75,7 @@ def performance_gap(
         return keys | {"n": len(rows), "n_clusters": rows["cluster"].nunique(), "status": "not_estimable", "reason": reason}
     known = rows[rows["correct"].notna() & rows["environment"].isin([direction.arm, direction.reference])]
     interval = _interaction(known, direction, 1 - policy.alpha)
-    p = _permutation_p(known, direction, interval.estimate, seed)
+    p = _permutation_p(known, direction, seed) if np.isfinite(interval.estimate) else None
     names = {"class_name": direction.class_name, "arm": direction.arm, "reference": direction.reference}
     return keys | names | estimate_columns(interval, min_clusters=policy.min_clusters, alpha=policy.alpha, p_raw=p)
 
@@ -93,33 +92,39 @@ def _interaction(rows: pd.DataFrame, direction: document.Direction, level: float
             variance += 0.25 * means.var(ddof=1) / len(means) if len(means) > 1 else np.nan
             df = min(df, len(means) - 1)
     error = float(np.sqrt(variance))
-    half = float(stats.t.ppf(0.5 + level / 2, df)) * error if df >= 1 else np.nan
+    low, high = t_bounds(estimate, error, df, level)
+    if error == 0:  # every cell is of one mind: the smallest cell limits what that can mean
+        low, high = unanimous_bounds(estimate, int(df) + 1, level, -1.0, 1.0)
     return Interval(
-        estimate=float(estimate), low=float(estimate - half), high=float(estimate + half), level=level, n=len(rows),
-        n_clusters=int(rows["cluster"].nunique()), standard_error=error, df=int(max(df, 0)),
+        estimate=float(estimate), low=float(low), high=float(high), level=level, n=len(rows),
+        n_clusters=int(rows["cluster"].nunique()), standard_error=error, df=float(max(df, 0)),
     )
 
 
-def _permutation_p(rows: pd.DataFrame, direction: document.Direction, observed: float, seed: int) -> float | None:
-    if not np.isfinite(observed):
-        return None
+def _permutation_p(rows: pd.DataFrame, direction: document.Direction, seed: int) -> float:
+    # Images of one cluster are no independent evidence: what is exchanged is the environment of whole cluster means.
+    units = rows.groupby(["label", "environment", "cluster"])["correct"].mean().reset_index()
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x6A]))
-    labels, environments = rows["label"].to_numpy(), rows["environment"].to_numpy().copy()
-    correct = rows["correct"].to_numpy()
+    labels, correct = units["label"].to_numpy(dtype=object), units["correct"].to_numpy(dtype=np.float64)
+    on_arm = (units["environment"] == direction.arm).to_numpy(dtype=bool)
     blocks = [np.flatnonzero(labels == label) for label in sorted(set(labels))]
     is_class = labels == direction.class_name
+    observed = abs(_crossed(correct, is_class, on_arm))
     hits = 0
     for _ in range(PERMUTATIONS):
-        shuffled = environments.copy()
+        shuffled = on_arm.copy()
         for block in blocks:
-            shuffled[block] = environments[block][rng.permutation(len(block))]
-        on_arm = shuffled == direction.arm
-        cells = [correct[is_class & on_arm], correct[is_class & ~on_arm], correct[~is_class & on_arm], correct[~is_class & ~on_arm]]
-        if any(len(cell) == 0 for cell in cells):
-            return None
-        a, b, c, d = (cell.mean() for cell in cells)
-        hits += abs((a - b - c + d) / 2) >= abs(observed) - 1e-12
+            shuffled[block] = rng.permutation(on_arm[block])
+        hits += abs(_crossed(correct, is_class, shuffled)) >= observed - 1e-12
     return float((hits + 1) / (PERMUTATIONS + 1))
+
+
+def _crossed(
+    correct: npt.NDArray[np.float64], is_class: npt.NDArray[np.bool_], on_arm: npt.NDArray[np.bool_]
+) -> float:
+    aligned, crossed = is_class == on_arm, is_class != on_arm
+    means = [correct[part & is_class].mean() + correct[part & ~is_class].mean() for part in (aligned, crossed)]
+    return float(means[0] - means[1]) / 2
 
 
 def _confusions(rows: pd.DataFrame, groups: Sequence[Group], classes: Sequence[str]) -> list[document.Confusion]:

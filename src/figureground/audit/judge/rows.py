@@ -44,10 +44,21 @@ def t_ratio(interval: Interval) -> float:
     return 0.0 if interval.estimate == 0 else float(np.copysign(np.inf, interval.estimate))
 
 
-def p_value(interval: Interval) -> float | None:
-    """Two-sided p of "the effect is 0", by t; None with fewer than two clusters."""
+def p_value(interval: Interval, span: float = 1.0) -> float | None:
+    """Two-sided p of "the effect is 0", by t; None with fewer than two clusters.
+
+    Where all observations agree there is no variance for t, and p is that at which the unanimous bounds of values in
+    ``[-span, span]`` reach 0: ``2 (span / (span + |effect|))^G``, for the largest effect the sign test of G clusters.
+
+    Examples
+    --------
+    >>> p_value(Interval(1.0, 0.0, 1.0, 0.95, 2, 2, 0.0, 1.0))
+    0.5
+    """
     if not interval.df >= 1:
         return None
+    if interval.standard_error == 0:
+        return float(min(1.0, 2 * (span / (span + abs(interval.estimate))) ** interval.n_clusters))
     return float(2 * stats.t.sf(abs(t_ratio(interval)), interval.df))
 
 

@@ -67,6 +67,8 @@ class SubgroupTable:
         wide = {key: self._method(key) for key in REPORTED}
         found = [line for cell in cells for line in self._cell(rows[cell.member], cell, wide)]
         table = pd.DataFrame(found)
+        if "p_raw" not in table:  # without a swap no measure is tested
+            table["p_raw"] = np.nan
         contrasts = table["measure"] == "contrast"
         followed = contrasts & ~((table["attribute"] == ALL) & (table["label"] == ALL))
         p = table.loc[followed, "p_raw"].astype(float).to_numpy()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
+
+import numpy as np
 
 from figureground.audit import document
 from figureground.audit.config import Policy
@@ -59,9 +62,9 @@ def trust(probes: Sequence[TrustCheck], contrast: Contrast | None, degenerate: d
         checks += [TrustCheck(check=name, status="not_run", value=None, threshold=None, n=None, reason="no swap was run") for name in ("fragility", "replication")]
     else:
         checks.append(_limit("fragility", contrast.fragility.estimate, policy.max_fragility, contrast.fragility.n))
-        low = min(half.low for half in contrast.replication)
+        low = float(np.min([half.low for half in contrast.replication]))  # NaN, where a half has no interval
         checks.append(
-            TrustCheck(check="replication", status="passed" if low > 0 else "failed", value=low, threshold=0.0,
+            TrustCheck(check="replication", status="passed" if low > 0 else "failed", value=low if isfinite(low) else None, threshold=0.0,
                        n=min(half.n_clusters for half in contrast.replication), reason=None if low > 0 else "the effect does not show in both halves")
         )
     return checks + [TrustCheck(check=name, status="not_run", value=None, threshold=None, n=None, reason=reason) for name, reason in NOT_RUN]
@@ -78,5 +81,7 @@ def _fact(identity: str, key: str, **args: object) -> Finding:
 
 
 def _limit(name: str, value: float, limit: float, n: int) -> TrustCheck:
+    if not isfinite(value):
+        return TrustCheck(check=name, status="not_run", value=None, threshold=limit, n=n, reason="nothing to measure it on")
     failed = value > limit
     return TrustCheck(check=name, status="failed" if failed else "passed", value=value, threshold=limit, n=n, reason="above the limit" if failed else None)

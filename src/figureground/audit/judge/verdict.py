@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, isfinite
 
 from figureground.audit import document
 from figureground.audit.config import Policy
@@ -60,19 +60,23 @@ class CueJudge:
 
     def __call__(self, contrast: Contrast, setting: Setting, direction: Direction) -> CueVerdict:
         """The verdict on a contrast that could be run."""
+        few = self._too_few(setting)
         weak = self._against_demonstration(contrast, setting)
         material = contrast.effect.low >= self.policy.delta_material
-        if material and not weak:
+        if material and not few and not weak:
             return self._verdict("demonstrated", [], contrast, setting, direction)
         if tost(contrast.widest90, self.policy.delta_negligible, self.policy.alpha):
-            return self._verdict("inconclusive", [_no_assay()], contrast, setting, direction)
-        gates = self._gates(contrast, setting)
+            reasons = [_no_assay(), *few, *self._gates(contrast, setting)]
+            return self._verdict("inconclusive", reasons, contrast, setting, direction)
+        gates = [*few, *self._gates(contrast, setting)]
         if gates:
             return self._verdict("inconclusive", [*gates, *weak], contrast, setting, direction)
         if contrast.effect.low > 0 and contrast.specific.low > 0:
             small = [] if material else [Message(key="small_effect")]
             return self._verdict("suspected", [*small, *weak], contrast, setting, direction)
-        reasons = [_imprecise(contrast.widest90, self.policy), _no_assay(), *weak]
+        # An effect that is clearly there fails for want of specificity; only one that is not can want precision.
+        unclear = [] if contrast.effect.low > 0 else [_imprecise(contrast.widest90, self.policy), _no_assay()]
+        reasons = [*unclear, *weak]
         return self._verdict("inconclusive", reasons, contrast, setting, direction)
 
     def not_tested(self, reason: str, next_step: str, **args: object) -> CueVerdict:
@@ -84,11 +88,15 @@ class CueJudge:
             does_not_show=[Message(key="not_legal")], next_step=[Message(key=next_step)],
         )
 
+    def _too_few(self, setting: Setting) -> list[Message]:
+        """Below the least number of independent units there are estimates and no verdict."""
+        if setting.n_clusters >= self.policy.min_clusters:
+            return []
+        return [Message(key="too_few_clusters", args={"n": setting.n_clusters, "needed": self.policy.min_clusters})]
+
     def _against_demonstration(self, contrast: Contrast, setting: Setting) -> list[Message]:
         """What keeps even a material effect from being demonstrated."""
         found: list[Message] = []
-        if setting.n_clusters < self.policy.min_clusters:
-            found.append(Message(key="too_few_clusters", args={"n": setting.n_clusters, "needed": self.policy.min_clusters}))
         if self._rare(contrast, setting):
             found.append(Message(key="rare_class"))
         if not contrast.specific.low > 0:
@@ -152,16 +160,23 @@ class CueJudge:
 
 
 def needed_clusters(interval: Interval, policy: Policy) -> int:
-    """Independent units at which an effect of 0 would be certified negligible with power 0.8: (2.93 SD / delta)^2."""
+    """Independent units at which an effect of 0 would be certified negligible with power 0.8: (2.93 SD / delta)^2.
+
+    At least as many as there are and as any verdict needs, which is also the answer where too few leave the spread
+    unknown.
+    """
+    least = max(interval.n_clusters, policy.min_clusters)
+    if not isfinite(interval.standard_error):
+        return least
     spread = interval.standard_error * interval.n_clusters**0.5
-    return max(interval.n_clusters, ceil((2.93 * spread / policy.delta_negligible) ** 2))
+    return max(least, ceil((2.93 * spread / policy.delta_negligible) ** 2))
 
 
 def overall(cues: Sequence[CueVerdict], required: Sequence[str]) -> document.Verdict:
     """Counts over all cues; the status is the worst over those that the policy requires."""
     counts = {state: sum(cue.status == state for cue in cues) for state in document.STATE_ORDER}
     by_name = {cue.cue: cue.status for cue in cues}
-    statuses: list[State] = [by_name.get(name, "not_tested") for name in required] or [cue.status for cue in cues]
+    statuses: list[State] = [by_name.get(name, "not_tested") for name in required] or [cue.status for cue in cues] or ["not_tested"]
     return document.Verdict(status=min(statuses, key=document.STATE_ORDER.index), counts=counts, cues=list(cues))
 
 
@@ -170,8 +185,9 @@ def _no_assay() -> Message:
 
 
 def _imprecise(interval: Interval, policy: Policy) -> Message:
+    half_width = (interval.high - interval.low) / 2
     args = {
-        "half_width": (interval.high - interval.low) / 2, "margin": policy.delta_negligible,
+        "half_width": half_width if isfinite(half_width) else None, "margin": policy.delta_negligible,
         "n_needed": needed_clusters(interval, policy),
     }
     return Message(key="imprecise", args=args)

@@ -1,0 +1,227 @@
+"""The front door for Python: the same verbs as the command line, word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+from figureground.audit import result as results
+from figureground.audit.config import AuditConfig, Policy, check_cues, load_policy
+from figureground.audit.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from figureground.audit.classify.module import Classifier
+    from figureground.audit.classify.subject import Subject
+    from figureground.audit.classify.train import TrainConfig
+    from figureground.audit.checked import Checked
+    from figureground.datasets.transforms import Preprocess
+    from figureground.reports.showing import RowView
+
+
+class AuditResult(results.AuditResult):
+    """A finished run that can also be looked at.
+
+    Examples
+    --------
+    ``result.verdict.status``, ``result.findings``, ``result.subgroups`` (a DataFrame), ``result.show(row_id)``.
+    """
+
+    def show(self, row_id: int) -> RowView:
+        """One row: its stored pictures if any, its measures and its predictions."""
+        from figureground.reports.showing import show_row
+
+        return show_row(self, row_id)
+
+    def _repr_html_(self) -> str:
+        from figureground.reports.showing import result_card
+
+        return result_card(self)
+
+
+def run_audit(
+    model: Any,
+    data: Any,
+    *,
+    classes: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    by: Sequence[str] | None = None,
+    cues: Sequence[str] | None = None,
+    environment: str | None = None,
+    transform: Preprocess | Any | None = None,
+    policy: Policy | dict[str, Any] | str | Path | None = None,
+    out: str | Path | None = None,
+    root: str | Path | None = None,
+    split: str | None = None,
+    layer: str | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    max_images: int | None = None,
+    images: bool = True,
+    overwrite: bool = False,
+    report: bool = True,
+    progress: Progress = silent,
+) -> AuditResult:
+    """Audit a classifier: where it looks, and whether its answer follows when a cue is changed.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, LightningModule or path
+        In memory, giving logits ``[B, K]`` for normalised ``[B, C, H, W]``; or a checkpoint of ``figureground train``.
+    data : path, pandas.DataFrame or map-style Dataset
+        Images with labels, and masks where there are any; see :func:`figureground.datasets.sources.open_source`.
+    classes : sequence of str, optional
+        Class names in the order of the logits. Needed where the model does not carry them; never taken from the data.
+    columns : mapping, optional
+        ``{role: column name}`` for ``image``, ``label``, ``mask``, ``environment``, ``split``, ``cluster``, ``key``.
+    by : sequence of str, optional
+        Subgroups: attribute columns, crossings as ``"site*sex"``. Default: every column with 2 to 20 levels.
+    cues : sequence of str, optional
+        What the model might lean on; in this version ``("background",)``.
+    environment : str, optional
+        The column that says which background, site or scanner an image has: the strata of the causal test.
+    transform : Preprocess or torchvision preset, optional
+        What the model expects of its input, where it does not say so itself.
+    policy : Policy, dict or path, optional
+        Thresholds and consequences, declared and hashed before the first image is read.
+    out : path, optional
+        The run folder, new or empty. Default: a new temporary folder.
+    root : path, optional
+        Nothing outside it is opened. Default: the manifest's folder.
+    split, layer, seed, batch_size, max_images, images, overwrite
+        As on the command line.
+    report : bool
+        Whether ``report.en.html`` is written as well.
+    progress : Progress
+        Told how far the work is.
+
+    Returns
+    -------
+    AuditResult
+        Verdict, findings and tables, read from the run folder.
+
+    Raises
+    ------
+    figureground.errors.FiguregroundError
+        With what was found, what was expected and what to do.
+    """
+    from figureground.audit.pipeline import Pipeline
+    from figureground.audit.run_folder import RunFolder
+    from figureground.datasets.sources import open_source
+
+    chosen = tuple(cues) if cues is not None else ("background",)
+    check_cues(chosen, "cues")
+    mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
+    config = AuditConfig(
+        seed=seed, cues=chosen, by=None if by is None else tuple(by), columns=mapping, environment=environment, split=split,
+        layer=layer, batch_size=batch_size, max_images=max_images, images=images,
+    )
+    declared = load_policy(policy)
+    subject = find_subject(model, classes, transform)
+    source = open_source(data, classes=subject.classes, columns=mapping, root=None if root is None else Path(root))
+    inputs = tuple(Path(given) for given in (model, data) if isinstance(given, str | Path))
+    target = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
+    folder = RunFolder.create(target, overwrite=overwrite, keep=inputs)
+    found = Pipeline(subject, source, config, declared, progress)(folder)
+    if report:
+        render_report(found)
+    return AuditResult(found.path)
+
+
+def find_subject(model: Any, classes: Sequence[str] | None, transform: Any | None) -> Subject:
+    """The audited model from what a caller gave: a module in memory, or a path."""
+    from figureground.audit.classify.subject import as_subject, load_subject
+
+    finder = load_subject if isinstance(model, str | Path) else as_subject
+    return finder(model, classes=classes, transform=transform)
+
+
+def load_run(run: str | Path) -> AuditResult:
+    """A finished run, after every file was found as it was sealed; raises ``IntegrityError`` otherwise."""
+    from figureground.audit.run_folder import check_seal
+
+    check_seal(Path(run))
+    return AuditResult(Path(run))
+
+
+def render_report(run: str | Path | results.AuditResult, *, out: str | Path | None = None, lang: str = "en") -> Path:
+    """Write the HTML report of a finished run again; measures nothing and needs no model. Returns its path."""
+    from figureground.reports import html
+
+    found = run if isinstance(run, results.AuditResult) else load_run(run)
+    return html.render_report(found, out=None if out is None else Path(out), lang=lang)
+
+
+def train_classifier(
+    data: Any,
+    *,
+    out: str | Path | None = None,
+    classes: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    root: str | Path | None = None,
+    split: str | None = None,
+    preprocess: Preprocess | None = None,
+    config: TrainConfig | None = None,
+    progress: bool = False,
+) -> Classifier:
+    """Train a Lightning classifier on the rows of a split: ``train``, or all where there is no split column.
+
+    Parameters
+    ----------
+    data : path, DataFrame or Dataset
+        As for :func:`run_audit`; a Dataset with integer labels needs ``classes``.
+    out : path, optional
+        Self-describing checkpoint to write.
+    classes : sequence of str, optional
+        Class names in order. Default: the labels found, sorted.
+    preprocess : Preprocess, optional
+        Default: pictures as they are stored, scaled to [-1, 1].
+    config : TrainConfig, optional
+        Architecture, epochs, learning rate, seed.
+    progress : bool
+        Whether a bar is drawn.
+
+    Returns
+    -------
+    Classifier
+        With the weights of the epoch whose validation loss was lowest.
+    """
+    from figureground.audit.classify import train
+    from figureground.datasets.training_sets import labelled_images
+
+    settings = config or train.TrainConfig()
+    folder = None if root is None else Path(root)
+    parts = labelled_images(data, classes, columns, folder, split, preprocess, settings.seed)
+    return train.train_classifier(
+        parts.train, parts.validation, classes=parts.classes, preprocess=parts.preprocess, config=settings,
+        out=None if out is None else Path(out), progress=progress,
+    )
+
+
+def check_inputs(
+    data: Any,
+    model: Any | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    by: Sequence[str] | None = None,
+    environment: str | None = None,
+    transform: Preprocess | Any | None = None,
+    root: str | Path | None = None,
+    split: str | None = None,
+) -> Checked:
+    """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
+
+    Parameters are those of :func:`run_audit`. Without a model the labels are taken as they are; with one, its probes
+    are run on the first usable rows.
+    """
+    from figureground.audit.checking import check
+
+    subject = None if model is None else find_subject(model, classes, transform)
+    mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
+    folder = None if root is None else Path(root)
+    return check(data, subject, classes=classes, columns=mapping, by=by, root=folder, split=split)
+
+
+__all__ = ["AuditResult", "check_inputs", "find_subject", "load_run", "render_report", "run_audit", "train_classifier"]

@@ -1,0 +1,170 @@
+"""The command line: parse, call, print. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from figureground.audit.progress import Advance
+
+app = typer.Typer(
+    name="figureground", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Is your classifier looking at the figure, or at the ground?",
+    epilog="Exit codes: 0 done · 1 a cue is demonstrated · 2 usage or manifest · 3 a required cue could not be assessed, "
+    "or too many rows were set aside · 4 model or data unusable · 6 refused for security or integrity · 70 a bug of ours.",
+)
+
+Data = Annotated[Path, typer.Argument(help="Manifest (CSV or Parquet), or a folder that holds manifest.csv.")]
+ColumnMap = Annotated[list[str] | None, typer.Option("--column", help="Map a column: ROLE=NAME, for example label=diagnosis. Repeatable.")]
+By = Annotated[str | None, typer.Option("--by", help="Subgroups: columns and crossings, for example site,sex,site*sex.")]
+Environment = Annotated[str | None, typer.Option("--environment", help="Column that says which background, site or scanner an image has.")]
+Root = Annotated[Path | None, typer.Option("--root", help="Data root; nothing outside it is opened. Default: the manifest's folder.")]
+SplitName = Annotated[str | None, typer.Option("--split", help="Rows of this split. Default: test (audit) or train (train), where the column exists.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw.")]
+Layer = Annotated[str | None, typer.Option("--layer", help="Module for Grad-CAM, as in named_modules(). Default: chosen and reported.")]
+
+
+@app.callback(invoke_without_command=True)
+def version_option(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    """Is your classifier looking at the figure, or at the ground?"""
+    if version:
+        from figureground import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, models and run folders.")] = Path("runs/demo"),
+    seed: Seed = 0,
+) -> None:
+    """Train two classifiers on the embedded data, audit both, write both reports."""
+    from figureground.demo import Demo
+
+    found = Demo(out, seed, progress=bars, say=typer.echo, bar=sys.stderr.isatty())()
+    if not found.as_expected:
+        typer.echo("the demo did not find what was planted: this is a bug, please report it", err=True)
+        raise typer.Exit(70)
+
+
+@app.command()
+def check(
+    data: Data,
+    model: Annotated[str | None, typer.Option("--model", help="Checkpoint whose probes are run as well.")] = None,
+    column: ColumnMap = None, by: By = None, environment: Environment = None, root: Root = None, split: SplitName = None,
+) -> None:
+    """Say what is wrong with the inputs, and what this n can and cannot show."""
+    from figureground.api import check_inputs
+    from figureground.reports.checked import check_lines
+
+    found = check_inputs(data, model, columns=_mapping(column), by=_list(by), environment=environment, root=root, split=split)
+    for line in check_lines(found):
+        typer.echo(line)
+    failed = any(probe.status == "failed" for probe in found.probes)
+    raise typer.Exit(3 if found.quarantined or failed else 0)
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint to write.")],
+    arch: Annotated[str, typer.Option("--arch", help="small-cnn, or any torchvision classification model.")] = "small-cnn",
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Most passes over the training images.")] = 12,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 32,
+    learning_rate: Annotated[float, typer.Option("--lr", help="Peak learning rate.")] = 4e-3,
+    patience: Annotated[int, typer.Option("--patience", min=1, help="Epochs without a lower validation loss.")] = 6,
+    size: Annotated[int | None, typer.Option("--size", min=8, help="Resize to this many pixels, square. Default: as stored.")] = None,
+    seed: Seed = 0, column: ColumnMap = None, root: Root = None, split: SplitName = None,
+) -> None:
+    """Train a Lightning classifier and write a self-describing checkpoint."""
+    from figureground.api import train_classifier
+    from figureground.audit.classify.train import TrainConfig
+    from figureground.datasets.transforms import Preprocess
+
+    config = TrainConfig(arch, epochs, batch_size, learning_rate, patience=patience, seed=seed)
+    half = (0.5, 0.5, 0.5)
+    preprocess = Preprocess(resize=None if size is None else (size, size), mean=half, std=half)
+    classifier = train_classifier(
+        data, out=out, columns=_mapping(column), root=root, split=split, preprocess=preprocess, config=config, progress=True
+    )
+    typer.echo(f"{arch} for {', '.join(classifier.classes)}: {out}")
+
+
+@app.command()
+def audit(
+    model: Annotated[str, typer.Argument(help="Checkpoint written by `figureground train`.")],
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder, new or empty.")],
+    by: By = None,
+    cue: Annotated[str, typer.Option("--cue", help="Cues to test, separated by commas.")] = "background",
+    environment: Environment = None,
+    policy: Annotated[Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds and consequences.")] = None,
+    column: ColumnMap = None, root: Root = None, split: SplitName = None, layer: Layer = None, seed: Seed = 0,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
+    max_images: Annotated[int | None, typer.Option("--max-images", min=1, help="A seeded sample of the usable rows.")] = None,
+    no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
+) -> None:
+    """Measure, test, judge, report."""
+    from figureground.api import run_audit
+    from figureground.audit.config import load_policy
+    from figureground.audit.exits import exit_code
+    from figureground.reports.closing import closing_lines
+
+    declared = load_policy(policy)
+    result = run_audit(
+        model, data, columns=_mapping(column), by=_list(by), cues=_list(cue), environment=environment, policy=declared, out=out,
+        root=root, split=split, layer=layer, seed=seed, batch_size=batch_size, max_images=max_images, images=not no_images,
+        overwrite=overwrite, progress=bars,
+    )
+    for line in closing_lines(result):
+        typer.echo(line)
+    typer.echo(f"report: {out / 'report.en.html'}")
+    raise typer.Exit(exit_code(result.document, declared))
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Finished run folder.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write. Default: in the run folder.")] = None,
+    lang: Annotated[str, typer.Option("--lang", help="Language of the report.")] = "en",
+) -> None:
+    """Render the report of a finished run again; measures nothing."""
+    from figureground.api import render_report
+
+    typer.echo(f"report: {render_report(run, out=out, lang=lang)}")
+
+
+@contextmanager
+def bars(description: str, total: int) -> Iterator[Advance]:
+    """A progress bar on stderr, with the time expected once the pace is known."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    )
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        task = shown.add_task(description, total=total)
+        yield lambda done: shown.advance(task, done)
+
+
+def _list(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _mapping(pairs: list[str] | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pair in pairs or []:
+        role, mark, name = pair.partition("=")
+        if not mark or not role or not name:
+            raise typer.BadParameter(f"{pair!r}: expected ROLE=NAME, for example label=diagnosis", param_hint="--column")
+        found[role] = name
+    return found

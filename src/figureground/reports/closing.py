@@ -1,0 +1,53 @@
+"""The last lines of a command: what was found, in words."""
+
+from __future__ import annotations
+
+from figureground.audit import document
+from figureground.audit.result import AuditResult
+from figureground.reports import numbers
+from figureground.reports.catalogue import Catalogue, load
+
+
+def closing_lines(result: AuditResult, lang: str = "en") -> list[str]:
+    """Findings, effect and performance as plain sentences, worst first."""
+    words = load(lang)
+    lines = [words.message(finding.message) for finding in result.findings if finding.cue is not None]
+    lines += [line for cue in result.verdict.cues for line in _effect(cue, words)]
+    performance = result.document.performance
+    lines.append(f"accuracy {_rate(performance.overall)}")
+    worst = performance.worst_group
+    if worst is not None:
+        lines.append(f"worst-group accuracy {_rate(worst.accuracy)}: {group_name(worst)}")
+    data = result.document.data
+    lines.append(
+        f"rows: {data.given} given = {data.ok} ok + {data.quarantined} set aside + {data.filtered} filtered"
+    )
+    return lines
+
+
+def group_name(group: document.GroupPerformance) -> str:
+    """``environment = grass, label = coat``."""
+    parts = [(group.attribute, group.level), ("label", group.label)]
+    return ", ".join(f"{name} = {level}" for name, level in parts if level != "(all)" and name != "(all)")
+
+
+def _effect(cue: document.CueVerdict, words: Catalogue) -> list[str]:
+    found = [words.message(reason) for reason in cue.reasons]
+    if cue.direction is not None and cue.estimate is not None:
+        way = cue.direction
+        found.insert(
+            0,
+            f"{way.class_name} is predicted {numbers.points(cue.estimate)} more often on {way.arm} than on {way.reference} "
+            f"({numbers.level(cue.level)} interval {numbers.span(cue.ci_low, cue.ci_high)}; "
+            f"n = {cue.n}, {cue.n_clusters} independent)",
+        )
+    return found
+
+
+def _rate(estimate: document.Estimate) -> str:
+    if estimate.estimate is None:
+        return f"not estimable (n = {estimate.n})"
+    return (
+        f"{numbers.fixed(estimate.estimate, 3)} ({numbers.level(estimate.ci_level)} interval "
+        f"{numbers.fixed(estimate.ci_low, 3)} to {numbers.fixed(estimate.ci_high, 3)}; n = {estimate.n})"
+    )

@@ -1,0 +1,154 @@
+"""How numbers are written, in one place.
+
+Shares and effects arrive as decimals in [-1, 1] and are rounded here, last. A missing number is said to be
+missing; it never becomes 0.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+#: Narrow no-break space between a number and its percent sign; a true minus.
+NARROW, MINUS, NONE = "\u202f", "\u2212", "\u2013"
+
+
+def is_missing(value: float | None) -> bool:
+    """Whether there is no number: null or not a number."""
+    return value is None or math.isnan(value)
+
+
+def fixed(value: float | None, digits: int = 1) -> str:
+    """Number with a fixed count of decimals and a true minus.
+
+    >>> fixed(-0.04), fixed(12.345), fixed(None)
+    ('0.0', '12.3', '–')
+    """
+    if value is None or math.isnan(value):
+        return NONE
+    rounded = round(float(value), digits) + 0.0
+    return f"{rounded:,.{digits}f}".replace("-", MINUS)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Share in [0, 1] as a percentage.
+
+    >>> percent(0.6104)
+    '61.0\\u202f%'
+    """
+    return NONE if is_missing(value) else f"{hundredths(value, digits)}{NARROW}%"
+
+
+def hundredths(value: float | None, digits: int = 1) -> str:
+    """Share or difference times 100, without a unit.
+
+    >>> hundredths(0.384), hundredths(-0.05)
+    ('38.4', '−5.0')
+    """
+    return NONE if value is None else fixed(100.0 * value, digits)
+
+
+def points(value: float | None) -> str:
+    """Difference of two shares in percentage points.
+
+    >>> points(0.384), points(0.05)
+    ('38.4 points', '5 points')
+    """
+    if is_missing(value):
+        return NONE
+    text = hundredths(value)
+    return f"{text.removesuffix('.0')} points"
+
+
+def signed(value: float | None) -> str:
+    """Difference times 100 with its sign.
+
+    >>> signed(0.384), signed(-0.02), signed(0.0)
+    ('+38.4', '−2.0', '0.0')
+    """
+    text = hundredths(value)
+    return f"+{text}" if value is not None and round(100 * value, 1) > 0 else text
+
+
+def span(low: float | None, high: float | None) -> str:
+    """Interval of shares or differences, times 100.
+
+    >>> span(0.331, 0.43)
+    '33.1 to 43.0'
+    """
+    return NONE if is_missing(low) or is_missing(high) else f"{hundredths(low)} to {hundredths(high)}"
+
+
+def level(value: float | None) -> str:
+    """Confidence level, with decimals only where it has any.
+
+    >>> level(0.95), level(0.975)
+    ('95\\u202f%', '97.5\\u202f%')
+    """
+    return NONE if value is None or math.isnan(value) else f"{100 * value:.10g}{NARROW}%"
+
+
+def of_hundred(value: float | None) -> str:
+    """Natural frequency: a share as so many of 100.
+
+    >>> of_hundred(0.412), of_hundred(0.002), of_hundred(0.0)
+    ('41', 'fewer than 1', '0')
+    """
+    if value is None or math.isnan(value):
+        return NONE
+    if 0 < value < 0.005:
+        return "fewer than 1"
+    if 0.995 <= value < 1:
+        return "more than 99"
+    return f"{100 * value:.0f}"
+
+
+def count(value: float | None) -> str:
+    """Whole number with separators.
+
+    >>> count(12800)
+    '12,800'
+    """
+    return NONE if value is None or math.isnan(value) else f"{round(value):,}"
+
+
+def p_value(value: float | None) -> str:
+    """Probability of at least this much by chance, never 0.
+
+    >>> p_value(0.00001), p_value(0.0312)
+    ('< 0.001', '0.031')
+    """
+    if value is None or math.isnan(value):
+        return NONE
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def general(value: float | None) -> str:
+    """Number without a known unit, to four significant digits.
+
+    >>> general(0.123456), general(7)
+    ('0.1235', '7')
+    """
+    return NONE if value is None or math.isnan(value) else f"{value:.4g}".replace("-", MINUS)
+
+
+def short_hash(value: str) -> str:
+    """First twelve digits of a hash.
+
+    >>> short_hash("0123456789abcdef")
+    '0123456789ab…'
+    """
+    return value if len(value) <= 12 else f"{value[:12]}…"
+
+
+def day(stamp: str, months: list[str]) -> str:
+    """Date of an ISO 8601 time stamp in words; the stamp itself where it is none.
+
+    >>> day("2026-03-04T05:06:07+00:00", ["January", "February", "March"])
+    '4 March 2026'
+    """
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return stamp
+    return f"{moment.day} {months[moment.month - 1]} {moment.year}"

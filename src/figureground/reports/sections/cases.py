@@ -1,0 +1,75 @@
+"""The galleries: images chosen by rules that were declared before anything was measured."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from figureground.reports import numbers
+from figureground.reports.sections.context import Context
+from figureground.reports.view import Case, Cases, Panel, Picture, webp_picture
+
+#: Cases of one rule on the page; the rest stays in the run.
+MAX_CASES = 12
+_PANEL_ORDER = ("original", "own_level", "other_level", "saliency", "gradcam")
+
+
+def swap_cases(context: Context) -> tuple[Cases, ...]:
+    """Images whose answer followed the background, and one at random whose answer did not."""
+    rules = (("swap_changed", 3), ("swap_random_unchanged", 1))
+    return tuple(found for rule, limit in rules if (found := _cases(context, rule, limit)) is not None)
+
+
+def heatmap_cases(context: Context) -> tuple[Cases, ...]:
+    """The worst images by the declared rule, and as many at random."""
+    worst, chance = _cases(context, "worst", MAX_CASES), _cases(context, "random", MAX_CASES)
+    return tuple(found for found in (worst, chance) if found is not None)
+
+
+def panels(context: Context, rows: list[dict[str, Any]]) -> tuple[Panel, ...]:
+    """The stored pictures of one image, in reading order."""
+    ordered = sorted(rows, key=lambda row: (_PANEL_ORDER.index(row["panel"]), row["caption_level"] or ""))
+    original = next((row for row in ordered if row["panel"] == "original"), None)
+    return tuple(_panel(context, row, original) for row in ordered)
+
+
+def _cases(context: Context, rule: str, limit: int) -> Cases | None:
+    rows = [row for row in context.gallery if row["rule"] == rule]
+    if not rows:
+        return None
+    cases = [
+        _case(context, rank, list(group))
+        for (rank, _), group in groupby(rows, key=lambda row: (row["rank"], row["row_id"]))
+    ]
+    say = context.words.say
+    return Cases(say(f"gallery.{rule}.title"), say(f"gallery.{rule}.rule"), tuple(cases[:limit]))
+
+
+def _case(context: Context, rank: int, rows: list[dict[str, Any]]) -> Case:
+    say = context.words.say
+    return Case(
+        title=say("gallery.case", label=rows[0]["label"]),
+        subtitle=say("gallery.row", rank=int(rank), row_id=str(rows[0]["row_id"])),
+        panels=panels(context, rows),
+    )
+
+
+def _panel(context: Context, row: dict[str, Any], original: dict[str, Any] | None) -> Panel:
+    say = context.words.say
+    level = row["caption_level"] or ""
+    title = say(f"panel.{row['panel']}", level=level) if level else say(f"panel.{row['panel']}.plain")
+    share = row["background_share"]
+    if row["panel"] in ("saliency", "gradcam"):
+        lines: tuple[str, ...] = (say("panel.share", share=numbers.percent(share)),)
+        return Panel(title, _picture(context, row), say("panel.map_alt", title=title, lines=lines[0]), lines)
+    predicted = row["predicted"] or numbers.NONE
+    lines = (say("panel.predicted", name=predicted), numbers.percent(row["probability"]))
+    swapped = row["panel"] in ("own_level", "other_level") and original is not None
+    changed = swapped and original is not None and row["predicted"] != original["predicted"]
+    mark = say("panel.changed" if changed else "panel.unchanged") if swapped else ""
+    alt = say("panel.alt", title=title, label=row["label"], name=predicted, probability=lines[1])
+    return Panel(title, _picture(context, row), f"{alt}; {mark}" if mark else alt, lines, mark, changed)
+
+
+def _picture(context: Context, row: dict[str, Any]) -> Picture | None:
+    return webp_picture(context.result.asset(row["asset"])) if row["asset"] else None

@@ -1,0 +1,200 @@
+"""Does it matter: what the model answers when only the background differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from figureground.reports import numbers
+from figureground.reports.figures.intervals import Words, interval_chart
+from figureground.reports.figures.swap import swap_chart
+from figureground.reports.sections import frames
+from figureground.reports.sections.charts import chart
+from figureground.reports.sections.context import Context, more
+from figureground.reports.view import Chart, Table, table
+
+_OWN = "own"
+_MAX_BARS, _MAX_CONTRASTS, _MAX_TESTS = 8, 4, 18
+#: From the effect to its controls.
+_TEST_ORDER = (
+    "donor_contrast",
+    "specific",
+    "common_background",
+    "replication_a",
+    "replication_b",
+    "changed_other_level",
+    "changed_same_level",
+    "mirrored_fragility",
+    "same_minus_other",
+    "performance_gap",
+)
+
+
+def swaps(context: Context) -> tuple[Chart, ...]:
+    """One chart per cue: how often each class is predicted under each background."""
+    rows = [row for row in context.tests if row["test"] == "predicted_share" and row["estimate"] is not None]
+    rows = [row for row in rows if row["scale"] != "probability"]
+    cues = dict.fromkeys(row["cue"] for row in rows)
+    return tuple(_swap(context, cue, [row for row in rows if row["cue"] == cue]) for cue in cues)
+
+
+def tests_table(context: Context) -> Table | None:
+    """The tests behind the verdict: contrasts by size, everything else first."""
+    rows = [row for row in context.tests if row["test"] != "predicted_share"]
+    if not rows:
+        return None
+    say = context.words.say
+    order = {test: index for index, test in enumerate(_TEST_ORDER)}
+    rows = sorted(rows, key=lambda row: (order.get(row["test"], len(order)), -abs(row["estimate"] or 0.0)))
+    # Of the many contrasts only the largest ones stand here, so that no other test falls off the end.
+    largest = [row for row in rows if row["test"] == "donor_contrast"][:_MAX_CONTRASTS]
+    rest = [row for row in rows if row["test"] != "donor_contrast"]
+    columns = [
+        say(f"column.{key}")
+        for key in ("test", "what", "estimate", "interval", "ci_level", "p", "n", "units")
+    ]
+    body = [_test_row(context, row) for row in [*largest, *rest][:_MAX_TESTS]]
+    note = (
+        context.words.plural("table.more", len(rows) - len(body), file="tests.parquet")
+        if len(rows) > len(body)
+        else ""
+    )
+    return replace(table(say("tests.table"), columns, body, text_columns=2, limit=_MAX_TESTS), note=note)
+
+
+def contrast(context: Context) -> Chart | None:
+    """The effect of the background by subgroup."""
+    rows = frames.measure_rows(context, "contrast")
+    if not rows:
+        return None
+    words = context.words
+    panel = words.say("axis.contrast_title")
+    frame = frames.chart_frame(context, [(panel, rows)], {})
+    material = context.document.policy.get("delta_material")
+    limits = (0.0,) if material is None else (0.0, float(material))
+    labels = Words(
+        axis=words.say("axis.contrast"),
+        n=words.say("column.n"),
+        estimate=words.say("legend.effect"),
+        hollow=words.say("legend.hollow"),
+        limit=words.say("legend.zero_and_limit", limit=material),
+    )
+    return chart(
+        "contrast",
+        words.say("contrast.title"),
+        lambda width: interval_chart(frame, labels, limits=limits, width=width),
+        alt=_contrast_alt(context, rows),
+        caption=words.say("contrast.caption"),
+        tables=[frames.estimate_table(context, words.say("contrast.table"), rows, effect=True)],
+    )
+
+
+def _swap(context: Context, cue: str, rows: list[dict[str, Any]]) -> Chart:
+    say, unchanged = context.words.say, context.words.say("arm.own")
+    arms = dict.fromkeys([_OWN, *(row["arm"] for row in rows)])
+    classes = _most_moved(rows)
+    names = {arm: unchanged if arm == _OWN else say("arm.level", level=arm) for arm in arms}
+    order = sorted(rows, key=lambda row: (classes.index(row["class_name"]), list(arms).index(row["arm"])))
+    frame = pd.DataFrame(
+        {
+            "class_name": [row["class_name"] for row in order],
+            "arm": [names[row["arm"]] for row in order],
+            **{
+                key: [float(row[key]) if row[key] is not None else float("nan") for row in order]
+                for key in ("estimate", "ci_low", "ci_high")
+            },
+        }
+    )
+    shown = frame[frame["class_name"].isin(classes[:_MAX_BARS])]
+    body = [
+        [
+            row["class_name"],
+            names[row["arm"]],
+            numbers.hundredths(row["estimate"]),
+            numbers.span(row["ci_low"], row["ci_high"]),
+            numbers.count(row["n"]),
+        ]
+        for row in order
+    ]
+    columns = [say(f"column.{key}") for key in ("class", "background", "share", "interval", "n")]
+    return chart(
+        f"swap-{''.join(c for c in cue if c.isalnum())}",
+        say("swap.title"),
+        lambda width: swap_chart(shown, axis=say("axis.predicted_share"), unchanged=unchanged, width=width),
+        alt=_swap_alt(context, order),
+        caption=say("swap.caption"),
+        tables=[table(say("swap.table"), columns, body, text_columns=2, note=more(context, "tests.parquet"))],
+    )
+
+
+def _most_moved(rows: list[dict[str, Any]]) -> list[str]:
+    """Classes by how far their share moves between backgrounds, most moved first."""
+    moved: dict[str, list[float]] = {}
+    for row in rows:
+        moved.setdefault(row["class_name"], []).append(row["estimate"])
+    return sorted(moved, key=lambda name: round(min(moved[name]) - max(moved[name]), 9))
+
+
+def _swap_alt(context: Context, rows: list[dict[str, Any]]) -> str:
+    first = rows[0]["class_name"]
+    parts = [
+        context.words.say(
+            "swap.alt_own" if row["arm"] == _OWN else "swap.alt_arm", arm=row["arm"], share=row["estimate"]
+        )
+        for row in rows
+        if row["class_name"] == first
+    ]
+    return context.words.say("swap.alt", class_name=first, parts=", ".join(parts))
+
+
+def _contrast_alt(context: Context, rows: list[frames.Row]) -> str:
+    mean, ends = frames.overall(rows), frames.extremes(rows)
+    if ends is None:
+        return context.words.say("contrast.alt_overall", mean=mean)
+    low, high = ends
+    return context.words.say(
+        "contrast.alt",
+        mean=mean,
+        low=frames.name(context, low),
+        low_effect=low["estimate"],
+        high=frames.name(context, high),
+        high_effect=high["estimate"],
+    )
+
+
+def _test_row(context: Context, row: dict[str, Any]) -> list[str]:
+    p = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_raw"]
+    return [
+        context.words.term("test", row["test"]),
+        _what(context, row),
+        numbers.signed(row["estimate"])
+        if row["test"] not in _SHARES
+        else numbers.hundredths(row["estimate"]),
+        numbers.span(row["ci_low"], row["ci_high"]),
+        numbers.level(row["ci_level"]),
+        numbers.p_value(p),
+        numbers.count(row["n"]),
+        numbers.count(row["n_clusters"]),
+    ]
+
+
+#: Tests whose estimate is a share, not a difference.
+_SHARES = ("mirrored_fragility", "changed_other_level", "changed_same_level")
+
+
+def _what(context: Context, row: dict[str, Any]) -> str:
+    say = context.words.say
+    parts = []
+    if row["class_name"]:
+        parts.append(str(row["class_name"]))
+    if row["arm"] and row["reference"]:
+        parts.append(say("tests.against", arm=row["arm"], reference=row["reference"]))
+    elif row["arm"]:
+        parts.append(str(row["arm"]))
+    if row["scale"] not in (None, "decision"):
+        parts.append(context.words.term("scale", row["scale"]))
+    if row["status"] != "ok":
+        parts.append(frames.status(context, row))
+    return "; ".join(parts) or numbers.NONE

@@ -1,0 +1,95 @@
+"""What every section is given, and the words for a state: a state never stands without its cue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from figureground.audit.document import AuditDocument, CueVerdict
+from figureground.audit.result import AuditResult
+from figureground.reports.catalogue import Catalogue
+from figureground.reports.view import Chip, records
+
+SHAPES = {
+    "demonstrated": "▲",
+    "suspected": "◆",
+    "inconclusive": "◐",
+    "not_detected": "○",
+    "not_tested": "□",
+    "error": "✕",
+    "note": "■",
+    "passed": "✓",
+    "failed": "✕",
+    "not_run": "□",
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """A run and the language in which it is told."""
+
+    result: AuditResult
+    words: Catalogue
+
+    @property
+    def document(self) -> AuditDocument:
+        """The whole of ``audit.json``."""
+        return self.result.document
+
+    @cached_property
+    def subgroups(self) -> list[dict[str, Any]]:
+        """Rows of the subgroup table."""
+        return records(self.result.subgroups)
+
+    @cached_property
+    def tests(self) -> list[dict[str, Any]]:
+        """Rows of the test table."""
+        return records(self.result.tests)
+
+    @cached_property
+    def gallery(self) -> list[dict[str, Any]]:
+        """Rows of the gallery, by rule and rank, panels in their stored order."""
+        return sorted(records(self.result.gallery), key=lambda row: (row["rule"], row["rank"]))
+
+    @property
+    def demonstrated(self) -> bool:
+        """Whether any cue was shown by intervention."""
+        return any(cue.status == "demonstrated" for cue in self.document.verdict.cues)
+
+    def is_environment(self, attribute: str) -> bool:
+        """Whether an attribute is the one that gives the strata."""
+        return attribute in ("environment", self.document.data.environment)
+
+
+def cue_name(context: Context, cue: str) -> str:
+    """The cue in words."""
+    return context.words.term("cue", cue)
+
+
+def state_words(context: Context, cue: CueVerdict) -> str:
+    """The state in the report's fixed words; only ``demonstrated`` names its cue itself."""
+    reason = context.words.message(cue.reasons[0]) if cue.reasons else context.words.say("state.no_reason")
+    bound = context.document.policy.get("delta_negligible", cue.min_detectable)
+    return context.words.say(
+        f"verdict.{cue.status}", cue=cue_name(context, cue.cue), reason=reason, bound=bound
+    )
+
+
+def state_line(context: Context, cue: CueVerdict) -> str:
+    """The state together with its cue."""
+    words = state_words(context, cue)
+    if cue.status == "demonstrated":
+        return words
+    name = cue_name(context, cue.cue)
+    return context.words.say("verdict.with_cue", cue=name[:1].upper() + name[1:], state=words)
+
+
+def chip(context: Context, state: str, words: str | None = None) -> Chip:
+    """A state as shape and words."""
+    return Chip(state, SHAPES[state], words if words is not None else context.words.say(f"state.{state}"))
+
+
+def more(context: Context, file: str) -> Any:
+    """Words for rows that a table leaves out, pointing at the file that holds them."""
+    return lambda left_out: context.words.plural("table.more", left_out, file=file)

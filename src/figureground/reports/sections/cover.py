@@ -1,0 +1,183 @@
+"""The first screen: what was audited, what was found, in words for people who decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from figureground.audit.document import STATE_ORDER, CueVerdict, Direction, Estimate
+from figureground.reports import numbers
+from figureground.reports.figures.frequency import frequency_chart
+from figureground.reports.sections.context import Context, chip, cue_name, state_words
+from figureground.reports.view import Chip, Picture, svg_picture
+
+#: What nobody should read into any audit; said on the first screen where the verdict says it.
+_ALWAYS_SAID = ("not_everyday_errors", "not_legal")
+
+
+@dataclass(frozen=True)
+class CueCard:
+    """One cue on the first screen."""
+
+    chip: Chip
+    cue: str
+    sentences: tuple[str, ...]
+    small: tuple[str, ...]
+    picture: Picture | None
+    alt: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A label, a value, and the whole value where the shown one is shortened."""
+
+    label: str
+    value: str
+    whole: str = ""
+
+
+@dataclass(frozen=True)
+class Cover:
+    """The first screen."""
+
+    subject: str
+    headline: str
+    cards: tuple[CueCard, ...]
+    caveats: tuple[str, ...]
+    facts: tuple[Fact, ...]
+
+
+def build(context: Context) -> Cover:
+    """The first screen of a run."""
+    cues = context.document.verdict.cues
+    said = {message.key: context.words.message(message) for cue in cues for message in cue.does_not_show}
+    return Cover(
+        subject=_subject(context),
+        headline=headline(context),
+        cards=tuple(_card(context, cue) for cue in _worst_first(cues)),
+        caveats=tuple(said[key] for key in _ALWAYS_SAID if key in said),
+        facts=_facts(context),
+    )
+
+
+def headline(context: Context) -> str:
+    """Counts, worst first: no score, no average."""
+    cues, say = context.document.verdict.cues, context.words
+    bound = context.document.policy.get("delta_negligible")
+    parts = []
+    for state in STATE_ORDER:
+        n = sum(cue.status == state for cue in cues)
+        if n:
+            parts.append(say.say(f"count.{state}", n=n, bound=bound))
+    return say.plural("cover.headline", len(cues), parts=", ".join(parts) or say.say("count.none"))
+
+
+def _worst_first(cues: list[CueVerdict]) -> list[CueVerdict]:
+    return sorted(cues, key=lambda cue: STATE_ORDER.index(cue.status))
+
+
+def _subject(context: Context) -> str:
+    subject, data = context.document.subject, context.document.data
+    return context.words.say(
+        "cover.subject", architecture=subject.architecture, n=data.ok, classes=len(subject.classes)
+    )
+
+
+def _card(context: Context, cue: CueVerdict) -> CueCard:
+    sentences, small = [], []
+    other, same = cue.changed_other_level, cue.changed_same_level
+    if other is not None and other.estimate is not None:
+        sentences.append(_frequency_sentence(context, other, same))
+        small.append(_frequency_small(context, other, same))
+    if cue.direction is not None and cue.estimate is not None:
+        sentences.append(_direction_sentence(context, cue, cue.direction))
+    # The first reason stands in the state itself, except where the state needs none.
+    others = cue.reasons if cue.status in ("demonstrated", "suspected", "not_detected") else cue.reasons[1:]
+    if others:
+        small.append(context.words.say("cover.also", reasons="; ".join(map(context.words.message, others))))
+    if cue.status not in ("demonstrated", "not_tested", "error") and cue.min_detectable is not None:
+        small.append(context.words.say("cover.min_detectable", value=cue.min_detectable))
+    picture, alt = _picture(context, other, same, strong=cue.status == "demonstrated")
+    name = cue_name(context, cue.cue)
+    words = chip(context, cue.status, state_words(context, cue))
+    return CueCard(words, name[:1].upper() + name[1:], tuple(sentences), tuple(small), picture, alt)
+
+
+def _frequency_sentence(context: Context, other: Estimate, same: Estimate | None) -> str:
+    n = numbers.of_hundred(other.estimate)
+    if same is None or same.estimate is None:
+        return context.words.say("cover.changed", n=n)
+    return context.words.say("cover.changed_control", n=n, control=numbers.of_hundred(same.estimate))
+
+
+def _frequency_small(context: Context, other: Estimate, same: Estimate | None) -> str:
+    interval = numbers.span(other.ci_low, other.ci_high)
+    base = context.words.say(
+        "cover.changed_small", n=other.n, clusters=other.n_clusters, level=other.ci_level, interval=interval
+    )
+    if same is None or same.estimate is None:
+        return base
+    control = context.words.say(
+        "cover.control_small", n=same.n, interval=numbers.span(same.ci_low, same.ci_high)
+    )
+    return f"{base} {control}"
+
+
+def _direction_sentence(context: Context, cue: CueVerdict, direction: Direction) -> str:
+    key = "cover.direction" if cue.status == "demonstrated" else "cover.largest"
+    return context.words.say(
+        key,
+        arm=direction.arm,
+        reference=direction.reference,
+        class_name=direction.class_name,
+        effect=cue.estimate,
+        level=cue.level,
+        interval=numbers.span(cue.ci_low, cue.ci_high),
+    )
+
+
+def _picture(
+    context: Context, other: Estimate | None, same: Estimate | None, *, strong: bool
+) -> tuple[Picture | None, str]:
+    if other is None or other.estimate is None:
+        return None, ""
+    shown = [(other, "cover.dots_other", strong), (same, "cover.dots_same", False)]
+    rows = [
+        {
+            "title": context.words.say(key, n=numbers.of_hundred(e.estimate)),
+            "share": e.estimate,
+            "strong": warm,
+        }
+        for e, key, warm in shown
+        if e is not None and e.estimate is not None
+    ]
+    svg, width, height = frequency_chart(pd.DataFrame(rows))
+    return svg_picture(svg, width, height), context.words.say(
+        "cover.dots_alt", parts="; ".join(str(r["title"]) for r in rows)
+    )
+
+
+def _facts(context: Context) -> tuple[Fact, ...]:
+    document, say = context.document, context.words.say
+    data, subject = document.data, document.subject
+    months = say("date.months").split()
+    rows = [
+        Fact(say("fact.model"), subject.architecture),
+        Fact(say("fact.model_sha256"), numbers.short_hash(subject.model_sha256), subject.model_sha256),
+        Fact(say("fact.images"), say("fact.images_value", ok=data.ok, given=data.given)),
+        Fact(say("fact.backgrounds"), _backgrounds(context)),
+        Fact(say("fact.audit"), document.audit.id),
+        Fact(say("fact.date"), numbers.day(document.audit.ended, months), document.audit.ended),
+        Fact(say("fact.tool"), f"{document.audit.tool.name} {document.audit.tool.version}"),
+    ]
+    return tuple(rows)
+
+
+def _backgrounds(context: Context) -> str:
+    data = context.document.data
+    if not data.environments:
+        return context.words.say("fact.no_backgrounds")
+    levels = [f"{level} ({numbers.count(n)})" for level, n in sorted(data.environments.items())]
+    shown = ", ".join(levels[:6])
+    return shown if len(levels) <= 6 else context.words.say("fact.and_more", shown=shown, n=len(levels) - 6)

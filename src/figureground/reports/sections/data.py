@@ -1,0 +1,146 @@
+"""What was given: composition, the ledger of rows, columns that made no subgroups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from figureground.audit.document import Cell
+from figureground.reports import numbers
+from figureground.reports.figures.matrices import Matrix, matrix_chart
+from figureground.reports.sections.charts import chart
+from figureground.reports.sections.context import Context, more
+from figureground.reports.view import Chart, Table, table
+
+_MAX_LABELS, _MAX_LEVELS, _MAX_ATTRIBUTES = 12, 12, 3
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """The data behind every number."""
+
+    chart: Chart | None
+    ledger: Table
+    ledger_sentence: str
+    not_used: Table | None
+
+
+def build(context: Context) -> DataSection:
+    """Composition, ledger and unused columns."""
+    return DataSection(composition(context), _ledger(context), _ledger_sentence(context), _not_used(context))
+
+
+def composition(context: Context) -> Chart | None:
+    """Counts of label by level, the strata first."""
+    cells = context.document.data.composition
+    attributes = sorted(
+        dict.fromkeys(c.attribute for c in cells), key=lambda name: not context.is_environment(name)
+    )
+    if not attributes:
+        return None
+    say = context.words.say
+    matrices = [
+        _matrix(name, [c for c in cells if c.attribute == name]) for name in attributes[:_MAX_ATTRIBUTES]
+    ]
+    drawn = [_cut(matrix) for matrix in matrices]
+    return chart(
+        "composition",
+        say("composition.title"),
+        lambda width: matrix_chart(
+            drawn, row_axis=say("column.label"), column_axis=say("column.level"), width=width
+        ),
+        alt=" ".join(_alt(context, matrix) for matrix in matrices),
+        caption=say("composition.caption"),
+        tables=[_table(context, matrix) for matrix in matrices],
+    )
+
+
+def _matrix(attribute: str, cells: list[Cell]) -> Matrix:
+    labels = tuple(dict.fromkeys(cell.label for cell in cells))
+    levels = tuple(dict.fromkeys(cell.level for cell in cells))
+    counts = np.zeros((len(labels), len(levels)), dtype=np.int64)
+    for cell in cells:
+        counts[labels.index(cell.label), levels.index(cell.level)] += cell.n
+    return Matrix(attribute, counts, labels, levels)
+
+
+def _cut(matrix: Matrix) -> Matrix:
+    return Matrix(
+        matrix.title,
+        matrix.counts[:_MAX_LABELS, :_MAX_LEVELS],
+        matrix.rows[:_MAX_LABELS],
+        matrix.columns[:_MAX_LEVELS],
+    )
+
+
+def _alt(context: Context, matrix: Matrix) -> str:
+    if matrix.counts.min() == matrix.counts.max():
+        return context.words.say("composition.even", attribute=matrix.title, n=int(matrix.counts.min()))
+    low, high = int(np.argmin(matrix.counts)), int(np.argmax(matrix.counts))
+    (a, b), (c, d) = np.unravel_index(low, matrix.counts.shape), np.unravel_index(high, matrix.counts.shape)
+    return context.words.say(
+        "composition.alt",
+        attribute=matrix.title,
+        low=int(matrix.counts[a, b]),
+        low_label=matrix.rows[a],
+        low_level=matrix.columns[b],
+        high=int(matrix.counts[c, d]),
+        high_label=matrix.rows[c],
+        high_level=matrix.columns[d],
+    )
+
+
+def _table(context: Context, matrix: Matrix) -> Table:
+    say = context.words.say
+    rows = [
+        [label, *(numbers.count(int(n)) for n in counts), numbers.count(int(counts.sum()))]
+        for label, counts in zip(matrix.rows, matrix.counts, strict=True)
+    ]
+    columns = [say("column.label"), *matrix.columns, say("column.total")]
+    caption = say("composition.table", attribute=matrix.title)
+    return table(caption, columns, rows, note=more(context, "examples.parquet"))
+
+
+def _ledger(context: Context) -> Table:
+    data, say = context.document.data, context.words.say
+    rows = [
+        [say("ledger.given"), "", numbers.count(data.given)],
+        [say("ledger.ok"), "", numbers.count(data.ok)],
+    ]
+    for key, total, reasons in (
+        ("quarantined", data.quarantined, data.quarantined_by_reason),
+        ("filtered", data.filtered, data.filtered_by_reason),
+    ):
+        rows.append([say(f"ledger.{key}"), "", numbers.count(total)])
+        rows += [
+            ["", context.words.term("reason", reason), numbers.count(n)]
+            for reason, n in sorted(reasons.items())
+        ]
+    columns = [say("column.rows"), say("column.reason"), say("column.n")]
+    return table(
+        say("ledger.table"), columns, rows, text_columns=2, note=more(context, "audit.json"), limit=20
+    )
+
+
+def _ledger_sentence(context: Context) -> str:
+    data = context.document.data
+    return context.words.say(
+        "ledger.sentence",
+        given=data.given,
+        ok=data.ok,
+        quarantined=data.quarantined,
+        filtered=data.filtered,
+        masks=data.with_mask,
+        units=data.n_clusters,
+    )
+
+
+def _not_used(context: Context) -> Table | None:
+    columns = context.document.data.not_used
+    if not columns:
+        return None
+    rows = [[item.column, context.words.term("reason", item.reason)] for item in columns]
+    say = context.words.say
+    names = [say("column.column"), say("column.reason")]
+    return table(say("not_used.table"), names, rows, text_columns=2, note=more(context, "audit.json"))

@@ -1,0 +1,101 @@
+"""Where the model looks: share of attribution on the background, by subgroup and method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from figureground.reports import numbers
+from figureground.reports.figures.intervals import Words, interval_chart
+from figureground.reports.sections import frames
+from figureground.reports.sections.charts import chart
+from figureground.reports.sections.context import Context, more
+from figureground.reports.view import Chart, Table, table
+
+Ticks = dict[tuple[str, Any, Any], frames.Row]
+#: Method and the sign in which it is shown: saliency has none, Grad-CAM is positive by construction.
+METHODS = (("saliency", "absolute"), ("gradcam", "positive"))
+
+
+def build(context: Context) -> Chart | None:
+    """Chart C1 of the report, or None where nothing was measured."""
+    words = context.words
+    found = [
+        (method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in METHODS
+    ]
+    panels = [(words.term("method", method), rows) for method, rows in found if rows]
+    if not panels:
+        return None
+    ticks = _ticks(context)
+    frame = frames.chart_frame(context, panels, ticks)
+    labels = Words(
+        axis=words.say("axis.background_share"),
+        n=words.say("column.n"),
+        estimate=words.say("legend.mean"),
+        hollow=words.say("legend.hollow"),
+        area=words.say("legend.area"),
+        floor=words.say("legend.floor"),
+    )
+    return chart(
+        "background-share",
+        words.say("looking.title"),
+        lambda width: interval_chart(frame, labels, bounds=(-0.02, 1.02), width=width),
+        alt=" ".join(_result(context, panel, rows) for panel, rows in panels),
+        caption=words.say("looking.caption"),
+        tables=[_table(context, panels, ticks)],
+    )
+
+
+def _table(context: Context, panels: list[tuple[str, list[frames.Row]]], ticks: Ticks) -> Table:
+    """One row per subgroup: share and interval by method, then the two references."""
+    say = context.words.say
+    columns = [say("column.subgroup"), say("column.n")]
+    for panel, _ in panels:
+        columns += [say("column.method_share", method=panel), say("column.interval"), say("column.floor")]
+    by_key = [{(row["attribute"], row["level"]): row for row in rows} for _, rows in panels]
+    body = []
+    for key, first in by_key[0].items():
+        line = [frames.noted_name(context, first), numbers.count(first["n"])]
+        for (panel, _), rows in zip(panels, by_key, strict=True):
+            row = rows.get(key, {})
+            line += [
+                numbers.hundredths(row.get("estimate")),
+                numbers.span(row.get("ci_low"), row.get("ci_high")),
+            ]
+            line.append(_reference(ticks, panel, "bleed_floor", key))
+        body.append([*line, _reference(ticks, panels[0][0], "background_area", key)])
+    return table(
+        say("looking.table"), [*columns, say("column.area")], body, note=more(context, "subgroups.parquet")
+    )
+
+
+def _reference(ticks: Ticks, panel: str, measure: str, key: tuple[str, str]) -> str:
+    return numbers.hundredths(ticks.get((panel, measure, key), {}).get("estimate"))
+
+
+def _ticks(context: Context) -> Ticks:
+    """Reference rows by panel, measure and subgroup; a row without method holds for every method."""
+    ticks: Ticks = {}
+    for method, _ in METHODS:
+        panel = context.words.term("method", method)
+        for measure in ("background_area", "bleed_floor"):
+            for row in frames.measure_rows(context, measure):
+                if row["method"] in (None, method):
+                    ticks.setdefault((panel, measure, (row["attribute"], row["level"])), row)
+    return ticks
+
+
+def _result(context: Context, panel: str, rows: list[frames.Row]) -> str:
+    mean = numbers.percent(frames.overall(rows))
+    ends = frames.extremes(rows)
+    if ends is None:
+        return context.words.say("looking.alt_overall", method=panel, mean=mean)
+    low, high = ends
+    return context.words.say(
+        "looking.alt",
+        method=panel,
+        mean=mean,
+        low=frames.name(context, low),
+        low_share=low["estimate"],
+        high=frames.name(context, high),
+        high_share=high["estimate"],
+    )

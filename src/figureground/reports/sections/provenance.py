@@ -1,0 +1,125 @@
+"""Where every number comes from, how to repeat it, and what the words mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from figureground.audit import run_folder
+from figureground.audit.config import canonical_json, canonical_sha256
+from figureground.reports.numbers import NONE
+from figureground.reports.sections.context import Context, more
+from figureground.reports.view import Table, table
+
+#: Entries of the glossary, in the order of their words.
+GLOSSARY = (
+    "attribution",
+    "background_share",
+    "bleed_floor",
+    "cluster",
+    "contrast",
+    "cue",
+    "donor",
+    "gradcam",
+    "interval",
+    "ldr",
+    "material",
+    "mask",
+    "points",
+    "saliency",
+    "same_level",
+    "seal",
+    "simultaneous",
+    "spike_in",
+    "stratum",
+    "wilson",
+)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Hashes, versions, settings, commands."""
+
+    tables: tuple[Table, ...]
+    steps: tuple[tuple[str, str], ...]
+    glossary: tuple[tuple[str, str], ...]
+
+
+def build(context: Context) -> Provenance:
+    """The section from the document and the seal."""
+    say = context.words.say
+    terms = tuple((say(f"glossary.{key}.term"), say(f"glossary.{key}.text")) for key in GLOSSARY)
+    return Provenance(
+        tables=(_identity(context), _files(context), _settings(context), _software(context)),
+        steps=tuple(
+            (say(f"reproduce.{key}"), say(f"reproduce.{key}.command"))
+            for key in ("verify", "audit", "report")
+        ),
+        glossary=tuple(sorted(terms, key=lambda term: term[0].casefold())),
+    )
+
+
+def _identity(context: Context) -> Table:
+    document = context.document
+    subject, data = document.subject, document.data
+    values = {
+        "seal": context.result.seal,
+        "model": subject.model_sha256,
+        "data": data.sha256,
+        "manifest": data.manifest_sha256 or NONE,
+        "policy": canonical_sha256(document.policy),
+        "audit_id": document.audit.id,
+        "started": document.audit.started,
+        "ended": document.audit.ended,
+        "seed": str(document.audit.seed),
+        "classes": ", ".join(subject.classes[:40]),
+        "target_layer": _layer(context),
+        "preprocessing": context.words.say(
+            "provenance.preprocessing_value",
+            source=context.words.term("source", subject.preprocessing_source),
+            value=canonical_json(subject.preprocessing),
+        ),
+        "signature": context.words.say("provenance.unsigned"),
+    }
+    return _pairs(
+        context, "provenance.identity", {context.words.say(f"provenance.{k}"): v for k, v in values.items()}
+    )
+
+
+def _layer(context: Context) -> str:
+    subject = context.document.subject
+    if subject.target_layer is None:
+        return NONE
+    source = context.words.term("source", subject.layer_source)
+    return context.words.say("provenance.layer_value", layer=subject.target_layer, source=source)
+
+
+def _files(context: Context) -> Table:
+    """Hashes of the tables and settings; pictures are named by their hash already."""
+    sealed = run_folder.read_seal(context.result.path)
+    kept = {name: digest for name, digest in sorted(sealed.items()) if not name.startswith("assets/")}
+    return _pairs(context, "provenance.files", kept)
+
+
+def _settings(context: Context) -> Table:
+    values = {key: _plain(value) for key, value in sorted(context.document.policy.items())}
+    return _pairs(context, "provenance.policy_values", values)
+
+
+def _software(context: Context) -> Table:
+    document = context.document
+    own = {document.audit.tool.name: document.audit.tool.version}
+    return _pairs(context, "provenance.software", {**own, **dict(sorted(document.software.items()))})
+
+
+def _pairs(context: Context, key: str, values: Mapping[str, str]) -> Table:
+    columns = (context.words.say("column.name"), context.words.say("column.value"))
+    rows = list(values.items())
+    return table(
+        context.words.say(key), columns, rows, text_columns=2, note=more(context, "audit.json"), limit=30
+    )
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else canonical_json(value)

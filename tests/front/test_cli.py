@@ -1,0 +1,122 @@
+"""The command line in process: parse, call, print, exit code."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from figureground import __main__ as entry
+from figureground.audit.classify.checkpoint import save_checkpoint
+from figureground.cli import app
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(shortcut_model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "shortcut.ckpt"
+    save_checkpoint(shortcut_model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def audited(checkpoint, audit_manifest, tmp_path_factory):
+    out = tmp_path_factory.mktemp("cli") / "run"
+    return out, call("audit", checkpoint, audit_manifest, "--cue", "background", "-o", out)
+
+
+def test_audit_ends_with_words_the_report_and_exit_1(audited):
+    out, done = audited
+    assert done.exit_code == 1, done.output
+    assert "background: shown by intervention" in done.output.lower() or "relies on background" in done.output.lower()
+    assert "worst-group accuracy" in done.output
+    assert "rows: 120 given = 120 ok + 0 set aside + 0 filtered" in done.output
+    assert f"report: {out}/report.en.html" in done.output.replace("\n", "")
+    assert (out / "COMPLETE.json").is_file()
+
+
+def test_the_shell_and_python_give_the_same_tables(audited, shortcut_run):
+    out, _ = audited
+    sealed = [json.loads((path / "COMPLETE.json").read_text())["files"] for path in (out, shortcut_run.path)]
+    tables = [{name: sha for name, sha in files.items() if name.endswith((".parquet", ".webp"))} for files in sealed]
+    assert tables[0] == tables[1]
+    assert any(name.startswith("predictions/") for name in tables[0])
+
+
+def test_an_existing_folder_is_kept_unless_told(audited, checkpoint, audit_manifest, capsys, monkeypatch):
+    out, _ = audited
+    monkeypatch.setattr("sys.argv", ["figureground", "audit", str(checkpoint), str(audit_manifest), "-o", str(out)])
+    with pytest.raises(SystemExit) as stop:
+        entry.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("RUN_EXISTS")
+
+
+def test_report_renders_again_to_the_same_bytes(audited, tmp_path):
+    out, _ = audited
+    done = call("report", out, "-o", tmp_path / "again.html")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "again.html").read_bytes() == (out / "report.en.html").read_bytes()
+
+
+def test_report_refuses_altered_evidence(audited, tmp_path, monkeypatch, capsys):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(audited[0], copy)
+    text = (copy / "audit.json").read_text()
+    (copy / "audit.json").write_text(text.replace("demonstrated", "not_detected", 1))
+    monkeypatch.setattr("sys.argv", ["figureground", "report", str(copy)])
+    with pytest.raises(SystemExit) as stop:
+        entry.main()
+    assert stop.value.code == 6
+    assert "RUN_ALTERED" in capsys.readouterr().err
+
+
+def test_check_tells_ledger_groups_and_power(audit_manifest, checkpoint):
+    done = call("check", audit_manifest, "--model", checkpoint)
+    assert done.exit_code == 0, done.output
+    assert "rows: 120 given = 120 ok" in done.output
+    assert "subgroups by lighting: bright, dim" in done.output
+    assert "no subgroups by object: the same partition as label" in done.output
+    assert "probe gradient_nonzero: passed" in done.output
+    assert "causal test of the background: by environment" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["check", "{empty}"], 2, "MANIFEST_MISSING"),
+        (["check", "{bad}"], 2, "MANIFEST_COLUMN"),
+        (["audit", "{model}", "{data}", "-o", "{out}", "--cue", "tint"], 2, "CUE_UNKNOWN"),
+        (["audit", "{model}", "{data}", "-o", "{out}", "--by", "nowhere"], 2, "SUBGROUP"),
+        (["audit", "{model}", "{data}", "-o", "{out}", "--column", "label=nowhere"], 2, "MANIFEST_COLUMN"),
+        (["audit", "{bad}", "{data}", "-o", "{out}"], 4, "fix:"),
+        (["audit", "{model}", "{data}", "-o", "{out}", "--layer", "nowhere"], 4, "nowhere"),
+        (["report", "{empty}"], 2, "RUN_INCOMPLETE"),
+    ],
+)
+def test_every_refusal_is_one_line_with_its_code(arguments, code, words, checkpoint, audit_manifest, tmp_path, monkeypatch, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.csv").write_text("picture,kind\na.png,coat\n")
+    places = {
+        "empty": tmp_path / "empty", "bad": tmp_path / "bad.csv", "model": checkpoint, "data": audit_manifest, "out": tmp_path / "run",
+    }
+    monkeypatch.setattr("sys.argv", ["figureground", *(argument.format(**places) for argument in arguments)])
+    with pytest.raises(SystemExit) as stop:
+        entry.main()
+    told = capsys.readouterr().err
+    assert stop.value.code == code, told
+    assert words in told
+    assert "Traceback" not in told
+    assert len(told.strip().splitlines()) == 1
+
+
+def test_train_writes_a_checkpoint_that_check_understands(audit_manifest, tmp_path):
+    out = tmp_path / "model.ckpt"
+    done = call("train", audit_manifest, "-o", out, "--epochs", "1", "--split", "test")
+    assert done.exit_code == 0, done.output
+    assert out.is_file()
+    assert call("check", audit_manifest, "--model", out).exit_code == 0

@@ -40,6 +40,7 @@ check: lint types imports  ## Lint, types, import directions
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests scripts benchmarks
+	$(BIN)/ruff format --check src tests scripts benchmarks
 
 types: $(VENV)/.dev
 	$(BIN)/mypy

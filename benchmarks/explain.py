@@ -4,8 +4,9 @@ Usage::
 
     python benchmarks/explain.py [--rounds 9] [--batch 16] [--json FILE]
 
-For each network: (a) one eager forward and backward, the reference; (b) Captum's Saliency and LayerGradCam and a prediction pass,
-one after the other; (d) ours. Times are medians of the rounds; ratios are medians of the ratios within a round, with their range.
+For each network: (a) one eager forward and backward, the reference; (b) Captum's Saliency and LayerGradCam and a
+prediction pass, one after the other; (d) ours. Times are medians of the rounds; ratios are medians of the ratios within
+a round, with their range.
 """
 
 from __future__ import annotations
@@ -84,8 +85,12 @@ def main() -> None:
         for name, times in seconds.items():
             ratios = [own / reference for own, reference in zip(times, seconds["forward+backward"], strict=True)]
             row = {
-                "network": title, "call": name, "median_ms": 1000 * statistics.median(times),
-                "ratio": statistics.median(ratios), "ratio_low": min(ratios), "ratio_high": max(ratios),
+                "network": title,
+                "call": name,
+                "median_ms": 1000 * statistics.median(times),
+                "ratio": statistics.median(ratios),
+                "ratio_low": min(ratios),
+                "ratio_high": max(ratios),
             }
             results.append(row)
             print(

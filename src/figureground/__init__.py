@@ -36,7 +36,7 @@ _HOME = {
     "train_classifier": "figureground.api",
 }
 
-__all__ = sorted(_HOME)  # noqa: PLE0605  (names are resolved lazily below)
+__all__ = sorted(_HOME)
 __version__ = "0.1.0"
 
 

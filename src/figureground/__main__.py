@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
+
+# Idle threads of OpenMP spin by default; where other processes share the cores, that makes training many times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def main() -> None:
     """Run the command line; every error that is meant for people is one line on stderr."""
+    signal.signal(signal.SIGTERM, _terminated)
     from figureground.cli import app
     from figureground.errors import FiguregroundError
 
@@ -18,9 +25,16 @@ def main() -> None:
             raise
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("INTERRUPTED: stopped by a person; what is in the run folder is not a result\n")
-        sys.exit(130)
+    except Exception as error:  # the last door: exit code 1 would say that a cue was demonstrated
+        if os.environ.get("FIGUREGROUND_DEBUG"):
+            raise
+        sys.stderr.write(f"BUG {type(error).__name__}: {error}; please report it, with the output of --debug\n")
+        sys.exit(70)
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.stderr.write("TERMINATED: stopped from outside; what is in the run folder is not a result\n")
+    sys.exit(143)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from figureground.audit.config import AuditConfig, Policy, check_cues, load_poli
 from figureground.audit.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from figureground.audit.checked import Checked
     from figureground.audit.classify.module import Classifier
     from figureground.audit.classify.subject import Subject
     from figureground.audit.classify.train import TrainConfig
-    from figureground.audit.checked import Checked
     from figureground.datasets.transforms import Preprocess
     from figureground.reports.showing import RowView
 
@@ -114,8 +114,16 @@ def run_audit(
     check_cues(chosen, "cues")
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     config = AuditConfig(
-        seed=seed, cues=chosen, by=None if by is None else tuple(by), columns=mapping, environment=environment, split=split,
-        layer=layer, batch_size=batch_size, max_images=max_images, images=images,
+        seed=seed,
+        cues=chosen,
+        by=None if by is None else tuple(by),
+        columns=mapping,
+        environment=environment,
+        split=split,
+        layer=layer,
+        batch_size=batch_size,
+        max_images=max_images,
+        images=images,
     )
     declared = load_policy(policy)
     subject = find_subject(model, classes, transform)
@@ -194,8 +202,13 @@ def train_classifier(
     folder = None if root is None else Path(root)
     parts = labelled_images(data, classes, columns, folder, split, preprocess, settings.seed)
     return train.train_classifier(
-        parts.train, parts.validation, classes=parts.classes, preprocess=parts.preprocess, config=settings,
-        out=None if out is None else Path(out), progress=progress,
+        parts.train,
+        parts.validation,
+        classes=parts.classes,
+        preprocess=parts.preprocess,
+        config=settings,
+        out=None if out is None else Path(out),
+        progress=progress,
     )
 
 

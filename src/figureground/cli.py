@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,25 +15,50 @@ if TYPE_CHECKING:
     from figureground.audit.progress import Advance
 
 app = typer.Typer(
-    name="figureground", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="figureground",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     help="Is your classifier looking at the figure, or at the ground?",
-    epilog="Exit codes: 0 done · 1 a cue is demonstrated · 2 usage or manifest · 3 a required cue could not be assessed, "
-    "or too many rows were set aside · 4 model or data unusable · 6 refused for security or integrity · 70 a bug of ours.",
+    epilog="Exit codes: 0 done · 1 a cue is demonstrated · 2 usage or manifest · "
+    "3 a required cue could not be assessed, or too many rows were set aside · "
+    "4 model or data unusable · 6 refused for security or integrity · 70 a bug of ours.",
 )
 
 Data = Annotated[Path, typer.Argument(help="Manifest (CSV or Parquet), or a folder that holds manifest.csv.")]
-ColumnMap = Annotated[list[str] | None, typer.Option("--column", help="Map a column: ROLE=NAME, for example label=diagnosis. Repeatable.")]
-By = Annotated[str | None, typer.Option("--by", help="Subgroups: columns and crossings, for example site,sex,site*sex.")]
-Environment = Annotated[str | None, typer.Option("--environment", help="Column that says which background, site or scanner an image has.")]
-Root = Annotated[Path | None, typer.Option("--root", help="Data root; nothing outside it is opened. Default: the manifest's folder.")]
-SplitName = Annotated[str | None, typer.Option("--split", help="Rows of this split. Default: test (audit) or train (train), where the column exists.")]
+ColumnMap = Annotated[
+    list[str] | None, typer.Option("--column", help="Map a column: ROLE=NAME, for example label=diagnosis. Repeatable.")
+]
+By = Annotated[
+    str | None, typer.Option("--by", help="Subgroups: columns and crossings, for example site,sex,site*sex.")
+]
+Environment = Annotated[
+    str | None, typer.Option("--environment", help="Column that says which background, site or scanner an image has.")
+]
+Root = Annotated[
+    Path | None, typer.Option("--root", help="Data root; nothing outside it is opened. Default: the manifest's folder.")
+]
+SplitName = Annotated[
+    str | None,
+    typer.Option(
+        "--split", help="Rows of this split. Default: test (audit) or train (train), where the column exists."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw.")]
-Layer = Annotated[str | None, typer.Option("--layer", help="Module for Grad-CAM, as in named_modules(). Default: chosen and reported.")]
+Layer = Annotated[
+    str | None,
+    typer.Option("--layer", help="Module for Grad-CAM, as in named_modules(). Default: chosen and reported."),
+]
 
 
 @app.callback(invoke_without_command=True)
-def version_option(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
     """Is your classifier looking at the figure, or at the ground?"""
+    if debug:
+        os.environ["FIGUREGROUND_DEBUG"] = "1"
     if version:
         from figureground import __version__
 
@@ -42,7 +68,9 @@ def version_option(version: Annotated[bool, typer.Option("--version", help="Prin
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, models and run folders.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, models and run folders.")] = Path(
+        "runs/demo"
+    ),
     seed: Seed = 0,
 ) -> None:
     """Train two classifiers on the embedded data, audit both, write both reports."""
@@ -58,13 +86,19 @@ def demo(
 def check(
     data: Data,
     model: Annotated[str | None, typer.Option("--model", help="Checkpoint whose probes are run as well.")] = None,
-    column: ColumnMap = None, by: By = None, environment: Environment = None, root: Root = None, split: SplitName = None,
+    column: ColumnMap = None,
+    by: By = None,
+    environment: Environment = None,
+    root: Root = None,
+    split: SplitName = None,
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
     from figureground.api import check_inputs
     from figureground.reports.checked import check_lines
 
-    found = check_inputs(data, model, columns=_mapping(column), by=_list(by), environment=environment, root=root, split=split)
+    found = check_inputs(
+        data, model, columns=_mapping(column), by=_list(by), environment=environment, root=root, split=split
+    )
     for line in check_lines(found):
         typer.echo(line)
     failed = any(probe.status == "failed" for probe in found.probes)
@@ -75,24 +109,42 @@ def check(
 def train(
     data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint to write.")],
-    arch: Annotated[str, typer.Option("--arch", help="small-cnn, or any torchvision classification model.")] = "small-cnn",
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Most passes over the training images.")] = 12,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 32,
-    learning_rate: Annotated[float, typer.Option("--lr", help="Peak learning rate.")] = 4e-3,
-    patience: Annotated[int, typer.Option("--patience", min=1, help="Epochs without a lower validation loss.")] = 6,
-    size: Annotated[int | None, typer.Option("--size", min=8, help="Resize to this many pixels, square. Default: as stored.")] = None,
-    seed: Seed = 0, column: ColumnMap = None, root: Root = None, split: SplitName = None,
+    arch: Annotated[
+        str, typer.Option("--arch", help="small-cnn, or any torchvision classification model.")
+    ] = "small-cnn",
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Most passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=2)] = None,
+    learning_rate: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
+    patience: Annotated[
+        int | None, typer.Option("--patience", min=1, help="Epochs without a lower validation loss.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", min=8, help="Resize to this many pixels, square. Default: as stored.")
+    ] = None,
+    seed: Seed = 0,
+    column: ColumnMap = None,
+    root: Root = None,
+    split: SplitName = None,
 ) -> None:
     """Train a Lightning classifier and write a self-describing checkpoint."""
     from figureground.api import train_classifier
     from figureground.audit.classify.train import TrainConfig
     from figureground.datasets.transforms import Preprocess
 
-    config = TrainConfig(arch, epochs, batch_size, learning_rate, patience=patience, seed=seed)
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    config = TrainConfig(architecture=arch, seed=seed, **settings)
     half = (0.5, 0.5, 0.5)
     preprocess = Preprocess(resize=None if size is None else (size, size), mean=half, std=half)
     classifier = train_classifier(
-        data, out=out, columns=_mapping(column), root=root, split=split, preprocess=preprocess, config=config, progress=True
+        data,
+        out=out,
+        columns=_mapping(column),
+        root=root,
+        split=split,
+        preprocess=preprocess,
+        config=config,
+        progress=True,
     )
     typer.echo(f"{arch} for {', '.join(classifier.classes)}: {out}")
 
@@ -105,10 +157,18 @@ def audit(
     by: By = None,
     cue: Annotated[str, typer.Option("--cue", help="Cues to test, separated by commas.")] = "background",
     environment: Environment = None,
-    policy: Annotated[Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds and consequences.")] = None,
-    column: ColumnMap = None, root: Root = None, split: SplitName = None, layer: Layer = None, seed: Seed = 0,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds and consequences.")
+    ] = None,
+    column: ColumnMap = None,
+    root: Root = None,
+    split: SplitName = None,
+    layer: Layer = None,
+    seed: Seed = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
-    max_images: Annotated[int | None, typer.Option("--max-images", min=1, help="A seeded sample of the usable rows.")] = None,
+    max_images: Annotated[
+        int | None, typer.Option("--max-images", min=1, help="A seeded sample of the usable rows.")
+    ] = None,
     no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
 ) -> None:
@@ -120,9 +180,23 @@ def audit(
 
     declared = load_policy(policy)
     result = run_audit(
-        model, data, columns=_mapping(column), by=_list(by), cues=_list(cue), environment=environment, policy=declared, out=out,
-        root=root, split=split, layer=layer, seed=seed, batch_size=batch_size, max_images=max_images, images=not no_images,
-        overwrite=overwrite, progress=bars,
+        model,
+        data,
+        columns=_mapping(column),
+        by=_list(by),
+        cues=_list(cue),
+        environment=environment,
+        policy=declared,
+        out=out,
+        root=root,
+        split=split,
+        layer=layer,
+        seed=seed,
+        batch_size=batch_size,
+        max_images=max_images,
+        images=not no_images,
+        overwrite=overwrite,
+        progress=bars,
     )
     for line in closing_lines(result):
         typer.echo(line)
@@ -142,14 +216,34 @@ def report(
     typer.echo(f"report: {render_report(run, out=out, lang=lang)}")
 
 
+@app.command()
+def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
+    """Say whether a folder is a finished run whose evidence is as it was sealed."""
+    from figureground.audit.run_folder import check_seal, read_seal
+
+    seal = check_seal(run)
+    typer.echo(f"{run}: {len(read_seal(run))} files as sealed; SHA-256 of the seal {seal}")
+
+
 @contextmanager
 def bars(description: str, total: int) -> Iterator[Advance]:
     """A progress bar on stderr, with the time expected once the pace is known."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as shown:
         task = shown.add_task(description, total=total)
@@ -165,6 +259,8 @@ def _mapping(pairs: list[str] | None) -> dict[str, str]:
     for pair in pairs or []:
         role, mark, name = pair.partition("=")
         if not mark or not role or not name:
-            raise typer.BadParameter(f"{pair!r}: expected ROLE=NAME, for example label=diagnosis", param_hint="--column")
+            raise typer.BadParameter(
+                f"{pair!r}: expected ROLE=NAME, for example label=diagnosis", param_hint="--column"
+            )
         found[role] = name
     return found

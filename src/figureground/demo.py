@@ -57,7 +57,9 @@ class Demo:
     def __call__(self) -> Demonstrated:
         """Run both; each classifier is trained on its own pictures and audited on the same balanced ones."""
         audit_set = self._plant("audit", 0.5, "test")
-        return Demonstrated({name: self._one(name, association, audit_set) for name, association in ASSOCIATIONS.items()})
+        return Demonstrated(
+            {name: self._one(name, association, audit_set) for name, association in ASSOCIATIONS.items()}
+        )
 
     def _one(self, name: str, association: float, audit_set: Path) -> AuditResult:
         from figureground.audit.classify.train import TrainConfig
@@ -68,7 +70,13 @@ class Demo:
         train_classifier(train_set, out=model, progress=self.bar, config=TrainConfig(seed=self.seed))
         self.say(f"{name}: auditing on balanced pictures")
         result = run_audit(
-            model, audit_set, cues=["background"], out=self.out / name, seed=self.seed, overwrite=True, progress=self.progress
+            model,
+            audit_set,
+            cues=["background"],
+            out=self.out / name,
+            seed=self.seed,
+            overwrite=True,
+            progress=self.progress,
         )
         for line in closing_lines(result):
             self.say(f"  {line}")

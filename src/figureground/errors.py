@@ -7,8 +7,9 @@
     │   └── ManifestError                  2   the table's structure is off: columns, row widths, encoding
     ├── SubjectError                       4   the model cannot be audited; nothing was computed
     ├── DataError                          4   no row is usable; nothing was computed
-    ├── IntegrityError                     6   refused: outside the data root, altered evidence, a link
-    └── Interrupted                        130 stopped by a person
+    └── IntegrityError                     6   refused: outside the data root, altered evidence, a link
+
+    A stop by a person (Ctrl-C) answers 130, one from outside (SIGTERM) 143, anything else that is not listed 70.
 
 A message has four parts, so that it can be acted on without opening the code:
 ``CODE where: found X; expected Y; fix: Z``.

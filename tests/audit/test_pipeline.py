@@ -1,7 +1,6 @@
 """The planted truth, end to end: the same pipeline that users run, on models whose answer is known."""
 
 import json
-import os
 import shutil
 
 import jsonschema
@@ -60,7 +59,14 @@ def test_the_effect_agrees_with_the_generator(shortcut_run, shortcut_model):
 
 def test_the_folder_is_whole_private_and_valid(shortcut_run):
     names = set(run_folder.read_seal(shortcut_run.path))
-    assert {"config.json", "policy.json", "audit.json", "examples.parquet", "subgroups.parquet", "tests.parquet"} <= names
+    assert {
+        "config.json",
+        "policy.json",
+        "audit.json",
+        "examples.parquet",
+        "subgroups.parquet",
+        "tests.parquet",
+    } <= names
     assert (shortcut_run.path / "COMPLETE.json").stat().st_mtime >= (shortcut_run.path / "audit.json").stat().st_mtime
     assert oct(shortcut_run.path.stat().st_mode)[-3:] == "700"
     run_folder.check_seal(shortcut_run.path)
@@ -116,7 +122,11 @@ def test_measures_are_captums_on_the_pictures_themselves(shortcut_run, shortcut_
         target = int(module(inputs).argmax())
         saliency = Saliency(module).attribute(inputs, target=target).abs().amax(1)[0].detach().numpy()
         cam = LayerGradCam(module, layer).attribute(inputs, target=target, relu_attributions=True)
-        cam = torch.nn.functional.interpolate(cam, figure.shape, mode="bilinear", align_corners=False)[0, 0].detach().numpy()
+        cam = (
+            torch.nn.functional.interpolate(cam, figure.shape, mode="bilinear", align_corners=False)[0, 0]
+            .detach()
+            .numpy()
+        )
         row_id = by_path[row.image]
         for key, heat in ((("saliency", "absolute"), saliency), (("gradcam", "positive"), cam)):
             found = stored.loc[(row_id, *key)]
@@ -135,11 +145,10 @@ def test_every_level_of_every_attribute_is_a_row(shortcut_run):
 
 
 def test_the_report_tells_every_finding(shortcut_run):
-    from figureground.reports.catalogue import load
-
     page = (shortcut_run.path / "report.en.html").read_text()
+    assert len(shortcut_run.findings) >= 2
     for finding in shortcut_run.findings:
-        assert f'id="{finding.id}"' in page or load("en").message(finding.message) in page
+        assert f">{finding.id}<" in page
 
 
 def frame_of(manifest):
@@ -157,12 +166,14 @@ class AsDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         row = self.frame.iloc[index].to_dict()
-        row["image"] = Image.open(self.root / row["image"])
-        row["mask"] = np.asarray(Image.open(self.root / row["mask"]))
+        with Image.open(self.root / row["image"]) as picture, Image.open(self.root / row["mask"]) as mask:
+            row |= {"image": picture.copy(), "mask": np.asarray(mask)}
         return row
 
 
-def test_the_same_rows_give_the_same_tables_whichever_way_they_come(shortcut_run, shortcut_model, audit_manifest, tmp_path):
+def test_the_same_rows_give_the_same_tables_whichever_way_they_come(
+    shortcut_run, shortcut_model, audit_manifest, tmp_path
+):
     frame = frame_of(audit_manifest).sample(frac=1, random_state=1)
     by_frame = run_audit(shortcut_model, frame, root=audit_manifest.parent, out=tmp_path / "frame", report=False)
     by_items = run_audit(shortcut_model, AsDataset(audit_manifest), out=tmp_path / "items", report=False)
@@ -200,7 +211,7 @@ def test_broken_rows_are_set_aside_counted_and_told(shortcut_model, audit_manife
     shutil.copytree(audit_manifest.parent, data)
     frame = pd.read_csv(data / "manifest.csv", dtype=str)
     (data / frame.loc[0, "image"]).write_bytes(b"no picture")
-    os.remove(data / frame.loc[1, "image"])
+    (data / frame.loc[1, "image"]).unlink()
     frame.loc[2, "label"] = "sandal"
     frame.loc[3, "image"] = "../outside.png"
     frame.loc[4, "lighting"] = "NA"
@@ -209,11 +220,16 @@ def test_broken_rows_are_set_aside_counted_and_told(shortcut_model, audit_manife
     run = run_audit(shortcut_model, data, out=tmp_path / "run", images=False)
     ledger = run.document.data
     assert ledger.given == ledger.ok + ledger.quarantined + ledger.filtered == 120
-    assert ledger.quarantined_by_reason == {"image_missing": 1, "image_unreadable": 1, "label_unknown": 1, "outside_root": 1}
+    assert ledger.quarantined_by_reason == {
+        "image_missing": 1,
+        "image_unreadable": 1,
+        "label_unknown": 1,
+        "outside_root": 1,
+    }
     levels = set(run.subgroups.query("attribute == 'lighting'")["level"])
     assert {"NA", "(missing)"} <= levels
     assert any(finding.message.key == "quarantine_above_limit" for finding in run.findings)
-    assert "outside_root" in (run.path / "report.en.html").read_text()
+    assert "the file lies outside the data root" in (run.path / "report.en.html").read_text()
 
 
 def test_without_masks_the_background_is_not_tested(shortcut_model, audit_manifest, tmp_path):
@@ -229,11 +245,20 @@ def test_without_masks_the_background_is_not_tested(shortcut_model, audit_manife
 def test_a_plain_module_with_classes_and_transform_is_audited(audit_manifest, tmp_path):
     torch.manual_seed(0)
     module = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 2)
+        torch.nn.Conv2d(3, 8, 3, stride=2),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8, 2),
     ).train()
     run = run_audit(
-        module, audit_manifest, classes=["coat", "pullover"], transform=fg.Preprocess(resize=(48, 48)), by=["lighting*environment"],
-        out=tmp_path / "run", images=False,
+        module,
+        audit_manifest,
+        classes=["coat", "pullover"],
+        transform=fg.Preprocess(resize=(48, 48)),
+        by=["lighting*environment"],
+        out=tmp_path / "run",
+        images=False,
     )
     assert module.training
     assert run.document.subject.preprocessing_source == "argument"

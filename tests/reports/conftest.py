@@ -110,9 +110,7 @@ class Synthetic:
                 ("gradcam", "positive", 0.72, 0.31),
             ):
                 key = {**base, "method": method, "sign": sign}
-                rows.append(
-                    {**key, "measure": "background_share", **estimate(share + move, half * 0.5, **more)}
-                )
+                rows.append({**key, "measure": "background_share", **estimate(share + move, half * 0.5, **more)})
                 rows.append({**key, "measure": "background_area", **estimate(0.66 + move / 5, 0.004, **more)})
                 rows.append({**key, "measure": "bleed_floor", **estimate(floor, 0.004, **more)})
                 rows.append({**key, "measure": "ldr", **estimate(-0.2 + move, half, **more)})
@@ -163,9 +161,7 @@ class Synthetic:
     def asset(self, seed: int, size: int = 64) -> str:
         """A small picture: a bright figure on a textured ground; returns its name."""
         rng = np.random.default_rng(seed)
-        ground = rng.integers(40, 120, (size, size, 3)) + (
-            np.array([0, 60, 0]) if seed % 2 else np.array([50, 45, 40])
-        )
+        ground = rng.integers(40, 120, (size, size, 3)) + (np.array([0, 60, 0]) if seed % 2 else np.array([50, 45, 40]))
         ground[size // 4 : 3 * size // 4, size // 3 : 2 * size // 3] = 215
         buffer = io.BytesIO()
         Image.fromarray(ground.astype(np.uint8)).save(buffer, "webp", quality=80)
@@ -193,9 +189,7 @@ class Synthetic:
                             "caption_level": level,
                             "predicted": name,
                             "probability": p,
-                            "asset": self.asset(
-                                2 * rank + 8 * ranks + (level == grass) + 20 * (panel == "own_level")
-                            ),
+                            "asset": self.asset(2 * rank + 8 * ranks + (level == grass) + 20 * (panel == "own_level")),
                         }
                     )
         for rule in ("worst", "random"):
@@ -295,9 +289,7 @@ class Synthetic:
 
     def document(self, **changes: Any) -> AuditDocument:
         """``audit.json`` beside this file, with this run's names in place of those that begin with @."""
-        names = dict(
-            zip(("@coat", "@pullover", "@grass", "@gravel"), (*self.classes, *self.levels), strict=True)
-        )
+        names = dict(zip(("@coat", "@pullover", "@grass", "@gravel"), (*self.classes, *self.levels), strict=True))
         fields = _renamed(json.loads((Path(__file__).parent / "audit.json").read_text()), names)
         if self.bare:
             fields["data"]["composition"], fields["performance"]["confusion"] = [], []

@@ -124,9 +124,7 @@ def test_placeholders_and_kinds_are_known(words: Catalogue) -> None:
 
 def test_no_claim_that_nobody_can_make(words: Catalogue) -> None:
     folder = resources.files("figureground.reports") / "templates"
-    texts = {
-        file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".j2")
-    }
+    texts = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".j2")}
     for where, text in {**words.sentences, **texts}.items():
         assert not re.search(rf"\b(?:{BANNED})\b", text, re.IGNORECASE), where
 

@@ -92,9 +92,7 @@ def test_matrices_hold_every_count(width: style.Width) -> None:
     for k in (1, 7):
         names = tuple(f"c{i}" for i in range(k))
         counts = rng.integers(0, 2000, (k, k))
-        svg, _ = matrix_chart(
-            [Matrix("all", counts, names, names)] * 2, row_axis="r", column_axis="c", width=width
-        )
+        svg, _ = matrix_chart([Matrix("all", counts, names, names)] * 2, row_axis="r", column_axis="c", width=width)
         written = " ".join(texts(svg))
         assert all(f"{n:,}" in written for n in counts.ravel())
 

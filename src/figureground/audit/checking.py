@@ -20,15 +20,21 @@ from figureground.datasets.datamodule import RowReader, rows_of
 from figureground.datasets.intake import Examples, Intake
 from figureground.datasets.sources import open_source
 
-#: (t(0.975) + t(0.8)) for many degrees of freedom: the smallest effect found with power 0.8 is this many standard errors.
+#: t(0.975) + t(0.8) for many units: the smallest effect found with power 0.8 is this many standard errors.
 POWER_FACTOR = 2.80
 #: A swap changes at most about a quarter of a usable model's answers: standard deviation of a difference in {-1, 0, 1}.
 TYPICAL_SPREAD = 0.5
 
 
 def check(
-    data: Any, subject: Subject | None = None, *, classes: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None, by: Sequence[str] | None = None, root: Path | None = None, split: str | None = None,
+    data: Any,
+    subject: Subject | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    by: Sequence[str] | None = None,
+    root: Path | None = None,
+    split: str | None = None,
 ) -> Checked:
     """Read all rows; with a subject also run its probes on the first usable rows."""
     known = subject.classes if subject is not None else tuple(classes or ())
@@ -60,11 +66,19 @@ def _checked(
     bad = frame[frame["status"] == "quarantined"]
     n = rows["cluster"].nunique()
     return Checked(
-        given=len(frame), ok=int((frame["status"] == "ok").sum()), quarantined=len(bad),
+        given=len(frame),
+        ok=int((frame["status"] == "ok").sum()),
+        quarantined=len(bad),
         filtered=int((frame["status"] == "filtered").sum()),
-        faults=pd.DataFrame({"row": bad["position"] + 2, "reason": bad["reason"], "detail": bad["detail"]}).sort_values("row"),
-        grouping=grouping, masked=int(examples.usable["object_area"].notna().sum()),
+        faults=pd.DataFrame({"row": bad["position"] + 2, "reason": bad["reason"], "detail": bad["detail"]}).sort_values(
+            "row"
+        ),
+        grouping=grouping,
+        masked=int(examples.usable["object_area"].notna().sum()),
         clusters=int(examples.usable["cluster"].nunique()),
-        stratum=None if len(levels) < 2 else "environment" if has_environment(examples.stored) else "label", levels=levels,
-        smallest_effect=POWER_FACTOR * TYPICAL_SPREAD / n**0.5 if len(levels) > 1 else None, probes=probes, layer=layer,
+        stratum=None if len(levels) < 2 else "environment" if has_environment(examples.stored) else "label",
+        levels=levels,
+        smallest_effect=POWER_FACTOR * TYPICAL_SPREAD / n**0.5 if len(levels) > 1 else None,
+        probes=probes,
+        layer=layer,
     )

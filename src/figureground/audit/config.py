@@ -78,7 +78,7 @@ def canonical_sha256(value: Any) -> str:
 def load_policy(policy: Policy | dict[str, Any] | str | Path | None) -> Policy:
     """One :class:`Policy` from what a caller gave: nothing, a policy, a mapping, or a TOML or JSON file."""
     if isinstance(policy, Policy):
-        return policy
+        return _consistent(policy, "policy")
     if isinstance(policy, str | Path):
         return _validate(_read(Path(policy)), str(policy))
     return _validate(policy or {}, "policy")
@@ -88,28 +88,42 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         found = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        if not isinstance(found, dict):
+            raise ValueError(f"a {type(found).__name__} instead of fields with values")
     except (OSError, ValueError) as error:
         raise UsageError(
-            "POLICY_FILE", str(path), found=str(error), expected="a TOML or JSON file of policy fields",
+            "POLICY_FILE",
+            str(path),
+            found=str(error),
+            expected="a TOML or JSON file of policy fields",
             fix=f"use some of: {', '.join(Policy.model_fields)}",
         ) from error
-    return dict(found)
+    # A run's own policy.json carries its hash; it can be given back as it is.
+    return {name: value for name, value in found.items() if name != "sha256"}
 
 
 def _validate(fields: dict[str, Any], where: str) -> Policy:
     try:
-        policy = Policy.model_validate(fields)
+        return _consistent(Policy.model_validate(fields), where)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise UsageError(
-            "POLICY_FIELD", f"{where}:{name}", found=repr(first.get("input")), expected=first["msg"],
+            "POLICY_FIELD",
+            f"{where}:{name}",
+            found=repr(first.get("input")),
+            expected=first["msg"],
             fix=f"fields are: {', '.join(Policy.model_fields)}",
         ) from error
+
+
+def _consistent(policy: Policy, where: str) -> Policy:
     if policy.delta_negligible >= policy.delta_material:
         raise UsageError(
-            "POLICY_FIELD", f"{where}:delta_negligible",
-            found=f"{policy.delta_negligible}", expected=f"less than delta_material ({policy.delta_material})",
+            "POLICY_FIELD",
+            f"{where}:delta_negligible",
+            found=f"{policy.delta_negligible}",
+            expected=f"less than delta_material ({policy.delta_material})",
             fix="declare a negligible effect that is smaller than a material one",
         )
     check_cues(policy.required_cues, f"{where}:required_cues")
@@ -121,6 +135,9 @@ def check_cues(cues: tuple[str, ...], where: str) -> None:
     for cue in cues:
         if cue not in KNOWN_CUES:
             raise UsageError(
-                "CUE_UNKNOWN", where, found=repr(cue), expected=f"one of {', '.join(KNOWN_CUES)}",
+                "CUE_UNKNOWN",
+                where,
+                found=repr(cue),
+                expected=f"one of {', '.join(KNOWN_CUES)}",
                 fix="remove it; cues without a causal test in this version cannot be judged",
             )

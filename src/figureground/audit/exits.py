@@ -10,8 +10,9 @@ _OPEN = ("inconclusive", "not_tested", "error")
 
 
 def exit_code(document: AuditDocument, policy: Policy) -> int:
-    """0 policy met; 1 a demonstrated cue at or above the policy's severity; 3 a required cue not assessed, or too many rows set aside.
+    """0: policy met; 1: a demonstrated cue at or above the policy's severity; 3: a required cue was not assessed.
 
+    3 also where more rows were set aside than the policy allows.
     1 goes before 3 before 0. ``suspected`` alone gives 0.
     """
     cues = {cue.cue: cue for cue in document.verdict.cues}
@@ -20,5 +21,6 @@ def exit_code(document: AuditDocument, policy: Policy) -> int:
     if any(_SEVERITIES.index(cue.severity) >= limit for cue in shown):
         return 1
     unassessed = any(name not in cues or cues[name].status in _OPEN for name in policy.required_cues)
-    too_many_bad = document.data.quarantined > policy.max_bad * document.data.given
+    # A quotient, because the product rounds: 0.29 * 100 is less than 29.
+    too_many_bad = document.data.quarantined / max(document.data.given, 1) > policy.max_bad
     return 3 if unassessed or too_many_bad else 0

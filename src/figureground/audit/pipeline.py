@@ -23,7 +23,7 @@ from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.explain.layers import check_layer, choose_layer
 from figureground.audit.explain.single_pass import SinglePass
-from figureground.audit.judge.grouping import group_rows
+from figureground.audit.judge.grouping import check_declared
 from figureground.audit.judge.judging import Judgement, judge_run
 from figureground.audit.measure.base import measure_images
 from figureground.audit.measure.donors import DonorDraw
@@ -34,7 +34,7 @@ from figureground.audit.recipients import swap_rows
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder, file_sha256, read_table
 from figureground.datasets.datamodule import ExampleDataset, RowReader, rows_of
-from figureground.datasets.intake import Examples, Intake
+from figureground.datasets.intake import Examples, Intake, attribute_columns
 from figureground.datasets.sources import Source
 from figureground.errors import UsageError
 
@@ -42,7 +42,17 @@ PROBE_ROWS = 4
 #: More arms than this would leave no background visible under the union of the donors' masks.
 MAX_LEVELS = 20
 _SOFTWARE = (
-    "figureground", "torch", "torchvision", "pytorch-lightning", "captum", "numpy", "scipy", "pandas", "pyarrow", "pillow", "scikit-learn",
+    "figureground",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "captum",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "pillow",
+    "scikit-learn",
 )
 
 
@@ -80,11 +90,11 @@ class Pipeline:
             dataset = ExampleDataset(rows_of(examples.usable), reader)
             measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
             plan = self._swap(examples, reader, folder)
-            judgement = self._judge(folder, examples, probes, plan)
+            judgement = self._judge(folder, examples, probes)
             self._write_tables(folder, judgement)
             gallery = self._picture(folder, explainer, reader, examples, judgement, plan)
         folder.write_table("gallery.parquet", gallery, tables.GALLERY)
-        self._write_document(folder, examples, judgement, layer, started)
+        self._write_document(folder, judgement, layer, started)
         folder.seal()
         return AuditResult(folder.path)
 
@@ -96,9 +106,9 @@ class Pipeline:
         config = self.config
         intake = Intake(self.subject.classes, config.split, max_images=config.max_images, seed=config.seed)
         table = self.source.table()
+        check_declared(["environment", *attribute_columns(table)], config.by)  # told before hours of work
         with self.progress("Reading images", len(table)) as advance:
             examples = intake(self.source, table, advance)
-        group_rows(examples.frame, examples.attributes, config.by)  # an unknown column is told before hours of work
         if len(examples.sizes()) > 1 and self.subject.preprocess.resize is None:
             raise _several_sizes(examples, self.source.where)
         return examples
@@ -125,17 +135,24 @@ class Pipeline:
         plan = DonorDraw(self.policy.passes, self.policy.max_donor_reuse, self.config.seed)(rows)
         if plan.empty:
             return None
-        swap_backgrounds(self.subject, plan, rows_of(examples.usable), reader, folder, self.config.batch_size, self.progress)
+        swap_backgrounds(
+            self.subject, plan, rows_of(examples.usable), reader, folder, self.config.batch_size, self.progress
+        )
         return plan
 
-    def _judge(
-        self, folder: RunFolder, examples: Examples, probes: Sequence[document.TrustCheck], plan: pd.DataFrame | None
-    ) -> Judgement:
+    def _judge(self, folder: RunFolder, examples: Examples, probes: Sequence[document.TrustCheck]) -> Judgement:
         return judge_run(
-            examples=read_table(folder.path, "examples"), attributions=read_table(folder.path, "attributions"),
-            predictions=read_table(folder.path, "predictions"), attributes=examples.attributes,
-            clusters_given=examples.clusters_given, classes=self.subject.classes, config=self.config, policy=self.policy,
-            probes=probes, source=self._origin(), preprocessing_source=self.subject.preprocessing_source,
+            examples=read_table(folder.path, "examples"),
+            attributions=read_table(folder.path, "attributions"),
+            predictions=read_table(folder.path, "predictions"),
+            attributes=examples.attributes,
+            clusters_given=examples.clusters_given,
+            classes=self.subject.classes,
+            config=self.config,
+            policy=self.policy,
+            probes=probes,
+            source=self._origin(),
+            preprocessing_source=self.subject.preprocessing_source,
         )
 
     def _write_tables(self, folder: RunFolder, judgement: Judgement) -> None:
@@ -143,12 +160,19 @@ class Pipeline:
         folder.write_table("tests.parquet", judgement.tests, tables.TESTS)
 
     def _picture(
-        self, folder: RunFolder, explainer: SinglePass, reader: RowReader, examples: Examples, judgement: Judgement,
+        self,
+        folder: RunFolder,
+        explainer: SinglePass,
+        reader: RowReader,
+        examples: Examples,
+        judgement: Judgement,
         plan: pd.DataFrame | None,
     ) -> pd.DataFrame:
         if not self.config.images:
             return pd.DataFrame()
-        painter = Painter(self.subject, explainer, reader, {row.row_id: row for row in rows_of(examples.usable)}, folder)
+        painter = Painter(
+            self.subject, explainer, reader, {row.row_id: row for row in rows_of(examples.usable)}, folder
+        )
         total = len(judgement.tiles) + len(judgement.swaps)
         lines: list[dict[str, Any]] = []
         with self.progress("Drawing the gallery", total) as advance:
@@ -161,26 +185,47 @@ class Pipeline:
 
     def _origin(self) -> dict[str, Any]:
         path = Path(self.source.where)
-        return {"source": self.source.kind, "manifest_sha256": file_sha256(path) if self.source.kind == "manifest" else None}
+        return {
+            "source": self.source.kind,
+            "manifest_sha256": file_sha256(path) if self.source.kind == "manifest" else None,
+        }
 
-    def _write_document(self, folder: RunFolder, examples: Examples, judgement: Judgement, layer: str, started: str) -> None:
+    def _write_document(self, folder: RunFolder, judgement: Judgement, layer: str, started: str) -> None:
         subject = document.Subject(
-            model_sha256=self.subject.sha256, architecture=self.subject.architecture, classes=list(self.subject.classes),
-            preprocessing=self.subject.preprocess.to_dict(), preprocessing_source=self.subject.preprocessing_source,
-            target_layer=layer, layer_source="named" if self.config.layer else "automatic",
+            model_sha256=self.subject.sha256,
+            architecture=self.subject.architecture,
+            classes=list(self.subject.classes),
+            preprocessing=self.subject.preprocess.to_dict(),
+            preprocessing_source=self.subject.preprocessing_source,
+            target_layer=layer,
+            layer_source="named" if self.config.layer else "automatic",
             code_executed=self.subject.code_executed,
         )
         # Nothing of when or where enters the identity: the same inputs give the same id.
         identity = canonical_sha256(
-            [subject.model_dump(mode="json"), judgement.data.sha256, self.config.model_dump(mode="json"), self.policy.sha256, software()]
+            [
+                subject.model_dump(mode="json"),
+                judgement.data.sha256,
+                self.config.model_dump(mode="json"),
+                self.policy.sha256,
+                software(),
+            ]
         )
         whole = document.AuditDocument(
             audit=document.Audit(
-                id=identity[:16], started=started, ended=_now(), seed=self.config.seed,
+                id=identity[:16],
+                started=started,
+                ended=_now(),
+                seed=self.config.seed,
                 tool=document.Tool(name="figureground", version=software()["figureground"]),
             ),
-            subject=subject, policy={**self.policy.model_dump(mode="json"), "sha256": self.policy.sha256}, software=software(),
-            assets=_assets(folder), clause_map=[], human_inputs=_human_inputs(), **judgement.parts(),
+            subject=subject,
+            policy={**self.policy.model_dump(mode="json"), "sha256": self.policy.sha256},
+            software=software(),
+            assets=_assets(folder),
+            clause_map=[],
+            human_inputs=_human_inputs(),
+            **judgement.parts(),
         )
         folder.write_json("audit.json", whole.model_dump(mode="json"))
 
@@ -200,7 +245,8 @@ def _now() -> str:
 def _assets(folder: RunFolder) -> list[document.Asset]:
     files = sorted((folder.path / "assets").glob("*.webp"))
     return [
-        document.Asset(sha256=file.stem, media="image/webp", bytes=file.stat().st_size, role="gallery") for file in files
+        document.Asset(sha256=file.stem, media="image/webp", bytes=file.stat().st_size, role="gallery")
+        for file in files
     ]
 
 
@@ -212,6 +258,9 @@ def _human_inputs() -> list[document.HumanInput]:
 def _several_sizes(examples: Examples, where: str) -> UsageError:
     sizes = [f"{w}x{h} ({n})" for (h, w), n in examples.sizes().items()]
     return UsageError(
-        "IMAGE_SIZE", where, found=f"{len(sizes)} sizes: {', '.join(sizes[:4])}", expected="one size, or a model that says how to resize",
+        "IMAGE_SIZE",
+        where,
+        found=f"{len(sizes)} sizes: {', '.join(sizes[:4])}",
+        expected="one size, or a model that says how to resize",
         fix="give transform=Preprocess(resize=..., crop=...)",
     )

@@ -12,11 +12,11 @@ Advance = Callable[[int], None]
 class Progress(Protocol):
     """Opens a task of known length; the value given is called with the number of steps just done."""
 
-    def __call__(self, description: str, total: int) -> AbstractContextManager[Advance]:
+    def __call__(self, description: str, total: int, /) -> AbstractContextManager[Advance]:
         """Context of one task."""
 
 
 @contextmanager
-def silent(description: str, total: int) -> Iterator[Advance]:
+def silent(_description: str, _total: int, /) -> Iterator[Advance]:
     """Tells nobody."""
     yield lambda _: None

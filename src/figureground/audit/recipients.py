@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from figureground.audit.tables import MISSING
+
 #: Two disjoint halves of clusters; an effect must show in each.
 HALVES = ("a", "b")
 #: Objects that cover less or more of the picture than this leave nothing to swap.
@@ -25,6 +27,7 @@ def swap_rows(examples: pd.DataFrame) -> pd.DataFrame:
     usable = examples[(examples["status"] == "ok") & (area > MIN_AREA) & (area < MAX_AREA)]
     stratum = "environment" if has_environment(examples) else "label"
     rows = usable[["row_id", "cluster", "label"]].assign(stratum=usable[stratum])
+    rows = rows[rows["stratum"] != MISSING]  # a background of unknown kind can stand for no level
     return rows.sort_values("row_id").reset_index(drop=True)
 
 

@@ -80,7 +80,10 @@ class AuditResult:
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """All tables by name."""
-        return {name: getattr(self, name) for name in ("examples", "attributions", "predictions", "subgroups", "tests", "gallery")}
+        return {
+            name: getattr(self, name)
+            for name in ("examples", "attributions", "predictions", "subgroups", "tests", "gallery")
+        }
 
     def asset(self, sha256: str) -> bytes:
         """WebP bytes of one picture of the gallery."""

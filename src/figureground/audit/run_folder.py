@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from figureground.audit import tables
 from figureground.errors import IntegrityError, UsageError
 
 LEDGER, SEAL = "LEDGER", "COMPLETE.json"
+_FOLDERS = ("attributions", "predictions", "assets", "renders")
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,18 @@ class RunFolder:
             raise _refuse(path, "a link", "a folder of its own")
         for other in (Path.cwd(), *keep):
             if path.exists() and other.exists() and other.resolve().is_relative_to(path.resolve()):
-                raise _refuse(path, f"that it holds {other}", "a folder that holds neither the inputs nor the working directory")
+                raise _refuse(
+                    path, f"that it holds {other}", "a folder that holds neither the inputs nor the working directory"
+                )
         if path.exists() and not path.is_dir():
             raise _refuse(path, "a file", "a folder")
         if path.exists() and any(path.iterdir()):
             if not overwrite:
                 raise UsageError(
-                    "RUN_EXISTS", str(path), found="a folder that is not empty", expected="a new or empty folder",
+                    "RUN_EXISTS",
+                    str(path),
+                    found="a folder that is not empty",
+                    expected="a new or empty folder",
                     fix="give another -o, or --overwrite to replace an earlier run",
                 )
             _remove_listed(path)
@@ -101,21 +106,29 @@ def read_seal(path: Path) -> Mapping[str, str]:
     seal = path / SEAL
     if not seal.is_file():
         raise UsageError(
-            "RUN_INCOMPLETE", str(path), found=f"no {SEAL}", expected="a finished run folder",
+            "RUN_INCOMPLETE",
+            str(path),
+            found=f"no {SEAL}",
+            expected="a finished run folder",
             fix="run the audit again with --overwrite; what is there is not a result",
         )
-    return dict(json.loads(seal.read_text(encoding="utf-8"))["files"])
+    try:
+        return dict(json.loads(seal.read_text(encoding="utf-8"))["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _altered(seal, "a seal that cannot be read", "JSON with files and their SHA-256") from error
 
 
 def check_seal(path: Path) -> str:
     """SHA-256 of the seal after every file was found as sealed; raises :class:`IntegrityError` otherwise."""
-    for name, expected in read_seal(path).items():
+    sealed = read_seal(path)
+    for name, expected in sealed.items():
         file = path / name
         if not file.is_file() or file_sha256(file) != expected:
-            raise IntegrityError(
-                "RUN_ALTERED", str(file), found="a file that is missing or not as it was sealed",
-                expected=f"SHA-256 {expected[:12]}…", fix="take the folder from its source again, or repeat the audit",
-            )
+            raise _altered(file, "a file that is missing or not as it was sealed", f"SHA-256 {expected[:12]}…")
+    # A part that was put beside the others would be read with them.
+    for file in sorted(path.rglob("*.parquet")):
+        if file.relative_to(path).as_posix() not in sealed:
+            raise _altered(file, "a table that the seal does not list", "only sealed tables")
     return file_sha256(path / SEAL)
 
 
@@ -128,7 +141,7 @@ def file_sha256(path: Path) -> str:
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
     # pandas' default turns an integer column with nulls into floats, which rounds 63-bit row ids.
     nullable = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}
-    frame = table.to_pandas(types_mapper=nullable.get)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=nullable.get)
     full = {name: "int64" for name in frame.select_dtypes(["Int64", "Int32"]) if not frame[name].hasnans}
     return frame.astype(full)
 
@@ -137,18 +150,37 @@ def _remove_listed(path: Path) -> None:
     listed = [*read_ledger(path), SEAL, LEDGER]
     if not (path / LEDGER).is_file():
         raise _refuse(path, "files but no ledger of a run", "an earlier run of figureground")
+    _refuse_strangers(path, {*listed, *_FOLDERS})
     # The seal goes first: from here on the folder is not a result.
     for name in dict.fromkeys([SEAL, *listed]):
         file = path / name
         inside = file.parent.resolve().is_relative_to(path.resolve())
         if inside and (file.is_symlink() or file.is_file()):
             file.unlink()
-    for folder in ("attributions", "predictions", "assets", "renders"):
+    for folder in _FOLDERS:
         if (path / folder).is_dir() and not any((path / folder).iterdir()):
             (path / folder).rmdir()
-    left = sorted(os.listdir(path))
+
+
+def _refuse_strangers(path: Path, known: set[str]) -> None:
+    """Before anything is removed: a refusal must leave the earlier run whole."""
+    found = sorted(entry.relative_to(path).as_posix() for entry in path.rglob("*"))
+    links = [name for name in _FOLDERS if (path / name).is_symlink()]
+    left = links + [name for name in found if name not in known]
     if left:
-        raise _refuse(path, f"files that the run's ledger does not list: {', '.join(left[:5])}", "only files of the earlier run")
+        raise _refuse(
+            path, f"files that the run's ledger does not list: {', '.join(left[:5])}", "only files of the earlier run"
+        )
+
+
+def _altered(file: Path, found: str, expected: str) -> IntegrityError:
+    return IntegrityError(
+        "RUN_ALTERED",
+        str(file),
+        found=found,
+        expected=expected,
+        fix="take the folder from its source again, or repeat the audit",
+    )
 
 
 def _refuse(path: Path, found: str, expected: str) -> IntegrityError:

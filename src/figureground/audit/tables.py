@@ -75,7 +75,7 @@ PREDICTIONS = pa.schema(
 )
 
 _ESTIMATE = [
-    ("n", _INT),  # rows that entered the estimate
+    ("n", _INT),  # what entered the estimate: images, or exchanges (images x passes) in a swap
     ("n_clusters", _INT),  # independent units among them
     ("estimate", _REAL),
     ("ci_low", _REAL),
@@ -175,7 +175,11 @@ def _column(frame: pd.DataFrame, field: pa.Field) -> pa.Array:
         return pa.nulls(len(frame), field.type)
     values = [None if _is_null(value) else value for value in frame[field.name].tolist()]
     if field.type == _INT and any(isinstance(value, float) and abs(value) >= _EXACT for value in values):
-        raise ValueError(f"column {field.name} holds ids as floats, which rounds them; build it with dtype object or Int64")
+        raise ValueError(
+            f"column {field.name} holds ids as floats, which rounds them; build it with dtype object or Int64"
+        )
+    if pa.types.is_integer(field.type) and any(isinstance(value, float) and not value.is_integer() for value in values):
+        raise ValueError(f"column {field.name} holds fractions, which pyarrow would cut off")
     return pa.array(values, type=field.type)
 
 

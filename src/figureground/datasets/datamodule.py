@@ -17,7 +17,6 @@ from figureground.datasets.schema import Batch
 from figureground.datasets.sources import Source
 from figureground.datasets.transforms import Preprocess
 
-
 #: Decoded rows are kept up to this many bytes: the swap reads every row several times, in random order.
 CACHE_BYTES = 500_000_000
 
@@ -60,7 +59,7 @@ class RowReader:
         """Item with the fields of :class:`~figureground.datasets.schema.Batch`, without the batch dimension."""
         item = self._kept.pop(row.position, None) or self._read(row)
         self._kept[row.position] = item
-        while len(self._kept) * item["image"].nbytes > CACHE_BYTES:
+        while len(self._kept) * _nbytes(item) > CACHE_BYTES:
             self._kept.popitem(last=False)
         return item
 
@@ -79,6 +78,10 @@ class RowReader:
                 for name in self.regions
             },
         }
+
+
+def _nbytes(item: dict[str, Any]) -> int:
+    return int(item["image"].nbytes + item["mask"].nbytes + sum(region.nbytes for region in item["regions"].values()))
 
 
 @dataclass(frozen=True)

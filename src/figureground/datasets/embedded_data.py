@@ -82,8 +82,10 @@ def load_garments(split: Split) -> Garments:
     images = np.concatenate([_tiles(_picture(f"{split}-{name}.png")) for name in GARMENTS])
     order = np.argsort(numbers)
     return Garments(
-        images[order], garment_masks(images[order]),
-        tuple(labels[order].tolist()), tuple(f"{split}-{number:05d}" for number in numbers[order]),
+        images[order],
+        garment_masks(images[order]),
+        tuple(labels[order].tolist()),
+        tuple(f"{split}-{number:05d}" for number in numbers[order]),
     )
 
 
@@ -145,8 +147,11 @@ def _verified(name: str) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != listed.get(name):
         raise IntegrityError(
-            "EMBEDDED_CHECKSUM", f"figureground/datasets/embedded/{name}", found=f"SHA-256 {found}",
-            expected=listed.get(name, "an entry in SHA256SUMS"), fix="reinstall figureground",
+            "EMBEDDED_CHECKSUM",
+            f"figureground/datasets/embedded/{name}",
+            found=f"SHA-256 {found}",
+            expected=listed.get(name, "an entry in SHA256SUMS"),
+            fix="reinstall figureground",
         )
     return content
 

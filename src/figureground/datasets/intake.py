@@ -5,6 +5,7 @@ The ledger closes: rows given = ok + quarantined + filtered.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,8 +20,19 @@ from figureground.errors import DataError, ManifestError, UsageError
 
 #: Names that the examples table uses itself.
 TABLE_COLUMNS = (
-    "row_id", "path", "label", "split", "cluster", "environment", "object_area", "sha256", "status", "reason",
+    "row_id",
+    "path",
+    "label",
+    "split",
+    "cluster",
+    "environment",
+    "object_area",
+    "sha256",
+    "status",
+    "reason",
 )
+#: Names that :class:`Examples` uses beside them, for what is not stored.
+WORKING_COLUMNS = ("position", "detail", "width", "height")
 MISSING = "(missing)"
 
 
@@ -51,32 +63,37 @@ class Intake:
     ) -> Examples:
         """Read every row of ``table``, which is ``source.table()``; raises :class:`DataError` if none is usable."""
         table = _identified(table, source.where)
-        rows = [self._row(source, table, position, advance) for position in range(len(table))]
+        wanted, attributes = self._wanted_split(table, source.where), attribute_columns(table)
+        rows = []
+        for position in range(len(table)):
+            rows.append(self._row(source, table.iloc[position], attributes, wanted, position))
+            advance(1)
         frame = pd.DataFrame(rows).sort_values("row_id", kind="stable").reset_index(drop=True)
         frame = _without_repetitions(frame)
         frame = self._sampled(frame)
         if not (frame["status"] == "ok").any():
             raise _nothing_usable(frame, source.where)
         regions = tuple(n.removeprefix(REGION_PREFIX) for n in table.columns if n.startswith(REGION_PREFIX))
-        return Examples(frame, _attributes(table), regions, "cluster" in table.columns)
+        return Examples(frame, attributes, regions, "cluster" in table.columns)
 
     def _row(
-        self, source: Source, table: pd.DataFrame, position: int, advance: Callable[[int], None]
+        self, source: Source, given: pd.Series, attributes: tuple[str, ...], wanted: str | None, position: int
     ) -> dict[str, object]:
-        given = table.iloc[position]
         row: dict[str, object] = {
-            "row_id": given["row_id"], "path": given.get("path"), "label": given["label"],
-            "split": given.get("split"), "cluster": given.get("cluster") or given["key"],
-            "environment": (given["environment"] or MISSING) if "environment" in table.columns else None,
-            "position": position, "detail": None,
-            **{name: given[name] or MISSING for name in _attributes(table)},
+            "row_id": given["row_id"],
+            "path": given.get("path"),
+            "label": given["label"],
+            "split": given.get("split"),
+            "cluster": given.get("cluster") or given["key"],
+            "environment": (given["environment"] or MISSING) if "environment" in given.index else None,
+            "position": position,
+            "detail": None,
+            **{name: given[name] or MISSING for name in attributes},
         }
-        wanted = self._wanted_split(table, source.where)
         if wanted is not None and given["split"] != wanted:
             row |= {"status": "filtered", "reason": f"split:{given['split'] or MISSING}"}
         else:
             row |= self._read(source, str(given["label"]), position)
-        advance(1)
         return row
 
     def _read(self, source: Source, label: str, position: int) -> dict[str, object]:
@@ -91,8 +108,12 @@ class Intake:
         valid = None if mask is None else int((mask != IGNORE).sum())
         area = None if mask is None or not valid else float((mask == OBJECT).sum() / valid)
         return {
-            "status": "ok", "reason": None, "sha256": pixels.sha256, "object_area": area,
-            "width": pixels.image.width, "height": pixels.image.height,
+            "status": "ok",
+            "reason": None,
+            "sha256": pixels.sha256,
+            "object_area": area,
+            "width": pixels.image.width,
+            "height": pixels.image.height,
         }
 
     def _wanted_split(self, table: pd.DataFrame, where: str) -> str | None:
@@ -151,26 +172,33 @@ class Examples:
 
     def sizes(self) -> Mapping[tuple[int, int], int]:
         """Number of usable rows by (height, width) in pixels, commonest first."""
-        counts = self.usable.groupby(["height", "width"]).size().sort_values(ascending=False)
-        return {(int(h), int(w)): int(n) for (h, w), n in counts.items()}
+        sizes = zip(self.usable["height"].tolist(), self.usable["width"].tolist(), strict=True)
+        return dict(Counter((int(height), int(width)) for height, width in sizes).most_common())
 
 
 def _identified(table: pd.DataFrame, where: str) -> pd.DataFrame:
     if table.empty:
         raise ManifestError("MANIFEST_EMPTY", where, found="no rows", expected="at least one", fix="check the file")
-    taken = sorted(set(_attributes(table)) & set(TABLE_COLUMNS))
+    taken = sorted({*attribute_columns(table), *({"row_id"} & set(table.columns))} & {*TABLE_COLUMNS, *WORKING_COLUMNS})
     if taken:
         raise ManifestError(
-            "MANIFEST_COLUMN", where, found=f"an attribute column named {taken[0]!r}",
-            expected="a name that the examples table does not use itself", fix=f"rename it, for example to my_{taken[0]}",
+            "MANIFEST_COLUMN",
+            where,
+            found=f"an attribute column named {taken[0]!r}",
+            expected="a name that the examples table does not use itself",
+            fix=f"rename it, for example to my_{taken[0]}",
         )
     identified = table.reset_index(drop=True)
-    occurrence = identified.groupby("key").cumcount()
+    # Repetitions are numbered by their contents, so that the order of the manifest does not matter to them either.
+    occurrence = (
+        identified.sort_values(sorted(identified.columns), kind="stable").groupby("key").cumcount().sort_index()
+    )
     identified["row_id"] = [row_id(key, "", int(n)) for key, n in zip(identified["key"], occurrence, strict=True)]
     return identified
 
 
-def _attributes(table: pd.DataFrame) -> tuple[str, ...]:
+def attribute_columns(table: pd.DataFrame) -> tuple[str, ...]:
+    """Names of the columns that have no role: the attributes, in the order of the table."""
     internal = {*ROLES, "path", "row_id"}
     return tuple(name for name in table.columns if name not in internal and not name.startswith(REGION_PREFIX))
 
@@ -186,13 +214,18 @@ def _without_repetitions(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _no_split(where: str, found: str, wanted: str) -> UsageError:
-    return UsageError("SPLIT", where, found=found, expected=f"rows with split {wanted!r}", fix="name the split: --split NAME")
+    return UsageError(
+        "SPLIT", where, found=found, expected=f"rows with split {wanted!r}", fix="name the split: --split NAME"
+    )
 
 
 def _nothing_usable(frame: pd.DataFrame, where: str) -> DataError:
     first = frame.iloc[0]
     reasons = ", ".join(f"{reason} ({n})" for reason, n in frame["reason"].value_counts().items())
     return DataError(
-        "DATA_UNUSABLE", f"{where}:{int(first['position']) + 2}", found=f"no usable row: {reasons}",
-        expected="at least one", fix=str(first["detail"] or "see the reasons"),
+        "DATA_UNUSABLE",
+        f"{where}:{int(first['position']) + 2}",
+        found=f"no usable row: {reasons}",
+        expected="at least one",
+        fix=str(first["detail"] or "see the reasons"),
     )

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
 from figureground.datasets.columns import REGION_PREFIX, ROLES
 from figureground.errors import ManifestError
+
+
+class _Reader(Protocol):
+    """A CSV reader: rows, and the number of lines read so far."""
+
+    @property
+    def line_num(self) -> int:
+        """Lines read, which are more than rows where a quoted field holds line ends."""
+
+    def __iter__(self) -> Iterator[list[str]]: ...
 
 
 def find_manifest(data: Path) -> Path:
@@ -19,8 +30,11 @@ def find_manifest(data: Path) -> Path:
         if candidate.is_file():
             return candidate
     raise ManifestError(
-        "MANIFEST_MISSING", str(data), found="no such table",
-        expected="a CSV or Parquet file, or a folder that holds manifest.csv", fix="check the path",
+        "MANIFEST_MISSING",
+        str(data),
+        found="no such table",
+        expected="a CSV or Parquet file, or a folder that holds manifest.csv",
+        fix="check the path",
     )
 
 
@@ -33,20 +47,30 @@ def read_manifest(path: Path) -> pd.DataFrame:
         Encoding, repeated column names, rows with too many or too few fields: each with its row.
     """
     if path.suffix.lower() == ".parquet":
-        return as_strings(pd.read_parquet(path))
+        return as_strings(_parquet(path))
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.reader(stream))
+            # Strict, because a quote that is never closed would otherwise swallow all rows that follow.
+            return _frame(path, _numbered(path, csv.reader(stream, strict=True)))
     except UnicodeDecodeError as error:
         raise ManifestError(
-            "MANIFEST_ENCODING", str(path), found=f"a byte that is not UTF-8 at offset {error.start}",
-            expected="UTF-8", fix="save the table as CSV UTF-8",
+            "MANIFEST_ENCODING",
+            str(path),
+            found=f"a byte that is not UTF-8 at offset {error.start}",
+            expected="UTF-8",
+            fix="save the table as CSV UTF-8",
         ) from error
-    return _frame(path, [row for row in rows if row])
 
 
 def as_strings(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every cell as the string that a person would type; missing values become empty strings."""
+    """Every cell as the string that a person would type; missing values become empty strings.
+
+    Raises
+    ------
+    ManifestError
+        ``MANIFEST_HEADER`` for two columns of one name.
+    """
+    _check_unique([str(name) for name in frame.columns], "table")
     return pd.DataFrame({str(name): [_text(value) for value in frame[name]] for name in frame.columns}, dtype=object)
 
 
@@ -59,13 +83,16 @@ def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str) ->
     for role, name in columns.items():
         _check_mapping(frame, role, name, where)
         renamed[role] = frame[name]
-        if name != role and role != "environment":
-            renamed = renamed.drop(columns=name)
+    moved = {name for role, name in columns.items() if role != "environment"} - set(columns)
+    renamed = renamed.drop(columns=[name for name in moved if name in renamed.columns])
     for role in ("image", "label"):
         if role not in renamed.columns:
             raise ManifestError(
-                "MANIFEST_COLUMN", where, found=f"columns {', '.join(frame.columns)}",
-                expected=f"a column named {role}", fix=f"rename one, or map it: --column {role}=NAME",
+                "MANIFEST_COLUMN",
+                where,
+                found=f"columns {', '.join(frame.columns)}",
+                expected=f"a column named {role}",
+                fix=f"rename one, or map it: --column {role}=NAME",
             )
     return renamed
 
@@ -73,37 +100,87 @@ def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str) ->
 def _check_mapping(frame: pd.DataFrame, role: str, name: str, where: str) -> None:
     if role not in ROLES and not role.startswith(REGION_PREFIX):
         raise ManifestError(
-            "MANIFEST_ROLE", where, found=f"a mapping for {role!r}",
-            expected=f"one of {', '.join(ROLES)} or {REGION_PREFIX}NAME", fix="map role=NAME, not NAME=role",
+            "MANIFEST_ROLE",
+            where,
+            found=f"a mapping for {role!r}",
+            expected=f"one of {', '.join(ROLES)} or {REGION_PREFIX}NAME",
+            fix="map role=NAME, not NAME=role",
         )
     if name not in frame.columns:
         raise ManifestError(
-            "MANIFEST_COLUMN", where, found=f"columns {', '.join(frame.columns)}",
-            expected=f"a column named {name}", fix=f"check the mapping {role}={name}",
+            "MANIFEST_COLUMN",
+            where,
+            found=f"columns {', '.join(frame.columns)}",
+            expected=f"a column named {name}",
+            fix=f"check the mapping {role}={name}",
         )
 
 
-def _frame(path: Path, rows: list[list[str]]) -> pd.DataFrame:
-    if not rows:
-        raise ManifestError("MANIFEST_EMPTY", str(path), found="no rows", expected="a header and rows", fix="check the file")
-    header = [name.strip() for name in rows[0]]
+def _parquet(path: Path) -> pd.DataFrame:
+    # Nullable types: pandas' default turns whole numbers beside a missing value into floats, 7 into "7.0".
+    try:
+        return pd.read_parquet(path, dtype_backend="numpy_nullable")
+    except (OSError, ValueError) as error:
+        raise ManifestError(
+            "MANIFEST_PARQUET",
+            str(path),
+            found=str(error).splitlines()[0],
+            expected="a Parquet file",
+            fix="write it again, or give a CSV file",
+        ) from error
+
+
+def _numbered(path: Path, reader: _Reader) -> list[tuple[int, list[str]]]:
+    """Rows that are not blank, each with the line on which it begins."""
+    rows, first = [], 1
+    try:
+        for row in reader:
+            rows.append((first, row))
+            first = reader.line_num + 1
+    except csv.Error as error:
+        raise ManifestError(
+            "MANIFEST_QUOTES",
+            f"{path}:{first}",
+            found=f"a row that cannot be split: {error}",
+            expected="fields that are plain, or wholly inside one pair of quotes",
+            fix="close or double the quotes",
+        ) from error
+    return [(number, row) for number, row in rows if row]
+
+
+def _check_unique(header: list[str], where: str) -> None:
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise ManifestError(
-            "MANIFEST_HEADER", f"{path}:1", found=f"column {repeated[0]!r} twice", expected="unique names", fix="rename one"
+            "MANIFEST_HEADER", where, found=f"column {repeated[0]!r} twice", expected="unique names", fix="rename one"
         )
+
+
+def _frame(path: Path, rows: list[tuple[int, list[str]]]) -> pd.DataFrame:
+    if not rows:
+        raise ManifestError(
+            "MANIFEST_EMPTY", str(path), found="no rows", expected="a header and rows", fix="check the file"
+        )
+    header = [name.strip() for name in rows[0][1]]
+    _check_unique(header, f"{path}:1")
     if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
         raise ManifestError(
-            "MANIFEST_DELIMITER", f"{path}:1", found=repr(header[0]), expected="fields separated by commas",
+            "MANIFEST_DELIMITER",
+            f"{path}:1",
+            found=repr(header[0]),
+            expected="fields separated by commas",
             fix="save the table with commas",
         )
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in rows[1:]:
         if len(row) != len(header):
             raise ManifestError(
-                "MANIFEST_WIDTH", f"{path}:{number}", found=f"{len(row)} fields", expected=f"{len(header)} as in the header",
+                "MANIFEST_WIDTH",
+                f"{path}:{number}",
+                found=f"{len(row)} fields",
+                expected=f"{len(header)} as in the header",
                 fix="quote fields that hold commas",
             )
-    return pd.DataFrame(rows[1:], columns=header, dtype=object)
+    return pd.DataFrame([row for _, row in rows[1:]], columns=header, dtype=object)
 
 
 def _text(value: object) -> str:

@@ -104,9 +104,7 @@ def place(mask: Region, size: int, top: int, left: int) -> Region:
     return canvas
 
 
-def compose(
-    garment: Pixels, mask: Region, background: Pixels, top: int, left: int, gain: float = 1.0
-) -> Pixels:
+def compose(garment: Pixels, mask: Region, background: Pixels, top: int, left: int, gain: float = 1.0) -> Pixels:
     """Paste a garment on a background. No pixel is blended, so the placed mask is exact.
 
     Parameters
@@ -197,7 +195,9 @@ class Planted:
         _require(0 < self.dim <= 1, "dim", self.dim, "a gain in (0, 1]")
         _require(
             sorted(self.backgrounds.items()) in _PAIRINGS,
-            "backgrounds", dict(self.backgrounds), f"one of {TEXTURES} for each of {GARMENTS}",
+            "backgrounds",
+            dict(self.backgrounds),
+            f"one of {TEXTURES} for each of {GARMENTS}",
         )
 
     @cached_property
@@ -212,9 +212,12 @@ class Planted:
         stock, ground = _stock(self.split), scene.background if background is None else background
         _require(ground in TEXTURES, "background", ground, " or ".join(TEXTURES))
         return compose(
-            stock.garments[scene.garment], stock.masks[scene.garment],
+            stock.garments[scene.garment],
+            stock.masks[scene.garment],
             scene.crops[ground].cut(stock.textures[ground], self.size),
-            scene.top, scene.left, self.dim if scene.lighting == "dim" else 1.0,
+            scene.top,
+            scene.left,
+            self.dim if scene.lighting == "dim" else 1.0,
         )
 
     def mask(self, index: int) -> Region:
@@ -252,9 +255,15 @@ class Planted:
     def _entry(self, index: int, scene: Scene) -> dict[str, str]:
         name = f"{self.split}-{index:04d}.png"
         return {
-            "image": f"images/{name}", "mask": f"masks/{name}", "label": scene.label,
-            "environment": scene.background, "cluster": scene.cluster, "split": self.split,
-            "object": scene.label, "background": scene.background, "lighting": scene.lighting,
+            "image": f"images/{name}",
+            "mask": f"masks/{name}",
+            "label": scene.label,
+            "environment": scene.background,
+            "cluster": scene.cluster,
+            "split": self.split,
+            "object": scene.label,
+            "background": scene.background,
+            "lighting": scene.lighting,
         }
 
     def _draw(self, label: str) -> pd.DataFrame:
@@ -307,9 +316,7 @@ def _stock(split: Split) -> _Stock:
     source, side = load_garments(split), (GARMENT_PIXELS, GARMENT_PIXELS)
     masks = _resized(source.masks.astype(np.uint8), side, Image.Resampling.NEAREST).astype(np.bool_)
     textures = {name: _shrunk(load_texture(name, split)) for name in TEXTURES}
-    return _Stock(
-        _resized(source.images, side, Image.Resampling.BILINEAR), masks, source.labels, source.ids, textures
-    )
+    return _Stock(_resized(source.images, side, Image.Resampling.BILINEAR), masks, source.labels, source.ids, textures)
 
 
 def _shrunk(texture: Pixels) -> Pixels:

@@ -16,7 +16,15 @@ from PIL import Image
 
 from figureground.datasets import manifest
 from figureground.datasets.columns import REGION_PREFIX
-from figureground.datasets.images import RowFault, decode_image, decode_mask, flatten, mask_values
+from figureground.datasets.images import (
+    RowFault,
+    check_depth,
+    decode_image,
+    decode_mask,
+    decoded,
+    flatten,
+    mask_values,
+)
 from figureground.errors import ManifestError, UsageError
 
 
@@ -45,8 +53,13 @@ class Pixels:
 class Source(Protocol):
     """Rows as strings, and the pixels of one row at a time."""
 
-    kind: str
-    where: str
+    @property
+    def kind(self) -> str:
+        """``manifest``, ``dataframe`` or ``dataset``."""
+
+    @property
+    def where(self) -> str:
+        """What errors call it: the path, or the kind."""
 
     def table(self) -> pd.DataFrame:
         """Role columns and attributes as strings, with ``key``; one row per row given."""
@@ -67,6 +80,14 @@ class TableSource:
     def table(self) -> pd.DataFrame:
         """Role columns and attributes as strings, with ``key`` and ``path``."""
         frame = self.frame.copy()
+        if "path" in frame.columns:
+            raise ManifestError(
+                "MANIFEST_COLUMN",
+                self.where,
+                found="an attribute column named 'path'",
+                expected="a name that the examples table does not use itself",
+                fix="rename it, for example to my_path, or map it: --column image=path",
+            )
         frame["path"] = [_relative(cell, self.root) for cell in frame["image"]]
         if "key" not in frame.columns:
             frame["key"] = frame["path"]
@@ -102,15 +123,16 @@ class TableSource:
     def _read(self, cell: str, kind: str) -> bytes:
         if cell == "":
             raise RowFault(f"{kind}_missing", "an empty cell; expected a path")
-        file = (self._base / cell).resolve()
-        if not file.is_relative_to(self._base):
-            raise RowFault("outside_root", f"{cell} lies outside the data root; give --root")
-        if not file.is_file():
-            raise RowFault(f"{kind}_missing", f"{cell} is not a file")
+        # Names can be too long, hold a NUL, lie in a closed folder or in a ring of links.
         try:
+            file = (self._base / cell).resolve()
+            if not file.is_relative_to(self._base):
+                raise RowFault("outside_root", f"{cell} lies outside the data root; give --root")
+            if not file.is_file():
+                raise RowFault(f"{kind}_missing", f"{cell} is not a file")
             return file.read_bytes()
-        except OSError as error:
-            raise RowFault(f"{kind}_unreadable", f"{cell}: {error.strerror}") from error
+        except (OSError, ValueError, RuntimeError) as error:
+            raise RowFault(f"{kind}_unreadable", f"{cell}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -118,7 +140,7 @@ class DatasetSource:
     """Items of a map-style Dataset.
 
     An item is a mapping with ``image`` and ``label``, optionally ``mask``, ``key``, ``environment``, ``cluster``,
-    ``split``, ``region:NAME`` and any attributes; or a tuple ``(image, label)`` or ``(image, label, mask)``. An image is
+    ``split``, ``region:NAME`` and any attributes; or a tuple ``(image, label[, mask])``. An image is
     a PIL picture, uint8 ``[H, W, 3]`` or ``[C, H, W]``, or float ``[C, H, W]`` in [0, 1] (rounded to 8 bits). A label
     is a class name or an index.
     """
@@ -131,7 +153,7 @@ class DatasetSource:
     def table(self) -> pd.DataFrame:
         """Everything but pixels, from one pass over the items."""
         rows = [self._strings(position) for position in range(len(self.dataset))]
-        return manifest.as_strings(pd.DataFrame(rows))
+        return manifest.as_strings(pd.DataFrame(rows, dtype=object))
 
     def pixels(self, position: int) -> Pixels:
         """Pixels of one item."""
@@ -153,6 +175,8 @@ class DatasetSource:
             for name, value in item.items()
             if name not in ("image", "mask") and not name.startswith(REGION_PREFIX)
         }
+        # The names of regions are part of the table; their pixels stay with the item.
+        found |= {name: "given" for name in item if name.startswith(REGION_PREFIX) and item[name] is not None}
         found.setdefault("key", f"{position:09d}")
         found["label"] = self._label(found["label"])
         return found
@@ -188,31 +212,36 @@ def open_source(
         return TableSource("manifest", str(path), frame, root or path.parent)
     if isinstance(data, pd.DataFrame):
         frame = manifest.name_columns(manifest.as_strings(data), columns or {}, "DataFrame")
-        return TableSource("dataframe", "DataFrame", frame, root or _common_root(frame["image"]))
+        return TableSource("dataframe", "DataFrame", frame, root or _common_root(frame["image"].tolist()))
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return DatasetSource(data, tuple(classes))
     raise UsageError(
-        "DATA_KIND", "data", found=type(data).__name__,
-        expected="a manifest path, a pandas DataFrame, or a map-style Dataset", fix="give one of these",
+        "DATA_KIND",
+        "data",
+        found=type(data).__name__,
+        expected="a manifest path, a pandas DataFrame, or a map-style Dataset",
+        fix="give one of these",
     )
 
 
 def as_picture(image: Any) -> Image.Image:
     """8-bit picture from a PIL image, a uint8 array, or a float tensor in [0, 1]; raises :class:`RowFault`."""
     if isinstance(image, Image.Image):
-        return flatten(image)
+        check_depth(image)
+        return flatten(decoded(image))
     pixels = _array(image)
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[2] not in (1, 3):
         pixels = pixels.transpose(1, 2, 0)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     if np.issubdtype(pixels.dtype, np.floating):
-        if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > 1:
+        if not ((pixels >= 0) & (pixels <= 1)).all():  # also false for NaN
             raise RowFault("image_range", "float pixels outside [0, 1]; give pictures before normalisation")
         pixels = np.rint(pixels * 255).astype(np.uint8)
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels not in (1, 3, 4) or pixels.size == 0:
         raise RowFault("image_depth", f"{pixels.dtype} of shape {pixels.shape}; expected uint8, or float in [0, 1]")
-    return Image.fromarray(np.ascontiguousarray(pixels))
+    return flatten(Image.fromarray(np.ascontiguousarray(pixels)))
 
 
 def fitting(mask: npt.NDArray[np.uint8], image: Image.Image) -> npt.NDArray[np.uint8]:
@@ -238,17 +267,21 @@ def _as_mapping(item: Any) -> dict[str, Any]:
         found = dict(zip(("image", "label", "mask"), item, strict=False))
     if "image" not in found or "label" not in found:
         raise ManifestError(
-            "DATASET_ITEM", "dataset[0]", found=f"an item with {', '.join(found) or 'nothing'}",
-            expected="a mapping with image and label, or a tuple (image, label[, mask])", fix="wrap the dataset",
+            "DATASET_ITEM",
+            "dataset[0]",
+            found=f"an item with {', '.join(found) or 'nothing'}",
+            expected="a mapping with image and label, or a tuple (image, label[, mask])",
+            fix="wrap the dataset",
         )
     return found
 
 
 def _relative(cell: str, root: Path) -> str:
     path = Path(cell)
-    if path.is_absolute():
-        base = root.resolve()
-        path = path.relative_to(base) if path.is_relative_to(base) else path
+    # The root as it was given first: under a link, the cells usually name the link and not its target.
+    for base in (root.absolute(), root.resolve()):
+        if path.is_absolute() and path.is_relative_to(base):
+            path = path.relative_to(base)
     return str(PurePosixPath(path.as_posix()))
 
 

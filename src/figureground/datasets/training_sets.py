@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -34,10 +34,15 @@ class TrainingSets:
 
 
 def labelled_images(
-    data: Any, classes: Sequence[str] | None, columns: Mapping[str, str] | None, root: Path | None,
-    split: str | None, preprocess: Preprocess | None, seed: int,
+    data: Any,
+    classes: Sequence[str] | None,
+    columns: Mapping[str, str] | None,
+    root: Path | None,
+    split: str | None,
+    preprocess: Preprocess | None,
+    seed: int,
 ) -> TrainingSets:
-    """Read the rows of a split (``train`` by default; all, where there is no split column) and split off a validation set.
+    """Read the rows of a split (default ``train``; all without a split column) and split off a validation set.
 
     Parameters
     ----------
@@ -61,7 +66,9 @@ def labelled_images(
     prepared = preprocess or Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3)
     if prepared.resize is None and len(examples.sizes()) > 1:
         found = ", ".join(f"{w}x{h}" for h, w in list(examples.sizes())[:4])
-        raise UsageError("IMAGE_SIZE", source.where, found=f"sizes {found}", expected="one size", fix="give --size PIXELS")
+        raise UsageError(
+            "IMAGE_SIZE", source.where, found=f"sizes {found}", expected="one size", fix="give --size PIXELS"
+        )
     held = validation_rows(examples.usable, seed)
     reader = RowReader(source, prepared, names)
     train, validation = (_dataset(rows_of(examples.usable[chosen]), reader) for chosen in (~held, held))
@@ -83,7 +90,8 @@ def _dataset(rows: tuple[Row, ...], reader: RowReader) -> Dataset[tuple[Tensor, 
     if not rows or images[0][0].nbytes * len(rows) > CACHE_BYTES:
         return images
     pictures, labels = zip(*(images[index] for index in range(len(rows))), strict=True)
-    return TensorDataset(torch.stack(pictures), torch.stack(labels))
+    # TensorDataset gives tuples of as many tensors as it was made of; its type says only "some".
+    return cast("Dataset[tuple[Tensor, Tensor]]", TensorDataset(torch.stack(pictures), torch.stack(labels)))
 
 
 def _set_aside(examples: Examples) -> dict[str, int]:

@@ -44,12 +44,19 @@ class Preprocess:
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or len(self.mean) not in _PIL_MODES:
             raise UsageError(
-                "PREPROCESS", "mean/std", found=f"{len(self.mean)} means and {len(self.std)} deviations",
-                expected="1 or 3 of each", fix="give one value per input channel",
+                "PREPROCESS",
+                "mean/std",
+                found=f"{len(self.mean)} means and {len(self.std)} deviations",
+                expected="1 or 3 of each",
+                fix="give one value per input channel",
             )
         if min(self.std) <= 0:
             raise UsageError(
-                "PREPROCESS", "std", found=str(self.std), expected="positive values", fix="check the order of mean and std"
+                "PREPROCESS",
+                "std",
+                found=str(self.std),
+                expected="positive values",
+                fix="check the order of mean and std",
             )
 
     @property
@@ -87,12 +94,16 @@ class Preprocess:
     def from_torchvision(cls, preset: Any) -> Preprocess:
         """The same steps as a torchvision classification preset (``weights.transforms()``)."""
         return cls(
-            resize=_only(preset.resize_size), crop=_only(preset.crop_size),
-            mean=tuple(preset.mean), std=tuple(preset.std),
+            resize=_only(preset.resize_size),
+            crop=_only(preset.crop_size),
+            mean=tuple(preset.mean),
+            std=tuple(preset.std),
         )
 
     def _geometry(self, picture: Image.Image, resampling: Image.Resampling) -> Image.Image:
-        mode = tv.InterpolationMode.BILINEAR if resampling is Image.Resampling.BILINEAR else tv.InterpolationMode.NEAREST
+        mode = (
+            tv.InterpolationMode.BILINEAR if resampling is Image.Resampling.BILINEAR else tv.InterpolationMode.NEAREST
+        )
         if self.resize is not None:
             size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
             picture = tv.resize(picture, size, interpolation=mode)

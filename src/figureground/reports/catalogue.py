@@ -105,9 +105,7 @@ class Catalogue:
 def load(lang: str) -> Catalogue:
     """The catalogue of a language; raises :class:`UsageError` where there is none."""
     folder = resources.files("figureground.reports") / "locales"
-    known = sorted(
-        file.name.removesuffix(".json") for file in folder.iterdir() if file.name.endswith(".json")
-    )
+    known = sorted(file.name.removesuffix(".json") for file in folder.iterdir() if file.name.endswith(".json"))
     if lang not in known:
         raise UsageError(
             "REPORT_LANGUAGE",

@@ -31,9 +31,12 @@ def check_lines(found: Checked) -> Iterator[str]:
 
 def _test_line(found: Checked) -> str:
     if found.stratum is None:
-        return "causal test of the background: not possible; it needs masks and two or more levels of environment or label"
+        return (
+            "causal test of the background: not possible; it needs masks and two or more levels of environment or label"
+        )
     levels = ", ".join(f"{level} ({n})" for level, n in found.levels.items())
     return (
-        f"causal test of the background: by {found.stratum}, levels {levels}; with power 0.8 it would show an effect of about "
+        f"causal test of the background: by {found.stratum}, levels {levels}; "
+        "with power 0.8 it would show an effect of about "
         f"{100 * (found.smallest_effect or 0):.0f} points or more"
     )

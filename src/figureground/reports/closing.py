@@ -6,12 +6,14 @@ from figureground.audit import document
 from figureground.audit.result import AuditResult
 from figureground.reports import numbers
 from figureground.reports.catalogue import Catalogue, load
+from figureground.reports.sections.context import Context, state_line
 
 
 def closing_lines(result: AuditResult, lang: str = "en") -> list[str]:
     """Findings, effect and performance as plain sentences, worst first."""
     words = load(lang)
-    lines = [words.message(finding.message) for finding in result.findings if finding.cue is not None]
+    context = Context(result, words)
+    lines = [state_line(context, cue) for cue in result.verdict.cues]
     lines += [line for cue in result.verdict.cues for line in _effect(cue, words)]
     performance = result.document.performance
     lines.append(f"accuracy {_rate(performance.overall)}")
@@ -19,9 +21,7 @@ def closing_lines(result: AuditResult, lang: str = "en") -> list[str]:
     if worst is not None:
         lines.append(f"worst-group accuracy {_rate(worst.accuracy)}: {group_name(worst)}")
     data = result.document.data
-    lines.append(
-        f"rows: {data.given} given = {data.ok} ok + {data.quarantined} set aside + {data.filtered} filtered"
-    )
+    lines.append(f"rows: {data.given} given = {data.ok} ok + {data.quarantined} set aside + {data.filtered} filtered")
     return lines
 
 
@@ -32,12 +32,14 @@ def group_name(group: document.GroupPerformance) -> str:
 
 
 def _effect(cue: document.CueVerdict, words: Catalogue) -> list[str]:
-    found = [words.message(reason) for reason in cue.reasons]
+    # The first reason stands in the line of the state already.
+    found = [words.message(reason) for reason in cue.reasons[1:]]
     if cue.direction is not None and cue.estimate is not None:
         way = cue.direction
         found.insert(
             0,
-            f"{way.class_name} is predicted {numbers.points(cue.estimate)} more often on {way.arm} than on {way.reference} "
+            f"{way.class_name} is predicted {numbers.hundredths(cue.estimate)} points more often "
+            f"on {way.arm} than on {way.reference} "
             f"({numbers.level(cue.level)} interval {numbers.span(cue.ci_low, cue.ci_high)}; "
             f"n = {cue.n}, {cue.n_clusters} independent)",
         )

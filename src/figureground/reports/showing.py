@@ -93,9 +93,7 @@ def result_card(result: AuditResult) -> str:
 def _panels(context: Context, row_id: int) -> tuple[Panel, ...]:
     """The pictures of the row, each once, whichever rules chose it."""
     kept = {
-        (row["panel"], row["caption_level"], row["asset"]): row
-        for row in context.gallery
-        if row["row_id"] == row_id
+        (row["panel"], row["caption_level"], row["asset"]): row for row in context.gallery if row["row_id"] == row_id
     }
     return cases.panels(context, list(kept.values()))
 
@@ -105,11 +103,7 @@ def _predicted(context: Context, frame: pd.DataFrame) -> Table:
     rows = []
     for row in records(frame):
         known = row["predicted"] is not None
-        name = (
-            classes[int(row["predicted"])]
-            if known
-            else context.words.term("reason", row["reason"] or row["status"])
-        )
+        name = classes[int(row["predicted"])] if known else context.words.term("reason", row["reason"] or row["status"])
         kind = context.words.term("intervention", row["intervention"])
         rows.append((kind, row["arm"] or "", name, _probability(row)))
     columns = (

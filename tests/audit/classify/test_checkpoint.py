@@ -231,7 +231,7 @@ def _rename(content: dict[str, Any]) -> None:
 
 
 def _reshape(content: dict[str, Any]) -> None:
-    content["state_dict"]["network.head.weight"] = torch.zeros(5, 64)
+    content["state_dict"]["network.head.weight"] = torch.zeros(5, 32)
 
 
 def _poison(content: dict[str, Any]) -> None:
@@ -262,7 +262,7 @@ def _list(content: dict[str, Any]) -> None:
     ("change", "told"),
     [
         (_rename, r"module\.network\.head\.bias is unknown; network\.head\.bias is missing"),
-        (_reshape, r"network\.head\.weight is \[5, 64\] in place of \[3, 64\]"),
+        (_reshape, r"network\.head\.weight is \[5, 32\] in place of \[3, 32\]"),
         (_poison, r"network\.head\.bias is not finite"),
         (_relabel, "a description that differs from the hyper-parameters"),
         (_unbuild, "makes no classifier .*resnet8"),

@@ -41,9 +41,7 @@ def images(count: int = 3) -> Tensor:
     return torch.rand(count, 3, 8, 8)
 
 
-def check(
-    model: nn.Module, sample: Tensor | None = None, layer: str | None = "conv"
-) -> dict[str, TrustCheck]:
+def check(model: nn.Module, sample: Tensor | None = None, layer: str | None = "conv") -> dict[str, TrustCheck]:
     sample = images() if sample is None else sample
     return {c.check: c for c in check_auditable(as_subject(model), sample, layer)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -175,6 +176,17 @@ def test_ctrl_c_stays_a_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(KeyboardInterrupt):
         train(CONFIG)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_request_to_end_is_no_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def terminate(self: Classifier) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Classifier, "on_train_epoch_start", terminate)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        train(CONFIG)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize(

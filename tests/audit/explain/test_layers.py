@@ -26,7 +26,9 @@ def test_chosen_layer(architecture: str, layer: str, build: Build, inputs: Tenso
 @pytest.mark.parametrize(
     ("architecture", "layer"),
     [
-        ("shufflenet_v2_x0_5", "conv5"), ("mnasnet0_5", "layers"), ("efficientnet_b0", "features"),
+        ("shufflenet_v2_x0_5", "conv5"),
+        ("mnasnet0_5", "layers"),
+        ("efficientnet_b0", "features"),
         ("alexnet", "features.11"),
     ],
 )

@@ -57,10 +57,7 @@ def test_two_way_is_that_of_statsmodels_above_its_floor(seed):
 def test_three_way_is_inclusion_and_exclusion_over_one_way_variances(seed):
     values, *codes = contrast(seed, donors=6)  # few donors, so that intersections are no singletons
     fit, (r, a, b) = _fit(values), codes
-    v = [
-        cov_cluster(fit, _groups(*chosen))[0, 0]
-        for chosen in ((r,), (a,), (b,), (r, a), (r, b), (a, b), (r, a, b))
-    ]
+    v = [cov_cluster(fit, _groups(*chosen))[0, 0] for chosen in ((r,), (a,), (b,), (r, a), (r, b), (a, b), (r, a, b))]
     expected = v[0] + v[1] + v[2] - v[3] - v[4] - v[5] + v[6]
     assert clustered.multiway_variance(values, *codes) == pytest.approx(max(expected, *v[:3]), rel=1e-12)
 
@@ -212,9 +209,7 @@ def test_missing_values_keep_the_place_of_their_cluster():
     assert found.shape == (30,)
     assert found[4] == 0
     kept = recipient != 4
-    np.testing.assert_array_equal(
-        np.delete(found, 4), clustered.cluster_influence(values[kept], recipient[kept])
-    )
+    np.testing.assert_array_equal(np.delete(found, 4), clustered.cluster_influence(values[kept], recipient[kept]))
 
 
 def test_equal_values_have_no_influence_at_all():
@@ -228,9 +223,7 @@ def test_columns_are_the_single_means_with_their_own_donors():
     found = clustered.multiway_means(values, first[1], [first[2:], second[2:]], level=0.9)
     for column, data in enumerate((first, second)):
         assert found.intervals[column] == clustered.multiway_mean(*data, level=0.9)
-        np.testing.assert_array_equal(
-            found.influence[:, column], clustered.cluster_influence(data[0], first[1])
-        )
+        np.testing.assert_array_equal(found.influence[:, column], clustered.cluster_influence(data[0], first[1]))
 
 
 def test_no_column_gives_nothing():

@@ -15,9 +15,7 @@ from figureground.audit.judge import multiplicity
 from figureground.audit.judge.intervals import Interval
 from figureground.errors import UsageError
 
-P_VALUES = st.lists(
-    st.sampled_from([0.0, 1e-6, 0.001, 0.01, 0.02, 0.04, 0.05, 0.3, 0.9, 1.0]), min_size=1, max_size=12
-)
+P_VALUES = st.lists(st.sampled_from([0.0, 1e-6, 0.001, 0.01, 0.02, 0.04, 0.05, 0.3, 0.9, 1.0]), min_size=1, max_size=12)
 
 
 # -- adjusted p values
@@ -62,9 +60,7 @@ def _tail(critical, df, columns):
     """P(max |T| > c) for independent numerators over one common variance estimate, by integration."""
     inside = integrate.quad(
         lambda s: (
-            (2 * stats.norm.cdf(critical * s) - 1) ** columns
-            * stats.chi.pdf(s * math.sqrt(df), df)
-            * math.sqrt(df)
+            (2 * stats.norm.cdf(critical * s) - 1) ** columns * stats.chi.pdf(s * math.sqrt(df), df) * math.sqrt(df)
         ),
         0,
         6,
@@ -118,9 +114,7 @@ def test_more_hypotheses_than_clusters():
     rng = np.random.default_rng(8)
     influence = rng.standard_normal((5, 40))
     found = multiplicity.max_t(influence, 4, 0.95, 9)
-    drawn = rng.standard_normal((20_000, 5)) @ (
-        influence / np.linalg.norm(influence, axis=0)
-    )  # the multipliers
+    drawn = rng.standard_normal((20_000, 5)) @ (influence / np.linalg.norm(influence, axis=0))  # the multipliers
     largest = np.abs(drawn).max(axis=1) / np.sqrt(rng.chisquare(4, 20_000) / 4)
     assert found.critical == pytest.approx(np.quantile(largest, 0.95), rel=0.05)
     assert np.linalg.matrix_rank(found.correlation) == 5

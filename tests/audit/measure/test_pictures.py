@@ -1,4 +1,4 @@
-"""Pictures of chosen rows: what they show, what their captions say, and that they are stored once by content."""
+"""Pictures of chosen rows: what they show, what their captions say, and that each is stored once."""
 
 from __future__ import annotations
 
@@ -51,11 +51,15 @@ def test_an_overlay_is_brightest_where_the_map_is_and_whole_factors_larger():
     hot = found[3 * factor, 12 * factor].astype(int) - found[0, 0].astype(int)
     assert hot[0] > 100
     assert hot[1] > 90
-    assert np.array_equal(np.asarray(overlay(torch.full((3, 16, 16), 0.5), heat * 7, np.zeros((16, 16), dtype=bool))), found)
+    assert np.array_equal(
+        np.asarray(overlay(torch.full((3, 16, 16), 0.5), heat * 7, np.zeros((16, 16), dtype=bool))), found
+    )
 
 
 def test_an_empty_map_and_a_full_figure_are_drawn_too():
-    found = np.asarray(overlay(torch.zeros(1, 16, 16), np.zeros((16, 16), dtype=np.float32), np.ones((16, 16), dtype=bool)))
+    found = np.asarray(
+        overlay(torch.zeros(1, 16, 16), np.zeros((16, 16), dtype=np.float32), np.ones((16, 16), dtype=bool))
+    )
     assert (found[0] == 255).all()
 
 
@@ -78,9 +82,13 @@ def setting(tmp_path):
     n = 16
     frame = pd.DataFrame(
         {
-            "row_id": np.arange(100, 100 + n), "position": np.arange(n), "label": ["cat", "dog"] * (n // 2),
-            "environment": ["grass"] * (n // 2) + ["gravel"] * (n // 2), "cluster": [f"c{i}" for i in range(n)],
-            "object_area": 0.1, "status": "ok",
+            "row_id": np.arange(100, 100 + n),
+            "position": np.arange(n),
+            "label": ["cat", "dog"] * (n // 2),
+            "environment": ["grass"] * (n // 2) + ["gravel"] * (n // 2),
+            "cluster": [f"c{i}" for i in range(n)],
+            "object_area": 0.1,
+            "status": "ok",
         }
     )
 
@@ -89,8 +97,12 @@ def setting(tmp_path):
         mask = torch.zeros(SIDE, SIDE, dtype=torch.uint8)
         mask[5:12, 6:14] = 1
         return {
-            "row_id": torch.tensor(row.row_id), "image": torch.from_numpy(draw.random((3, SIDE, SIDE), dtype=np.float32)),
-            "label": torch.tensor(Net.classes.index(row.label)), "mask": mask, "has_mask": torch.tensor(True), "regions": {},
+            "row_id": torch.tensor(row.row_id),
+            "image": torch.from_numpy(draw.random((3, SIDE, SIDE), dtype=np.float32)),
+            "label": torch.tensor(Net.classes.index(row.label)),
+            "mask": mask,
+            "has_mask": torch.tensor(True),
+            "regions": {},
         }
 
     subject = as_subject(Net().eval(), transform=Preprocess())
@@ -123,7 +135,9 @@ def test_tiles_show_the_picture_and_both_maps_with_the_models_answer(setting):
     assert set(found["asset"]) == set(stored)
     assert all(hashlib.sha256(data).hexdigest() == name for name, data in stored.items())
     original = Image.open(io.BytesIO(stored[found.loc[0, "asset"]]))
-    np.testing.assert_array_equal(np.asarray(original.convert("RGB")), np.asarray(picture(painter.reader(painter.rows[101])["image"])))
+    np.testing.assert_array_equal(
+        np.asarray(original.convert("RGB")), np.asarray(picture(painter.reader(painter.rows[101])["image"]))
+    )
 
 
 def test_a_swap_shows_unchanged_own_and_other_level(setting):
@@ -131,7 +145,15 @@ def test_a_swap_shows_unchanged_own_and_other_level(setting):
     plan = widen(DonorDraw(passes=2)(swap_rows(frame)))
     first = plan.iloc[0]
     other = {"grass": "gravel", "gravel": "grass"}[first["stratum"]]
-    chosen = pd.DataFrame({"row_id": [first["row_id"]], "pass": [1], "rule": ["swap_changed"], "rank": [1], "other_level": [other]})
+    chosen = pd.DataFrame(
+        {
+            "row_id": [first["row_id"]],
+            "pass": [1],
+            "rule": ["swap_changed"],
+            "rank": [1],
+            "other_level": [other],
+        }
+    )
     found = pd.DataFrame(painter.swaps(chosen, plan, ("grass", "gravel")))
     assert found["panel"].tolist() == ["original", "own_level", "other_level"]
     assert found["caption_level"].tolist() == [first["stratum"], first["stratum"], other]

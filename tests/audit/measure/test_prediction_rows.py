@@ -44,7 +44,12 @@ def test_what_is_not_finite_predicts_nothing_and_never_class_0(bad):
 
 def test_what_could_not_be_composed_has_a_reason_of_its_own():
     rows = prediction_rows(
-        logits(2, 3), kept=None, usable=np.array([False, True]), unusable_reason="no_visible_background", row_id=[1, 2], **KEYS
+        logits(2, 3),
+        kept=None,
+        usable=np.array([False, True]),
+        unusable_reason="no_visible_background",
+        row_id=[1, 2],
+        **KEYS,
     )
     assert rows["status"].tolist() == ["no_visible_background", "ok"]
     assert rows["predicted"].isna().tolist() == [True, False]

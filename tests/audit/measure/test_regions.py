@@ -40,9 +40,7 @@ def test_regions_are_there_and_keep_the_symmetry_of_the_frame(height, width, fra
     assert all(region.any() for region in found.values())
 
 
-@pytest.mark.parametrize(
-    "arguments", [(0, 4, 0.1), (4, 0, 0.1), (4, 4, 0.0), (4, 4, 0.51), (4, 4, float("nan"))]
-)
+@pytest.mark.parametrize("arguments", [(0, 4, 0.1), (4, 0, 0.1), (4, 4, 0.0), (4, 4, 0.51), (4, 4, float("nan"))])
 @pytest.mark.parametrize("function", [border_frame, corners])
 def test_impossible_sizes_are_refused(function, arguments):
     with pytest.raises(UsageError, match="REGION_SIZE"):

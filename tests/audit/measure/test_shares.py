@@ -68,9 +68,7 @@ def test_share_area_and_density_ratio_are_what_the_formulas_say():
     maps, masks = example()
     for i, (a, m) in enumerate(zip(maps, masks, strict=True)):
         out, inside = a[m == 0], a[m == 1]
-        assert shares.background_share(maps, masks)[i] == pytest.approx(
-            out.sum() / (out.sum() + inside.sum())
-        )
+        assert shares.background_share(maps, masks)[i] == pytest.approx(out.sum() / (out.sum() + inside.sum()))
         assert shares.background_area(masks)[i] == pytest.approx(out.size / (out.size + inside.size))
         assert shares.log_density_ratio(maps, masks)[i] == pytest.approx(np.log(out.mean() / inside.mean()))
 
@@ -110,9 +108,7 @@ def test_mass_and_rank_accuracy_are_those_of_quantus_where_it_is_right():
 def _torch_floor(mask, map_shape):
     figure = torch.from_numpy((mask == 1).astype(np.float64))[None, None]
     coarse = torch.nn.functional.adaptive_avg_pool2d(figure, map_shape)
-    up = torch.nn.functional.interpolate(coarse, size=mask.shape, mode="bilinear", align_corners=False)[
-        0, 0
-    ].numpy()
+    up = torch.nn.functional.interpolate(coarse, size=mask.shape, mode="bilinear", align_corners=False)[0, 0].numpy()
     return up[mask == 0].sum() / up[mask != 255].sum()
 
 
@@ -170,16 +166,12 @@ def test_rank_share_is_the_expectation_over_random_orders_of_ties():
     for i in range(2):
         k = int(np.rint(0.3 * (masks[i] != 255).sum()))
         expected, error = _brute_rank_share(maps[i], masks[i], k)
-        assert shares.background_rank_share(maps, masks, 0.3)[i] == pytest.approx(
-            expected, abs=4 * error + 1e-9
-        )
+        assert shares.background_rank_share(maps, masks, 0.3)[i] == pytest.approx(expected, abs=4 * error + 1e-9)
 
 
 def test_rank_share_takes_at_least_one_pixel_and_all_of_them_at_most():
     maps, masks = example(6)
-    strongest = [
-        masks[i][masks[i] != 255][np.argmax(maps[i][masks[i] != 255])] == 0 for i in range(len(maps))
-    ]
+    strongest = [masks[i][masks[i] != 255][np.argmax(maps[i][masks[i] != 255])] == 0 for i in range(len(maps))]
     np.testing.assert_array_equal(shares.background_rank_share(maps, masks, 1e-6), np.array(strongest, float))
     np.testing.assert_allclose(shares.background_rank_share(maps, masks, 1.0), shares.background_area(masks))
 
@@ -276,9 +268,7 @@ def test_the_order_of_pixels_and_of_images_does_not_matter(data, random):
     for name, measure in MEASURES.items():
         if name in PIXELWISE:
             np.testing.assert_allclose(measure(*shuffled), measure(maps, masks), atol=1e-9, err_msg=name)
-        np.testing.assert_array_equal(
-            measure(maps[images], masks[images]), measure(maps, masks)[images], err_msg=name
-        )
+        np.testing.assert_array_equal(measure(maps[images], masks[images]), measure(maps, masks)[images], err_msg=name)
 
 
 @given(maps_and_masks())
@@ -408,9 +398,7 @@ def test_torch_tensors_are_taken_as_they_are(dtype):
 
 def test_bool_masks_are_masks():
     maps, masks = example(12, ignored=0.0)
-    np.testing.assert_array_equal(
-        shares.background_share(maps, masks == 1), shares.background_share(maps, masks)
-    )
+    np.testing.assert_array_equal(shares.background_share(maps, masks == 1), shares.background_share(maps, masks))
 
 
 @pytest.mark.parametrize(

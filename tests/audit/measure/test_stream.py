@@ -33,7 +33,11 @@ def step(module, items):
     value = module(x)
     (slope,) = torch.autograd.grad(value.sum(), x)
     frame = pd.DataFrame(
-        {"row_id": items["row_id"].numpy(), "value": value.detach().double().numpy(), "slope": slope.double().numpy()}
+        {
+            "row_id": items["row_id"].numpy(),
+            "value": value.detach().double().numpy(),
+            "slope": slope.double().numpy(),
+        }
     )
     return {"numbers": frame, "twice": frame.assign(value=2 * frame["value"])}
 
@@ -51,7 +55,9 @@ def test_every_row_lands_once_in_the_shard_of_its_batch(run):
     found = {path.name: pd.read_parquet(path) for path in sorted((folder.path / "numbers").iterdir())}
     rows = {name: (frame["row_id"] - 2**62).tolist() for name, frame in found.items()}
     assert rows == {
-        "part-test-00000.parquet": [0, 1, 2], "part-test-00001.parquet": [3, 4], "part-test-00004.parquet": [5, 6],
+        "part-test-00000.parquet": [0, 1, 2],
+        "part-test-00001.parquet": [3, 4],
+        "part-test-00004.parquet": [5, 6],
     }
     every = pd.concat(found.values())
     assert every["value"].tolist() == [0, 1, 4, 9, 16, 25, 36]

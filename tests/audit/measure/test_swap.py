@@ -1,7 +1,7 @@
 """The background swap on tiny pictures: which pixel comes from whom, and what a model sees of it.
 
-Recipients' figures, donors' grounds and donors' objects are painted in colours of their own, so that every pixel of a
-composite tells where it came from.
+Recipients' figures, donors' grounds and donors' objects are painted in colours of their own, so that every
+pixel of a composite tells where it came from.
 """
 
 from __future__ import annotations
@@ -76,10 +76,14 @@ def items():
         donors.append(torch.stack([image for image, _ in drawn]))
         masks.append(torch.stack([mask for _, mask in drawn]))
     return {
-        "row_id": torch.tensor([11, 12]), "image": torch.stack([image for image, _ in recipients]),
-        "mask": torch.stack([mask for _, mask in recipients]), "donor_images": torch.stack(donors),
-        "donor_masks": torch.stack(masks), "donor_ids": torch.tensor([[1, 2, 3], [4, 5, 6]]),
-        "pass": torch.tensor([0, 1]), "own_level": torch.tensor([0, 1]),
+        "row_id": torch.tensor([11, 12]),
+        "image": torch.stack([image for image, _ in recipients]),
+        "mask": torch.stack([mask for _, mask in recipients]),
+        "donor_images": torch.stack(donors),
+        "donor_masks": torch.stack(masks),
+        "donor_ids": torch.tensor([[1, 2, 3], [4, 5, 6]]),
+        "pass": torch.tensor([0, 1]),
+        "own_level": torch.tensor([0, 1]),
     }
 
 
@@ -96,8 +100,12 @@ def union(items):
 def test_arms_and_their_donors(items):
     arms = arms_of(items)
     assert {key: arm.donor for key, arm in arms.items()} == {
-        ("swap", "grass"): 0, ("swap", "gravel"): 1, ("same_level", None): 2,
-        ("common_background", "grass"): 0, ("common_background", "gravel"): 1, ("mirrored", "own"): None,
+        ("swap", "grass"): 0,
+        ("swap", "gravel"): 1,
+        ("same_level", None): 2,
+        ("common_background", "grass"): 0,
+        ("common_background", "gravel"): 1,
+        ("mirrored", "own"): None,
     }
 
 
@@ -119,8 +127,12 @@ def test_no_pixel_of_a_donors_object_is_ever_visible(items):
 
 
 def test_all_swap_arms_have_the_same_hole(items):
-    """With identical donor pictures but different masks, the arms are identical: only the union can be filled."""
-    plain = items | {"donor_images": torch.rand(2, 1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)).expand(2, 3, -1, -1, -1)}
+    """With one donor picture but different masks the arms are identical: only the union can be filled."""
+    plain = items | {
+        "donor_images": torch.rand(2, 1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)).expand(
+            2, 3, -1, -1, -1
+        )
+    }
     arms = arms_of(plain)
     assert torch.equal(arms["swap", "grass"].images, arms["swap", "gravel"].images)
     assert torch.equal(arms["swap", "grass"].images, arms["same_level", None].images)
@@ -133,7 +145,9 @@ def test_the_common_background_is_that_of_the_second_donor_in_every_arm(items):
     radius = dilation_radius(items["image"])
     for index, level in enumerate(LEVELS):
         arm = arms_of(items)["common_background", level]
-        hole = compose.dilate(items["donor_masks"][:, index] != 0, radius) | compose.dilate(items["donor_masks"][:, -1] != 0, radius)
+        hole = compose.dilate(items["donor_masks"][:, index] != 0, radius) | compose.dilate(
+            items["donor_masks"][:, -1] != 0, radius
+        )
         outside = (~hole & (items["mask"] != 1))[:, None].expand_as(arm.images)
         assert torch.equal(arm.images[outside], items["donor_images"][:, -1][outside])
 
@@ -238,14 +252,23 @@ def world(n, per_cluster=2, seed=0):
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {
-            "row_id": np.sort(rng.choice(2**62, n, replace=False)), "position": np.arange(n),
-            "label": rng.choice(["cat", "dog"], n), "environment": rng.choice(LEVELS, n),
-            "cluster": [f"c{i // per_cluster}" for i in range(n)], "object_area": 25 / SIDE**2, "status": "ok",
+            "row_id": np.sort(rng.choice(2**62, n, replace=False)),
+            "position": np.arange(n),
+            "label": rng.choice(["cat", "dog"], n),
+            "environment": rng.choice(LEVELS, n),
+            "cluster": [f"c{i // per_cluster}" for i in range(n)],
+            "object_area": 25 / SIDE**2,
+            "status": "ok",
         }
     )
     draw = torch.Generator().manual_seed(seed)
     pictures = {
-        row.row_id: scene(row.label, row.environment, tuple(rng.integers(0, 11, 2)), 0.02 * torch.rand(SIDE, SIDE, generator=draw))
+        row.row_id: scene(
+            row.label,
+            row.environment,
+            tuple(rng.integers(0, 11, 2)),
+            0.02 * torch.rand(SIDE, SIDE, generator=draw),
+        )
         for row in frame.itertuples()
     }
     return frame, pictures

@@ -115,8 +115,11 @@ def _check_file(path: Path) -> None:
         start = file.read(64).lstrip()
     if start.startswith(_PICKLE_MAGIC):
         raise IntegrityError(
-            "CKPT_PICKLE", str(path), found="a bare pickle, which runs code when it is read",
-            expected="a checkpoint of `figureground train`", fix=_FROM_PYTHON,
+            "CKPT_PICKLE",
+            str(path),
+            found="a bare pickle, which runs code when it is read",
+            expected="a checkpoint of `figureground train`",
+            fix=_FROM_PYTHON,
         )
     if not start.startswith(_ZIP_MAGIC):
         found, fix = _impostor(start)
@@ -155,16 +158,22 @@ def _read(path: Path) -> Any:
         unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
         if unsafe:
             raise IntegrityError(
-                "CKPT_PICKLE", str(path), found=f"pickled code: {', '.join(sorted(unsafe)[:5])}",
-                expected="tensors and plain types only", fix=f"if you trust its author, {_FROM_PYTHON}",
+                "CKPT_PICKLE",
+                str(path),
+                found=f"pickled code: {', '.join(sorted(unsafe)[:5])}",
+                expected="tensors and plain types only",
+                fix=f"if you trust its author, {_FROM_PYTHON}",
             )
         # Spelled out: an environment variable can switch the default off.
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         # torch's own message advises to execute the file, so it is not passed on.
         raise IntegrityError(
-            "CKPT_PICKLE", str(path), found="content that the restricted unpickler refuses",
-            expected="tensors and plain types only", fix=_FROM_PYTHON,
+            "CKPT_PICKLE",
+            str(path),
+            found="content that the restricted unpickler refuses",
+            expected="tensors and plain types only",
+            fix=_FROM_PYTHON,
         ) from None
     except _MALFORMED as error:
         raise _damaged(path, f"content that torch cannot read ({type(error).__name__})") from None
@@ -215,8 +224,11 @@ def _check_weights(wanted: Mapping[str, Tensor], given: Any, path: Path) -> None
     if faults:
         rest = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise SubjectError(
-            "CKPT_WEIGHTS", str(path), found="; ".join(faults[:5]) + rest,
-            expected="finite weights that fit the architecture", fix="save the checkpoint again",
+            "CKPT_WEIGHTS",
+            str(path),
+            found="; ".join(faults[:5]) + rest,
+            expected="finite weights that fit the architecture",
+            fix="save the checkpoint again",
         )
 
 
@@ -228,20 +240,29 @@ def _fault(name: str, wanted: Tensor, given: Tensor) -> str:
 
 def _foreign(path: Path, found: str) -> SubjectError:
     return SubjectError(
-        "CKPT_FOREIGN", str(path), found=found, expected=f"a checkpoint in the format {FORMAT}",
+        "CKPT_FOREIGN",
+        str(path),
+        found=found,
+        expected=f"a checkpoint in the format {FORMAT}",
         fix=_FROM_PYTHON,
     )
 
 
 def _damaged(path: Path, found: str) -> SubjectError:
     return SubjectError(
-        "CKPT_DAMAGED", str(path), found=found, expected="a whole checkpoint",
+        "CKPT_DAMAGED",
+        str(path),
+        found=found,
+        expected="a whole checkpoint",
         fix="copy or save the file again",
     )
 
 
 def _oversized(path: Path, found: str) -> IntegrityError:
     return IntegrityError(
-        "CKPT_ARCHIVE", str(path), found=found, expected="stored members that fit the file",
+        "CKPT_ARCHIVE",
+        str(path),
+        found=found,
+        expected="stored members that fit the file",
         fix="save it again with torch.save",
     )

@@ -113,8 +113,11 @@ class Classifier(LightningModule):
         # cross_entropy takes -100 for "ignore" and leaves other strangers to the device.
         if int(labels.min()) < 0 or int(labels.max()) >= len(self.classes):
             raise DataError(
-                "TRAIN_LABEL", "label", found=f"labels from {int(labels.min())} to {int(labels.max())}",
-                expected=f"0 to {len(self.classes) - 1}", fix="number the labels in the order of the classes",
+                "TRAIN_LABEL",
+                "label",
+                found=f"labels from {int(labels.min())} to {int(labels.max())}",
+                expected=f"0 to {len(self.classes) - 1}",
+                fix="number the labels in the order of the classes",
             )
         logits = self(self.preprocess.normalize(images))
         return F.cross_entropy(logits, labels), logits
@@ -124,7 +127,10 @@ def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
     names = tuple(map(str, classes))
     if isinstance(classes, str) or len(names) < 2 or len(set(names)) < len(names):
         raise UsageError(
-            "CLASSES", "classes", found=repr(classes), expected="two or more different names",
+            "CLASSES",
+            "classes",
+            found=repr(classes),
+            expected="two or more different names",
             fix="give the names in the order of the logits",
         )
     return names

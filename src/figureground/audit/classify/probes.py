@@ -73,7 +73,9 @@ def _forward(module: nn.Module, sample: Tensor) -> Tensor:
             output = module(sample.clone())
     except _FORWARD_ERRORS as error:
         raise SubjectError(
-            "MODEL_FORWARD", "model", found=f"{type(error).__name__}: {str(error)[:200]}",
+            "MODEL_FORWARD",
+            "model",
+            found=f"{type(error).__name__}: {str(error)[:200]}",
             expected=f"a forward pass of [{', '.join(map(str, sample.shape))}]",
             fix="check the number of channels and the size in the preprocessing",
         ) from error
@@ -89,7 +91,8 @@ def _output_shape(logits: Tensor, classes: tuple[str, ...]) -> TrustCheck:
         raise _bad_output("[B, 1]", "one logit per class", fix)
     if found != len(classes):
         raise _bad_output(
-            f"{found} logits", f"{len(classes)}, one for each of {', '.join(classes[:5])}",
+            f"{found} logits",
+            f"{len(classes)}, one for each of {', '.join(classes[:5])}",
             "check the classes, and whether the head was replaced",
         )
     return _result("output_shape", True, n=len(logits), value=found, threshold=len(classes))
@@ -136,9 +139,7 @@ def _input_not_mutated(module: nn.Module, sample: Tensor) -> TrustCheck:
     return _result("input_not_mutated", kept, "the forward pass writes into its input", len(sample))
 
 
-def _gradient_checks(
-    module: nn.Module, sample: Tensor, finite: Tensor, layer: str | None
-) -> list[TrustCheck]:
+def _gradient_checks(module: nn.Module, sample: Tensor, finite: Tensor, layer: str | None) -> list[TrustCheck]:
     shapes: list[Any] = []
     with torch.enable_grad(), _watched(module, layer, shapes):
         pixels = sample.detach().clone().requires_grad_()
@@ -228,7 +229,9 @@ def _bad_output(found: str, expected: str, fix: str) -> SubjectError:
 
 def _no_gradient(found: str) -> SubjectError:
     return SubjectError(
-        "MODEL_NO_GRADIENT", "model output", found=found,
+        "MODEL_NO_GRADIENT",
+        "model output",
+        found=found,
         expected="logits that depend differentiably on the input",
         fix="remove no_grad, detach, argmax or a saturated softmax from the model's forward",
     )
@@ -243,7 +246,11 @@ def _result(
     threshold: float | None = None,
 ) -> TrustCheck:
     return TrustCheck(
-        check=check, status="passed" if passed else "failed", value=value, threshold=threshold, n=n,
+        check=check,
+        status="passed" if passed else "failed",
+        value=value,
+        threshold=threshold,
+        n=n,
         reason=None if passed else reason,
     )
 

@@ -99,7 +99,9 @@ def load_subject(spec: str | Path, *, classes: Sequence[str] | None = None, tran
     """
     if ":" in str(spec) and not Path(spec).exists():
         raise SubjectError(
-            "MODEL_SPEC", str(spec), found="a specification that is no file",
+            "MODEL_SPEC",
+            str(spec),
+            found="a specification that is no file",
             expected="the path of a checkpoint that `figureground train` wrote",
             fix="in this version other models are audited from Python: fg.run_audit(module, ...)",
         )
@@ -154,7 +156,9 @@ def _unwrapped(model: Any) -> nn.Module:
     if isinstance(model, nn.Module):
         return model
     raise SubjectError(
-        "MODEL_TYPE", "model", found=type(model).__name__,
+        "MODEL_TYPE",
+        "model",
+        found=type(model).__name__,
         expected="a torch.nn.Module or a path to a checkpoint",
         fix="wrap the function in a torch.nn.Module with a forward method",
     )
@@ -165,13 +169,18 @@ def _classes(module: nn.Module, given: Sequence[str] | None) -> tuple[str, ...]:
     names = own if given is None else tuple(given)
     if names is None or isinstance(given, str) or len(names) < 2 or len(set(names)) < len(names):
         raise UsageError(
-            "CLASSES", "classes", found="none" if names is None else repr(given or names),
+            "CLASSES",
+            "classes",
+            found="none" if names is None else repr(given or names),
             expected="two or more different names",
             fix="pass classes=[...] in the order of the model's logits",
         )
     if own is not None and names != own:
         raise UsageError(
-            "CLASSES", "classes", found=", ".join(names), expected=f"the model's own: {', '.join(own)}",
+            "CLASSES",
+            "classes",
+            found=", ".join(names),
+            expected=f"the model's own: {', '.join(own)}",
             fix="leave the argument out",
         )
     return names
@@ -201,7 +210,9 @@ def _from_preset(transform: Any) -> Preprocess:
     if all(hasattr(transform, name) for name in needed) and resampling is InterpolationMode.BILINEAR:
         return Preprocess.from_torchvision(transform)
     raise UsageError(
-        "TRANSFORM", "transform", found=f"{type(transform).__name__} with {resampling.value} resizing",
+        "TRANSFORM",
+        "transform",
+        found=f"{type(transform).__name__} with {resampling.value} resizing",
         expected="a Preprocess, or a torchvision preset with bilinear resizing (weights.transforms())",
         fix="give Preprocess(resize=..., crop=..., mean=..., std=...): masks must go through the same steps",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
 from collections.abc import Sequence, Sized
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from figureground.audit.classify.checkpoint import save_checkpoint
 from figureground.audit.classify.module import Classifier
 from figureground.audit.classify.networks import SMALL_CNN
-from figureground.audit.classify.quiet import quiet_lightning
+from figureground.audit.classify.quiet import interruptible, quiet_lightning
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import DataError, UsageError
 
@@ -174,23 +173,19 @@ def _loader(images: TrainingSet, config: TrainConfig, *, shuffle: bool) -> Loade
 
 
 def _fit(trainer: pl.Trainer, classifier: Classifier, train: Loader, validation: Loader) -> None:
-    handler = signal.getsignal(signal.SIGINT)
-    try:
+    with interruptible():
         trainer.fit(classifier, train, validation)
-    except SystemExit as stop:
-        # Lightning answers Ctrl-C by ignoring the signal from then on and leaving with exit code 1.
-        if not trainer.interrupted:
-            raise
-        signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from stop
 
 
 def _restore(classifier: Classifier, best: ModelCheckpoint, config: TrainConfig) -> None:
     loss = best.best_model_score
     if loss is None or not bool(torch.isfinite(loss)):
         raise UsageError(
-            "TRAIN_DIVERGED", "learning_rate", found=f"a loss that is not finite at {config.learning_rate}",
-            expected="a finite validation loss", fix="lower the learning rate, or check the images for NaN",
+            "TRAIN_DIVERGED",
+            "learning_rate",
+            found=f"a loss that is not finite at {config.learning_rate}",
+            expected="a finite validation loss",
+            fix="lower the learning rate, or check the images for NaN",
         )
     kept = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     classifier.to("cpu").load_state_dict(kept["state_dict"])
@@ -202,7 +197,10 @@ def _check_sizes(train: TrainingSet, validation: TrainingSet) -> None:
         size = len(cast(Sized, images))
         if size < least:
             raise DataError(
-                "TRAIN_SIZE", name, found=f"{size} images", expected=f"{least} or more",
+                "TRAIN_SIZE",
+                name,
+                found=f"{size} images",
+                expected=f"{least} or more",
                 fix="check the split column and the rows that were set aside",
             )
 

@@ -108,7 +108,9 @@ def _check_name(model: nn.Module, name: str) -> None:
         return
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     raise SubjectError(
-        "LAYER_UNKNOWN", f"layer {name}", found="no module of that name",
+        "LAYER_UNKNOWN",
+        f"layer {name}",
+        found="no module of that name",
         expected="a name from model.named_modules()",
         fix=f"did you mean {', '.join(close)}?" if close else f"the last ones are {', '.join(names[-3:])}",
     )
@@ -132,7 +134,9 @@ def _calls(model: nn.Module, inputs: Tensor) -> list[_Call]:
             model(first)
         except _FORWARD_ERRORS as error:
             raise SubjectError(
-                "MODEL_FORWARD", "model", found=f"{type(error).__name__}: {str(error)[:200]}",
+                "MODEL_FORWARD",
+                "model",
+                found=f"{type(error).__name__}: {str(error)[:200]}",
                 expected=f"a forward pass of {list(inputs[:1].shape)}",
                 fix="check the number of channels and the size in the preprocessing",
             ) from error
@@ -141,9 +145,7 @@ def _calls(model: nn.Module, inputs: Tensor) -> list[_Call]:
 
 @contextmanager
 def _hooked(model: nn.Module, completed: Any) -> Iterator[None]:
-    handles = [
-        module.register_forward_hook(partial(completed, name)) for name, module in model.named_modules()
-    ]
+    handles = [module.register_forward_hook(partial(completed, name)) for name, module in model.named_modules()]
     try:
         yield
     finally:
@@ -182,7 +184,9 @@ def _refuse_attention(model: nn.Module) -> None:
 
 def _no_layer(found: str) -> SubjectError:
     return SubjectError(
-        "LAYER_CHOICE", "model", found=found,
+        "LAYER_CHOICE",
+        "model",
+        found=found,
         expected="a convolutional network that keeps its map to the end",
         fix="name a layer that gives [B, C, h, w]",
     )
@@ -190,7 +194,10 @@ def _no_layer(found: str) -> SubjectError:
 
 def _unusable(name: str, found: str, expected: str) -> SubjectError:
     return SubjectError(
-        "LAYER_OUTPUT", f"layer {name}", found=found, expected=expected,
+        "LAYER_OUTPUT",
+        f"layer {name}",
+        found=found,
+        expected=expected,
         fix="name another layer, or none to have one chosen",
     )
 

@@ -124,7 +124,9 @@ class _Pass:
         self.target = self.predicted if self.wanted is None else _checked_target(self.wanted, output)
         if not output.requires_grad:
             raise SubjectError(
-                "MODEL_NO_GRADIENT", "model output", found="logits without a gradient",
+                "MODEL_NO_GRADIENT",
+                "model output",
+                found="logits without a gradient",
                 expected="logits that depend differentiably on the input",
                 fix="remove no_grad, detach or argmax from the model's forward",
             )
@@ -159,9 +161,11 @@ def _captured(model: nn.Module, layer: str) -> Iterator[_Capture]:
 def _grad_cam(capture: _Capture, layer: str) -> Tensor:
     if len(capture.activations) != 1 or len(capture.gradients) != 1:
         raise SubjectError(
-            "LAYER_CALLS", f"layer {layer}",
+            "LAYER_CALLS",
+            f"layer {layer}",
             found=f"{len(capture.activations)} forward and {len(capture.gradients)} backward calls",
-            expected="exactly one of each", fix="name a layer that runs once and feeds the logits",
+            expected="exactly one of each",
+            fix="name a layer that runs once and feeds the logits",
         )
     weights = capture.gradients[0].mean(dim=(2, 3), keepdim=True)
     return (weights * capture.activations[0]).sum(dim=1).detach().float()
@@ -178,7 +182,10 @@ def checked_logits(output: Any, rows: int) -> Tensor:
         return output
     found = f"shape {list(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
     raise SubjectError(
-        "MODEL_OUTPUT", "model output", found=found, expected=f"logits [{rows}, K] with K of 2 or more",
+        "MODEL_OUTPUT",
+        "model output",
+        found=found,
+        expected=f"logits [{rows}, K] with K of 2 or more",
         fix="wrap the model so that it returns one logit per class; "
         "single-logit heads are not supported in this version",
     )
@@ -193,7 +200,10 @@ def _checked_target(target: Tensor, logits: Tensor) -> Tensor:
     else:
         return target.to(logits.device)
     raise UsageError(
-        "TARGET", "target", found=found, expected=f"int64 [{rows}] with 0 <= target < {classes}",
+        "TARGET",
+        "target",
+        found=found,
+        expected=f"int64 [{rows}] with 0 <= target < {classes}",
         fix="give the index of a class of the model for every image",
     )
 
@@ -203,7 +213,10 @@ def _checked_activation(output: Any, layer: str) -> Tensor:
         return output
     found = f"shape {list(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
     raise SubjectError(
-        "LAYER_OUTPUT", f"layer {layer}", found=found, expected="[B, C, h, w]",
+        "LAYER_OUTPUT",
+        f"layer {layer}",
+        found=found,
+        expected="[B, C, h, w]",
         fix="name a convolutional layer",
     )
 
@@ -212,7 +225,10 @@ def _module_named(model: nn.Module, layer: str) -> nn.Module:
     modules: dict[str, nn.Module] = dict(model.named_modules())
     if layer not in modules:
         raise SubjectError(
-            "LAYER_UNKNOWN", f"layer {layer}", found="no module of that name",
-            expected="a name from model.named_modules()", fix="choose_layer(model, inputs) finds one",
+            "LAYER_UNKNOWN",
+            f"layer {layer}",
+            found="no module of that name",
+            expected="a name from model.named_modules()",
+            fix="choose_layer(model, inputs) finds one",
         )
     return modules[layer]

@@ -201,6 +201,9 @@ def _observed(values: npt.ArrayLike, codes: Sequence[npt.ArrayLike]) -> tuple[Fl
 
 def _shape_error(where: str, found: tuple[int, ...], expected: str) -> UsageError:
     return UsageError(
-        "STATISTIC_INPUT", where, found=f"shape {list(found)}", expected=expected,
+        "STATISTIC_INPUT",
+        where,
+        found=f"shape {list(found)}",
+        expected=expected,
         fix="give one value and one name per clustering for every observation",
     )

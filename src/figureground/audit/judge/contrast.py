@@ -53,7 +53,8 @@ class Hypothesis:
         """Key columns of the ``tests`` table."""
         return {
             "class_name": observed.classes[self.class_index],
-            "arm": observed.levels[self.arm], "reference": observed.levels[self.reference],
+            "arm": observed.levels[self.arm],
+            "reference": observed.levels[self.reference],
         }
 
     def turned(self) -> Hypothesis:
@@ -66,8 +67,8 @@ class Hypothesis:
             assert observed.probability is not None  # noqa: S101  (families() asks only where it exists)
             p = observed.probability[:, :, self.class_index]
             return np.asarray(p[:, self.arm] - p[:, self.reference])
-        predicted = getattr(observed, source) == self.class_index
-        return predicted[:, self.arm].astype(float) - predicted[:, self.reference].astype(float)
+        predicted = np.asarray(getattr(observed, source) == self.class_index)
+        return np.asarray(predicted[:, self.arm].astype(float) - predicted[:, self.reference].astype(float))
 
     def codes(self, observed: SwapObservations) -> tuple[npt.NDArray[np.object_], ...]:
         """Clusterings of the observations: recipients, donors of one arm, donors of the other."""
@@ -82,8 +83,8 @@ class Contrast:
     ----------
     tests : pandas.DataFrame
         Rows of the ``tests`` table.
-    primary : Hypothesis or None
-        The largest effect, turned so that it is positive; None where no class was ever predicted otherwise.
+    primary : Hypothesis
+        The largest effect, turned so that it is positive.
     effect, specific, common : Interval
         Of the primary hypothesis, simultaneous over the family.
     replication : tuple of Interval
@@ -99,7 +100,7 @@ class Contrast:
     """
 
     tests: pd.DataFrame = field(repr=False)
-    primary: Hypothesis | None
+    primary: Hypothesis
     effect: Interval
     specific: Interval
     common: Interval
@@ -150,11 +151,17 @@ class BackgroundContrast:
         changes = changed_answers(observed, 1 - self.policy.alpha)
         rows += [self._row(name, "decision", interval) for name, interval in changes.items()]
         return Contrast(
-            tests=pd.DataFrame(rows), primary=primary, replication=halves,
-            effect=_turned(decision[at], turn), common=_turned(common[at], turn), specific=_turned(specific[at], turn),
+            tests=pd.DataFrame(rows),
+            primary=primary,
+            replication=halves,
+            effect=_turned(decision[at], turn),
+            common=_turned(common[at], turn),
+            specific=_turned(specific[at], turn),
             widest90=self._widest(observed, family),
-            changed_other=changes["changed_other_level"], changed_same=changes["changed_same_level"],
-            fragility=changes["mirrored_fragility"], rarest_share=rarest_share(observed),
+            changed_other=changes["changed_other_level"],
+            changed_same=changes["changed_same_level"],
+            fragility=changes["mirrored_fragility"],
+            rarest_share=rarest_share(observed),
             primary_class_clusters=_clusters_predicting(observed, primary.class_index),
             n_donor_clusters=_donor_clusters(observed, primary),
         )
@@ -165,13 +172,15 @@ class BackgroundContrast:
         span = 2.0 if source == "specific" else 1.0  # a difference of two differences reaches further
         level = 1 - self.policy.alpha
         plain = [
-            multiway_mean(v, *h.codes(observed), level=level, bounds=(-span, span)) for h, v in zip(family, values, strict=True)
+            multiway_mean(v, *h.codes(observed), level=level, bounds=(-span, span))
+            for h, v in zip(family, values, strict=True)
         ]
         influence = np.column_stack([cluster_influence(v, observed.recipient) for v in values])
         t = np.array([t_ratio(interval) for interval in plain])
         joint = max_t(influence, min(interval.df for interval in plain), 1 - self.policy.alpha, self.seed, t)
         return [
-            _Tested.of(interval, joint.critical, float(p), span) for interval, p in zip(plain, joint.p_adjusted, strict=True)
+            _Tested.of(interval, joint.critical, float(p), span)
+            for interval, p in zip(plain, joint.p_adjusted, strict=True)
         ]
 
     def _halves(self, observed: SwapObservations, primary: Hypothesis) -> tuple[Interval, Interval]:
@@ -190,8 +199,14 @@ class BackgroundContrast:
     ) -> list[dict[str, Any]]:
         return [
             self._row(
-                test, scale, interval, simultaneous=True, p_raw=interval.p_raw, p_adjusted=interval.p_adjusted,
-                n_donor_clusters=_donor_clusters(observed, h), **h.names(observed),
+                test,
+                scale,
+                interval,
+                simultaneous=True,
+                p_raw=interval.p_raw,
+                p_adjusted=interval.p_adjusted,
+                n_donor_clusters=_donor_clusters(observed, h),
+                **h.names(observed),
             )
             for h, interval in zip(family, found, strict=True)
         ]
@@ -225,7 +240,7 @@ def hypotheses(observed: SwapObservations) -> Iterator[Hypothesis]:
 
 
 def changed_answers(observed: SwapObservations, level: float) -> dict[str, Interval]:
-    """How often the answer changes: other level, same level (control), mirrored (fragility), and the kept difference."""
+    """How often the answer changes: other level, same level (control), mirrored (fragility); kept answers."""
     placed = observed.take(observed.own >= 0)
     own = np.take_along_axis(placed.swapped, placed.own[:, None], axis=1)
     other = np.arange(len(observed.levels)) != placed.own[:, None]

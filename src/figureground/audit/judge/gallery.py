@@ -44,10 +44,13 @@ class GalleryRules:
         stable = first.original == own_answer
         frame = pd.DataFrame(
             {
-                "row_id": first.row_id, "pass": first.number, "cluster": first.recipient,
+                "row_id": first.row_id,
+                "pass": first.number,
+                "cluster": first.recipient,
                 "fall": _fall(first, own_answer, other),
                 "other_level": np.array(first.levels, dtype=object)[other],
-                "changed": stable & (other_answer != own_answer), "unchanged": stable & (other_answer == own_answer),
+                "changed": stable & (other_answer != own_answer),
+                "unchanged": stable & (other_answer == own_answer),
             }
         )
         changed = frame[frame["changed"]].sort_values(["fall", "row_id"], ascending=[False, True], kind="stable")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise, product
 
 import numpy as np
 import pandas as pd
@@ -72,19 +73,34 @@ def group_rows(examples: pd.DataFrame, attributes: Sequence[str], by: Sequence[s
     return Grouping(tuple(groups), tuple(not_used))
 
 
+def check_declared(columns: Sequence[str], by: Sequence[str] | None) -> None:
+    """Raise :class:`UsageError` where a declared subgroup names a column that is not there."""
+    for name in by or ():
+        unknown = [part for part in _parts(name) if part not in columns]
+        if unknown:
+            raise UsageError(
+                "SUBGROUP",
+                f"by:{name}",
+                found=f"no column {unknown[0]!r}",
+                expected=f"one of {', '.join(columns) or '(none)'}",
+                fix="name attribute columns of the data, joined by * for a crossing",
+            )
+
+
+def _parts(name: str) -> list[str]:
+    return [part.strip() for part in name.split("*")]
+
+
 def _declared(examples: pd.DataFrame, columns: Sequence[str], name: str) -> Group:
-    parts = [part.strip() for part in name.split("*")]
-    unknown = [part for part in parts if part not in columns]
-    if unknown:
-        raise UsageError(
-            "SUBGROUP", f"by:{name}", found=f"no column {unknown[0]!r}", expected=f"one of {', '.join(columns) or '(none)'}",
-            fix="name attribute columns of the data, joined by * for a crossing",
-        )
+    check_declared(columns, [name])
+    parts = _parts(name)
     groups = [_group(examples, part, "declared") for part in parts]
     if len(groups) == 1:
         return groups[0]
-    levels = [" × ".join(cell) for cell in pd.MultiIndex.from_product([group.levels for group in groups])]
-    values = groups[0].values.str.cat([group.values for group in groups[1:]], sep=" × ")
+    levels = [" × ".join(cell) for cell in product(*(group.levels for group in groups))]
+    values = groups[0].values
+    for group in groups[1:]:
+        values = values + " × " + group.values
     return Group("*".join(parts), "declared", tuple(levels), values)
 
 
@@ -106,7 +122,7 @@ def _binned(name: str, origin: str, numbers: pd.Series) -> Group:
 
 
 def _spans(edges: np.ndarray) -> list[tuple[float, float, bool]]:
-    pairs = list(zip(edges[:-1], edges[1:], strict=True)) or [(edges[0], edges[0])]
+    pairs = list(pairwise(edges)) or [(edges[0], edges[0])]
     return [(low, high, number == len(pairs) - 1) for number, (low, high) in enumerate(pairs)]
 
 

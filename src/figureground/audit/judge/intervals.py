@@ -57,9 +57,7 @@ class Interval:
     df: float
 
 
-def wilson(
-    k: float, n: int, level: float = 0.95, design_effect: float = 1.0, *, df: float = math.inf
-) -> Interval:
+def wilson(k: float, n: int, level: float = 0.95, design_effect: float = 1.0, *, df: float = math.inf) -> Interval:
     """Score interval for a proportion (Wilson, JASA 1927), with the sample deflated by the design effect.
 
     ``n_eff = n / DEFF``; the bounds are ``(p + z²/2n_eff ± z sqrt(p(1-p)/n_eff + z²/4n_eff²)) / (1 +
@@ -227,9 +225,7 @@ def logit_t(values: npt.ArrayLike, clusters: npt.ArrayLike, level: float = 0.95)
     return Interval(m, low, high, level, plain.n, plain.n_clusters, plain.standard_error, plain.df)
 
 
-def unanimous_bounds(
-    value: float, n_clusters: int, level: float, lowest: float, highest: float
-) -> tuple[float, float]:
+def unanimous_bounds(value: float, n_clusters: int, level: float, lowest: float, highest: float) -> tuple[float, float]:
     """Bounds for a mean when all G clusters gave the same value: the rule of three for any value.
 
     If more than ``q = 1 - ((1 - level) / 2)^(1 / G)`` of the population differed, G clusters would have

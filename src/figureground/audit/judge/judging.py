@@ -43,14 +43,24 @@ class Judgement:
         """Top-level parts of ``audit.json`` by key."""
         names = ("verdict", "performance", "data", "trust", "findings", "not_tested")
         return {name: getattr(self, name) for name in names} | {
-            "subgroups": records(self.subgroups), "tests": records(self.tests)
+            "subgroups": records(self.subgroups),
+            "tests": records(self.tests),
         }
 
 
 def judge_run(
-    *, examples: pd.DataFrame, attributions: pd.DataFrame, predictions: pd.DataFrame, attributes: Sequence[str],
-    clusters_given: bool, classes: tuple[str, ...], config: AuditConfig, policy: Policy,
-    probes: Sequence[document.TrustCheck], source: dict[str, Any], preprocessing_source: str,
+    *,
+    examples: pd.DataFrame,
+    attributions: pd.DataFrame,
+    predictions: pd.DataFrame,
+    attributes: Sequence[str],
+    clusters_given: bool,
+    classes: tuple[str, ...],
+    config: AuditConfig,
+    policy: Policy,
+    probes: Sequence[document.TrustCheck],
+    source: dict[str, Any],
+    preprocessing_source: str,
 ) -> Judgement:
     """Judge stored tables.
 
@@ -75,25 +85,38 @@ def judge_run(
     grouping = group_rows(examples, attributes, config.by)
     observed = _observe(examples, predictions, classes, config.seed)
     contrast = BackgroundContrast(policy, config.seed)(observed) if observed is not None else None
-    cues = [_judge_background(contrast, observed, rows, clusters_given, examples, policy)] if "background" in config.cues else []
+    cues = (
+        [_judge_background(contrast, observed, rows, clusters_given, examples, policy)]
+        if "background" in config.cues
+        else []
+    )
     verdict = overall(cues, policy.required_cues)
-    table = SubgroupTable(policy, attributions, observed, contrast.primary if contrast else None)(rows, grouping.groups)
+    table = SubgroupTable(policy, attributions, observed, contrast.primary if contrast else None)(
+        rows, grouping.groups, sorted(set(examples["label"]) & set(classes))
+    )
     measured = performance(table, rows, grouping.groups, classes)
     data = _data(examples, rows, grouping, config, clusters_given, source)
     gap = performance_gap(rows, cues[0].direction if cues else None, policy, config.seed)
     tests = pd.concat([contrast.tests if contrast else pd.DataFrame(), pd.DataFrame([gap])], ignore_index=True)
     rules = GalleryRules(seed=config.seed)
     return Judgement(
-        subgroups=table, tests=tests, verdict=verdict, performance=measured, data=data,
+        subgroups=table,
+        tests=tests,
+        verdict=verdict,
+        performance=measured,
+        data=data,
         trust=summary.trust(probes, contrast, _degenerate(attributions), policy),
         findings=summary.findings(verdict, measured, data, preprocessing_source, contrast, policy),
-        not_tested=summary.not_tested(verdict), levels=observed.levels if observed else (),
+        not_tested=summary.not_tested(verdict),
+        levels=observed.levels if observed else (),
         swaps=rules.swaps(observed, contrast.primary) if observed and contrast else pd.DataFrame(),
         tiles=rules.tiles_of(rows, predictions, classes),
     )
 
 
-def _observe(examples: pd.DataFrame, predictions: pd.DataFrame, classes: tuple[str, ...], seed: int) -> SwapObservations | None:
+def _observe(
+    examples: pd.DataFrame, predictions: pd.DataFrame, classes: tuple[str, ...], seed: int
+) -> SwapObservations | None:
     if not (predictions["intervention"] == "swap").any():
         return None
     observed = observe(examples, predictions, classes, seed)
@@ -101,16 +124,25 @@ def _observe(examples: pd.DataFrame, predictions: pd.DataFrame, classes: tuple[s
 
 
 def _judge_background(
-    contrast: Contrast | None, observed: SwapObservations | None, rows: pd.DataFrame, clusters_given: bool,
-    examples: pd.DataFrame, policy: Policy,
+    contrast: Contrast | None,
+    observed: SwapObservations | None,
+    rows: pd.DataFrame,
+    clusters_given: bool,
+    examples: pd.DataFrame,
+    policy: Policy,
 ) -> document.CueVerdict:
     judge = CueJudge(policy)
     if contrast is None or observed is None:
         return judge.not_tested(*_why_not(examples))
     setting = Setting(
-        n=len(set(observed.row_id)), n_clusters=len(set(observed.recipient)), n_classes=len(observed.classes),
-        accuracy=float(rows["correct"].mean()), majority=float(rows["label"].value_counts(normalize=True).iloc[0]),
-        aligned_accuracy=_aligned(rows), by_environment=has_environment(examples), clusters_given=clusters_given,
+        n=len(set(observed.row_id)),
+        n_clusters=len(set(observed.recipient)),
+        n_classes=len(observed.classes),
+        accuracy=float(rows["correct"].mean()),
+        majority=float(rows["label"].value_counts(normalize=True).iloc[0]),
+        aligned_accuracy=_aligned(rows),
+        by_environment=has_environment(examples),
+        clusters_given=clusters_given,
     )
     return judge(contrast, setting, direction_of(contrast.primary, observed))
 
@@ -126,7 +158,7 @@ def _why_not(examples: pd.DataFrame) -> tuple[str, str]:
         return "no_masks", "next_add_masks"
     if rows["stratum"].nunique() < 2:
         return "one_level", "next_add_environment"
-    return "too_few_donors", "next_add_masks"
+    return "too_few_donors", "next_more_backgrounds"
 
 
 def _aligned(rows: pd.DataFrame) -> float:
@@ -140,7 +172,9 @@ def _aligned(rows: pd.DataFrame) -> float:
         return float(rows["correct"].mean())
     turn = known.groupby(["label", "environment"])["cluster"].transform(lambda names: pd.factorize(names, sort=True)[0])
     cells = known.assign(turn=turn % 2).groupby(["turn", "label", "environment"])["correct"].mean()
-    found = [_best_levels(cells.xs(a), cells.xs(b)) for a, b in ((0, 1), (1, 0)) if {a, b} <= set(cells.index.unique("turn"))]
+    found = [
+        _best_levels(cells.xs(a), cells.xs(b)) for a, b in ((0, 1), (1, 0)) if {a, b} <= set(cells.index.unique("turn"))
+    ]
     return float(pd.concat(found).mean()) if found else float(known["correct"].mean())
 
 
@@ -159,27 +193,48 @@ def _degenerate(attributions: pd.DataFrame) -> dict[str, tuple[float, int]]:
 
 
 def _data(
-    examples: pd.DataFrame, rows: pd.DataFrame, grouping: Grouping, config: AuditConfig, clusters_given: bool, source: dict[str, Any]
+    examples: pd.DataFrame,
+    rows: pd.DataFrame,
+    grouping: Grouping,
+    config: AuditConfig,
+    clusters_given: bool,
+    source: dict[str, Any],
 ) -> document.Data:
     by_status = examples["status"].value_counts()
     identity = examples.drop(columns=["path"]).astype(object).where(examples.drop(columns=["path"]).notna(), None)
     return document.Data(
-        **source, sha256=canonical_sha256(identity.to_dict("records")), given=len(examples), ok=int(by_status.get("ok", 0)),
-        quarantined=int(by_status.get("quarantined", 0)), filtered=int(by_status.get("filtered", 0)),
-        quarantined_by_reason=_reasons(examples, "quarantined"), filtered_by_reason=_reasons(examples, "filtered"),
-        with_mask=int(rows["object_area"].notna().sum()), n_clusters=int(rows["cluster"].nunique()),
-        clusters_given=clusters_given, split=config.split or ("test" if examples["split"].notna().any() else None),
-        environment=(config.environment or config.columns.get("environment") or "environment") if has_environment(examples) else None,
-        labels=_counts(rows["label"]), environments=_counts(rows["environment"].dropna()),
-        groups=_groups(rows, grouping), not_used=list(grouping.not_used), composition=_composition(rows, grouping),
+        **source,
+        sha256=canonical_sha256(identity.to_dict("records")),
+        given=len(examples),
+        ok=int(by_status.get("ok", 0)),
+        quarantined=int(by_status.get("quarantined", 0)),
+        filtered=int(by_status.get("filtered", 0)),
+        quarantined_by_reason=_reasons(examples, "quarantined"),
+        filtered_by_reason=_reasons(examples, "filtered"),
+        with_mask=int(rows["object_area"].notna().sum()),
+        n_clusters=int(rows["cluster"].nunique()),
+        clusters_given=clusters_given,
+        split=config.split or ("test" if examples["split"].notna().any() else None),
+        environment=(config.environment or config.columns.get("environment") or "environment")
+        if has_environment(examples)
+        else None,
+        labels=_counts(rows["label"]),
+        environments=_counts(rows["environment"].dropna()),
+        groups=_groups(rows, grouping),
+        not_used=list(grouping.not_used),
+        composition=_composition(rows, grouping),
     )
 
 
 def _groups(rows: pd.DataFrame, grouping: Grouping) -> list[document.Group]:
     return [
         document.Group(
-            attribute=group.attribute, origin="declared" if group.origin == "declared" else "default",
-            levels=[document.Level(level=level, n=int((group.values.loc[rows.index] == level).sum())) for level in group.levels],
+            attribute=group.attribute,
+            origin="declared" if group.origin == "declared" else "default",
+            levels=[
+                document.Level(level=level, n=int((group.values.loc[rows.index] == level).sum()))
+                for level in group.levels
+            ],
             bin_edges=None if group.bin_edges is None else list(group.bin_edges),
         )
         for group in grouping.groups
@@ -207,13 +262,15 @@ def _counts(values: pd.Series) -> dict[str, int]:
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain JSON values; missing ones are null."""
-    return [{name: _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
+    return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
-    return None if value is None or value is pd.NA or value != value or value in (float("inf"), float("-inf")) else value
+    return (
+        None if value is None or value is pd.NA or value != value or value in (float("inf"), float("-inf")) else value
+    )
 
 
 __all__ = ["ALL", "Judgement", "direction_of", "judge_run", "records"]

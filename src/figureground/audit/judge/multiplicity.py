@@ -85,7 +85,9 @@ def max_t(
     observed = np.asarray(statistics, dtype=np.float64)
     if contributions.ndim != 2 or observed.shape not in ((0,), contributions.shape[1:]):
         raise UsageError(
-            "STATISTIC_INPUT", "influence", expected="shapes [G, M] and [M]",
+            "STATISTIC_INPUT",
+            "influence",
+            expected="shapes [G, M] and [M]",
             found=f"shapes {list(contributions.shape)} and {list(observed.shape)}",
             fix="give one column and one statistic per hypothesis",
         )
@@ -147,7 +149,9 @@ def tost(interval: Interval, margin: float, alpha: float = 0.05) -> bool:
     """
     if not math.isclose(interval.level, 1 - 2 * alpha, abs_tol=1e-9) or not margin > 0:
         raise UsageError(
-            "STATISTIC_INPUT", "tost", found=f"level {interval.level}, margin {margin}",
+            "STATISTIC_INPUT",
+            "tost",
+            found=f"level {interval.level}, margin {margin}",
             expected=f"level {1 - 2 * alpha:g} and a positive margin",
             fix="make the interval at level 1 - 2 alpha",
         )
@@ -159,7 +163,10 @@ def _known(p: npt.ArrayLike) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     known = ~np.isnan(values)
     if np.any((values[known] < 0) | (values[known] > 1)):
         raise UsageError(
-            "STATISTIC_INPUT", "p", found="a value outside [0, 1]", expected="p values",
+            "STATISTIC_INPUT",
+            "p",
+            found="a value outside [0, 1]",
+            expected="p values",
             fix="pass p values, not statistics",
         )
     return values, known

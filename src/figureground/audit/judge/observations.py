@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +69,7 @@ class SwapObservations:
 
     def take(self, keep: npt.NDArray[np.bool_]) -> SwapObservations:
         """The observations where ``keep``, bool ``[N]``."""
-        arrays = {
+        arrays: dict[str, Any] = {
             item.name: value[keep] for item in fields(self) if isinstance(value := getattr(self, item.name), np.ndarray)
         }
         return replace(self, **arrays)
@@ -99,21 +100,30 @@ def observe(examples: pd.DataFrame, predictions: pd.DataFrame, classes: tuple[st
     ids = index.get_level_values("row_id").to_numpy(dtype=np.int64)
     own_level = rows.loc[ids, "stratum"].to_numpy(dtype=object)
     return SwapObservations(
-        levels=levels, classes=classes, row_id=ids, number=index.get_level_values("pass").to_numpy(dtype=np.int64),
-        recipient=rows.loc[ids, "cluster"].to_numpy(dtype=object), half=rows.loc[ids, "half"].to_numpy(dtype=object),
+        levels=levels,
+        classes=classes,
+        row_id=ids,
+        number=index.get_level_values("pass").to_numpy(dtype=np.int64),
+        recipient=rows.loc[ids, "cluster"].to_numpy(dtype=object),
+        half=rows.loc[ids, "half"].to_numpy(dtype=object),
         own=np.array([levels.index(level) if level in levels else -1 for level in own_level], dtype=np.int64),
         label=np.array([classes.index(name) for name in rows.loc[ids, "label"]], dtype=np.int64),
-        original=_single(predictions, "none", ids), mirrored=_single(predictions, "mirrored", ids),
-        same=same[complete].to_numpy(dtype=np.int64), swapped=swapped[complete].to_numpy(dtype=np.int64),
+        original=_single(predictions, "none", ids),
+        mirrored=_single(predictions, "mirrored", ids),
+        same=same[complete].to_numpy(dtype=np.int64),
+        swapped=swapped[complete].to_numpy(dtype=np.int64),
         common=common[complete].to_numpy(dtype=np.int64),
-        donor=_clusters(donors[complete], rows), probability=_probabilities(swap, index, levels, len(classes)),
+        donor=_clusters(donors[complete], rows),
+        probability=_probabilities(swap, index, levels, len(classes)),
         incomplete=int((~complete).sum()),
     )
 
 
 def _wide(swap: pd.DataFrame, intervention: str, column: str, levels: tuple[str, ...]) -> pd.DataFrame:
     chosen = swap[swap["intervention"] == intervention]
-    return chosen.pivot(index=["row_id", "pass"], columns="arm", values=column).reindex(columns=list(levels)).sort_index()
+    return (
+        chosen.pivot(index=["row_id", "pass"], columns="arm", values=column).reindex(columns=list(levels)).sort_index()
+    )
 
 
 def _single(predictions: pd.DataFrame, intervention: str, ids: Ints) -> Ints:
@@ -123,11 +133,11 @@ def _single(predictions: pd.DataFrame, intervention: str, ids: Ints) -> Ints:
 
 def _clusters(donors: pd.DataFrame, rows: pd.DataFrame) -> Names:
     flat = donors.to_numpy(dtype=np.int64).ravel()
-    return rows.loc[flat, "cluster"].to_numpy(dtype=object).reshape(donors.shape)
+    return np.asarray(rows.loc[flat, "cluster"].to_numpy(dtype=object).reshape(donors.shape))
 
 
 def _probabilities(
-    swap: pd.DataFrame, index: pd.MultiIndex, levels: tuple[str, ...], n_classes: int
+    swap: pd.DataFrame, index: pd.Index[Any], levels: tuple[str, ...], n_classes: int
 ) -> npt.NDArray[np.float64] | None:
     chosen = swap[swap["intervention"] == "swap"]
     if len(index) == 0 or chosen["classes"].notna().any():

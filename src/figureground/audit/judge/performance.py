@@ -43,10 +43,14 @@ def accuracy(correct: npt.NDArray[np.float64], clusters: npt.NDArray[np.object_]
     correct, clusters = correct[known], clusters[known]
     if len(set(clusters)) < len(clusters):
         return clustered_wilson(correct, clusters, level)
-    return replace(wilson(float(correct.sum()), len(correct), level), n_clusters=len(clusters), df=float(max(len(clusters) - 1, 0)))
+    return replace(
+        wilson(float(correct.sum()), len(correct), level), n_clusters=len(clusters), df=float(max(len(clusters) - 1, 0))
+    )
 
 
-def performance(subgroups: pd.DataFrame, rows: pd.DataFrame, groups: Sequence[Group], classes: Sequence[str]) -> document.Performance:
+def performance(
+    subgroups: pd.DataFrame, rows: pd.DataFrame, groups: Sequence[Group], classes: Sequence[str]
+) -> document.Performance:
     """The part ``performance`` of ``audit.json``, from the accuracy rows of the ``subgroups`` table."""
     found = subgroups[subgroups["measure"] == "accuracy"]
     whole = found[(found["attribute"] == ALL) & (found["label"] == ALL)].iloc[0]
@@ -55,7 +59,8 @@ def performance(subgroups: pd.DataFrame, rows: pd.DataFrame, groups: Sequence[Gr
     return document.Performance(
         overall=_estimate(whole),
         worst_group=min(eligible, key=lambda group: _value(group), default=None),
-        by_group=by_group, left_out=[group for group in by_group if group.accuracy.status != "ok"],
+        by_group=by_group,
+        left_out=[group for group in by_group if group.accuracy.status != "ok"],
         confusion=_confusions(rows, groups, classes),
     )
 
@@ -72,7 +77,12 @@ def performance_gap(
     keys = {"cue": "background", "test": "performance_gap", "scale": "decision", "simultaneous": False}
     if direction is None or rows["environment"].isna().all():
         reason = "no environment column" if direction is not None else "no direction to align with"
-        return keys | {"n": len(rows), "n_clusters": rows["cluster"].nunique(), "status": "not_estimable", "reason": reason}
+        return keys | {
+            "n": len(rows),
+            "n_clusters": rows["cluster"].nunique(),
+            "status": "not_estimable",
+            "reason": reason,
+        }
     known = rows[rows["correct"].notna() & rows["environment"].isin([direction.arm, direction.reference])]
     interval = _interaction(known, direction, 1 - policy.alpha)
     p = _permutation_p(known, direction, seed) if np.isfinite(interval.estimate) else None
@@ -96,8 +106,14 @@ def _interaction(rows: pd.DataFrame, direction: document.Direction, level: float
     if error == 0:  # every cell is of one mind: the smallest cell limits what that can mean
         low, high = unanimous_bounds(estimate, int(df) + 1, level, -1.0, 1.0)
     return Interval(
-        estimate=float(estimate), low=float(low), high=float(high), level=level, n=len(rows),
-        n_clusters=int(rows["cluster"].nunique()), standard_error=error, df=float(max(df, 0)),
+        estimate=float(estimate),
+        low=float(low),
+        high=float(high),
+        level=level,
+        n=len(rows),
+        n_clusters=int(rows["cluster"].nunique()),
+        standard_error=error,
+        df=float(max(df, 0)),
     )
 
 
@@ -119,9 +135,7 @@ def _permutation_p(rows: pd.DataFrame, direction: document.Direction, seed: int)
     return float((hits + 1) / (PERMUTATIONS + 1))
 
 
-def _crossed(
-    correct: npt.NDArray[np.float64], is_class: npt.NDArray[np.bool_], on_arm: npt.NDArray[np.bool_]
-) -> float:
+def _crossed(correct: npt.NDArray[np.float64], is_class: npt.NDArray[np.bool_], on_arm: npt.NDArray[np.bool_]) -> float:
     aligned, crossed = is_class == on_arm, is_class != on_arm
     means = [correct[part & is_class].mean() + correct[part & ~is_class].mean() for part in (aligned, crossed)]
     return float(means[0] - means[1]) / 2
@@ -136,7 +150,8 @@ def _confusions(rows: pd.DataFrame, groups: Sequence[Group], classes: Sequence[s
         levels = group.values.loc[known.index]
         parts += [(group.attribute, level, known[levels == level]) for level in group.levels]
     return [
-        document.Confusion(attribute=attribute, level=level, counts=_counts(part, classes)) for attribute, level, part in parts
+        document.Confusion(attribute=attribute, level=level, counts=_counts(part, classes))
+        for attribute, level, part in parts
     ]
 
 
@@ -148,7 +163,9 @@ def _counts(rows: pd.DataFrame, classes: Sequence[str]) -> list[list[int]]:
 
 
 def _group_performance(row: pd.Series) -> document.GroupPerformance:
-    return document.GroupPerformance(attribute=row["attribute"], level=row["level"], label=row["label"], accuracy=_estimate(row))
+    return document.GroupPerformance(
+        attribute=row["attribute"], level=row["level"], label=row["label"], accuracy=_estimate(row)
+    )
 
 
 def _estimate(row: pd.Series) -> document.Estimate:

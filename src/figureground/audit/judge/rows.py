@@ -24,11 +24,16 @@ def estimate_columns(interval: Interval, *, min_clusters: int, alpha: float, **m
     else:
         status, reason = "ok", None
     return {
-        "n": interval.n, "n_clusters": interval.n_clusters,
+        "n": interval.n,
+        "n_clusters": interval.n_clusters,
         "estimate": interval.estimate if known else None,
-        "ci_low": interval.low if bounded else None, "ci_high": interval.high if bounded else None,
+        "ci_low": interval.low if bounded else None,
+        "ci_high": interval.high if bounded else None,
         "ci_level": interval.level,
-        "min_detectable": _smallest(interval, alpha), "status": status, "reason": reason, **more,
+        "min_detectable": _smallest(interval, alpha),
+        "status": status,
+        "reason": reason,
+        **more,
     }
 
 

@@ -61,9 +61,14 @@ class SubgroupTable:
     observed: SwapObservations | None
     primary: Hypothesis | None
 
-    def __call__(self, rows: pd.DataFrame, groups: Sequence[Group]) -> pd.DataFrame:
-        """Rows of ``subgroups`` for usable ``rows`` as :func:`~.performance.scored` gives them."""
-        cells = list(make_cells(rows, groups))
+    def __call__(
+        self, rows: pd.DataFrame, groups: Sequence[Group], labels: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Rows of ``subgroups`` for usable ``rows`` as :func:`~.performance.scored` gives them.
+
+        ``labels`` are those among the rows given; one without usable rows is reported with n = 0.
+        """
+        cells = list(make_cells(rows, groups, labels))
         wide = {key: self._method(key) for key in REPORTED}
         found = [line for cell in cells for line in self._cell(rows[cell.member], cell, wide)]
         table = pd.DataFrame(found)
@@ -76,15 +81,23 @@ class SubgroupTable:
         table.loc[followed, "p_adjusted"] = benjamini_yekutieli(p)
         return table
 
-    def _cell(self, members: pd.DataFrame, cell: Cell, wide: dict[tuple[str, str], pd.DataFrame]) -> Iterator[dict[str, Any]]:
+    def _cell(
+        self, members: pd.DataFrame, cell: Cell, wide: dict[tuple[str, str], pd.DataFrame]
+    ) -> Iterator[dict[str, Any]]:
         level = 1 - self.policy.alpha
         keys = {
-            "attribute": cell.attribute, "level": cell.level, "label": cell.label, "origin": cell.origin, "n_rows": len(members),
+            "attribute": cell.attribute,
+            "level": cell.level,
+            "label": cell.label,
+            "origin": cell.origin,
+            "n_rows": len(members),
         }
         found = accuracy(members["correct"].to_numpy(dtype=float), members["cluster"].to_numpy(dtype=object), level)
         yield keys | {"measure": "accuracy"} | self._columns(found)
         for (method, sign), maps in wide.items():
-            yield from self._attribution(keys | {"method": method, "sign": sign}, members, maps.reindex(members["row_id"]))
+            yield from self._attribution(
+                keys | {"method": method, "sign": sign}, members, maps.reindex(members["row_id"])
+            )
         if self.observed is not None and self.primary is not None:
             yield keys | {"measure": "contrast"} | self._contrast(members)
 
@@ -108,7 +121,9 @@ class SubgroupTable:
         if len(part) == 0:
             empty = Interval(np.nan, np.nan, np.nan, 1 - self.policy.alpha, 0, 0, np.nan, 0)
             return self._columns(empty)
-        interval = multiway_mean(self.primary.values(part, "swapped"), *self.primary.codes(part), level=1 - self.policy.alpha)
+        interval = multiway_mean(
+            self.primary.values(part, "swapped"), *self.primary.codes(part), level=1 - self.policy.alpha
+        )
         return self._columns(interval) | {"p_raw": p_value(interval)}
 
     def _columns(self, interval: Interval) -> dict[str, Any]:
@@ -120,9 +135,9 @@ class SubgroupTable:
         return chosen.set_index("row_id")
 
 
-def make_cells(rows: pd.DataFrame, groups: Sequence[Group]) -> Iterator[Cell]:
+def make_cells(rows: pd.DataFrame, groups: Sequence[Group], labels: Sequence[str] | None = None) -> Iterator[Cell]:
     """All subgroups: everything, each label, each level, each label x level; absent ones included."""
-    labels = sorted(rows["label"].unique())
+    labels = sorted(rows["label"].unique()) if labels is None else labels
     everyone = pd.Series(True, index=rows.index)
     levels = [(ALL, ALL, "declared", everyone)]
     for group in groups:

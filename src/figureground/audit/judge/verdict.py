@@ -82,10 +82,24 @@ class CueJudge:
     def not_tested(self, reason: str, next_step: str, **args: object) -> CueVerdict:
         """The verdict where the contrast could not be run."""
         return CueVerdict(
-            cue=self.cue, status="not_tested", estimate=None, ci_low=None, ci_high=None, scale=None, level=None,
-            severity="info", evidence_level=None, n=0, n_clusters=0, min_detectable=None, direction=None,
-            changed_other_level=None, changed_same_level=None, reasons=[Message(key=reason, args=dict(args))],
-            does_not_show=[Message(key="not_legal")], next_step=[Message(key=next_step)],
+            cue=self.cue,
+            status="not_tested",
+            estimate=None,
+            ci_low=None,
+            ci_high=None,
+            scale=None,
+            level=None,
+            severity="info",
+            evidence_level=None,
+            n=0,
+            n_clusters=0,
+            min_detectable=None,
+            direction=None,
+            changed_other_level=None,
+            changed_same_level=None,
+            reasons=[Message(key=reason, args=dict(args))],
+            does_not_show=[Message(key="not_legal")],
+            next_step=[Message(key=next_step)],
         )
 
     def _too_few(self, setting: Setting) -> list[Message]:
@@ -99,6 +113,8 @@ class CueJudge:
         found: list[Message] = []
         if self._rare(contrast, setting):
             found.append(Message(key="rare_class"))
+        if not contrast.effect.low > 0:
+            return found  # where no effect is shown, there is nothing to be specific or to be found again
         if not contrast.specific.low > 0:
             found.append(Message(key="not_specific"))
         if not all(half.low > 0 for half in contrast.replication):
@@ -125,23 +141,44 @@ class CueJudge:
         self, status: State, reasons: Sequence[Message], contrast: Contrast, setting: Setting, direction: Direction
     ) -> CueVerdict:
         effect, policy = contrast.effect, self.policy
-        estimates = {"min_clusters": policy.min_clusters, "alpha": policy.alpha}
+
+        def stated(interval: Interval) -> document.Estimate:
+            return as_estimate(interval, min_clusters=policy.min_clusters, alpha=policy.alpha)
+
         return CueVerdict(
-            cue=self.cue, status=status, estimate=effect.estimate, ci_low=effect.low, ci_high=effect.high, scale="decision",
-            level=effect.level, severity=self._severity(status), evidence_level="L4" if status == "demonstrated" else "L3",
-            n=setting.n, n_clusters=setting.n_clusters,
-            min_detectable=as_estimate(effect, **estimates).min_detectable, direction=direction,
-            changed_other_level=as_estimate(contrast.changed_other, **estimates),
-            changed_same_level=as_estimate(contrast.changed_same, **estimates),
-            reasons=list(reasons), does_not_show=self._does_not_show(contrast, setting),
+            cue=self.cue,
+            status=status,
+            estimate=effect.estimate,
+            ci_low=effect.low,
+            ci_high=effect.high,
+            scale="decision",
+            level=effect.level,
+            severity=self._severity(status),
+            evidence_level="L4" if status == "demonstrated" else "L3",
+            n=setting.n,
+            n_clusters=setting.n_clusters,
+            min_detectable=stated(effect).min_detectable,
+            direction=direction,
+            changed_other_level=stated(contrast.changed_other),
+            changed_same_level=stated(contrast.changed_same),
+            reasons=list(reasons),
+            does_not_show=self._does_not_show(contrast, setting),
             next_step=self._next_step(status, contrast, reasons),
         )
 
     def _severity(self, status: State) -> str:
-        return self.policy.consequence.get(self.cue, self.policy.default_consequence) if status == "demonstrated" else "info"
+        return (
+            self.policy.consequence.get(self.cue, self.policy.default_consequence)
+            if status == "demonstrated"
+            else "info"
+        )
 
     def _does_not_show(self, contrast: Contrast, setting: Setting) -> list[Message]:
-        found = [Message(key="not_everyday_errors"), Message(key="other_cues_untested"), Message(key="compositing_artificial")]
+        found = [
+            Message(key="not_everyday_errors"),
+            Message(key="other_cues_untested"),
+            Message(key="compositing_artificial"),
+        ]
         if contrast.n_donor_clusters < self.policy.min_clusters:
             found.append(Message(key="these_backgrounds_only", args={"n": contrast.n_donor_clusters}))
         if not setting.by_environment:
@@ -153,10 +190,18 @@ class CueJudge:
     def _next_step(self, status: State, contrast: Contrast, reasons: Sequence[Message]) -> list[Message]:
         if status == "demonstrated":
             return [Message(key="next_break_association")]
+        needed = {"n_needed": needed_clusters(contrast.widest90, self.policy)}
+        steps = [
+            (
+                Message(key="next_more_data", args=needed),
+                {"imprecise", "too_few_clusters", "small_effect", "not_replicated_halves"},
+            ),
+            (Message(key="next_check_masks"), {"fragile", "not_specific"}),
+            (Message(key="next_check_model"), {"not_competent", "rare_class"}),
+            (Message(key="next_assay"), {"no_assay"}),
+        ]
         keys = {reason.key for reason in reasons}
-        more = [Message(key="next_more_data", args={"n_needed": needed_clusters(contrast.widest90, self.policy)})]
-        imprecise = keys & {"imprecise", "too_few_clusters", "small_effect", "not_replicated_halves"}
-        return (more if imprecise else []) + ([Message(key="next_assay")] if "no_assay" in keys else [])
+        return [step for step, answers in steps if keys & answers]
 
 
 def needed_clusters(interval: Interval, policy: Policy) -> int:
@@ -169,14 +214,16 @@ def needed_clusters(interval: Interval, policy: Policy) -> int:
     if not isfinite(interval.standard_error):
         return least
     spread = interval.standard_error * interval.n_clusters**0.5
-    return max(least, ceil((2.93 * spread / policy.delta_negligible) ** 2))
+    return int(max(least, ceil((2.93 * spread / policy.delta_negligible) ** 2)))
 
 
 def overall(cues: Sequence[CueVerdict], required: Sequence[str]) -> document.Verdict:
     """Counts over all cues; the status is the worst over those that the policy requires."""
     counts = {state: sum(cue.status == state for cue in cues) for state in document.STATE_ORDER}
     by_name = {cue.cue: cue.status for cue in cues}
-    statuses: list[State] = [by_name.get(name, "not_tested") for name in required] or [cue.status for cue in cues] or ["not_tested"]
+    statuses: list[State] = (
+        [by_name.get(name, "not_tested") for name in required] or [cue.status for cue in cues] or ["not_tested"]
+    )
     return document.Verdict(status=min(statuses, key=document.STATE_ORDER.index), counts=counts, cues=list(cues))
 
 
@@ -187,7 +234,8 @@ def _no_assay() -> Message:
 def _imprecise(interval: Interval, policy: Policy) -> Message:
     half_width = (interval.high - interval.low) / 2
     args = {
-        "half_width": half_width if isfinite(half_width) else None, "margin": policy.delta_negligible,
+        "half_width": half_width if isfinite(half_width) else None,
+        "margin": policy.delta_negligible,
         "n_needed": needed_clusters(interval, policy),
     }
     return Message(key="imprecise", args=args)

@@ -179,7 +179,10 @@ def _or_none(value: float) -> float | None:
 def _known(by_method: Mapping[str, _T], method: str, where: str) -> _T:
     if method not in by_method:
         raise UsageError(
-            "METHOD_UNKNOWN", f"{where}:{method}", found="nothing", expected="an entry for every method",
+            "METHOD_UNKNOWN",
+            f"{where}:{method}",
+            found="nothing",
+            expected="an entry for every method",
             fix=f"add it; there are {', '.join(sorted(by_method)) or 'none'}",
         )
     return by_method[method]
@@ -189,6 +192,9 @@ def _check_lengths(batch: int, **arrays: npt.NDArray[np.generic]) -> None:
     for name, values in arrays.items():
         if values.shape != (batch,):
             raise UsageError(
-                "BATCH_LENGTH", name, found=f"shape {list(values.shape)}",
-                expected=f"[{batch}], one per mask", fix="give one value per image of the batch",
+                "BATCH_LENGTH",
+                name,
+                found=f"shape {list(values.shape)}",
+                expected=f"[{batch}], one per mask",
+                fix="give one value per image of the batch",
             )

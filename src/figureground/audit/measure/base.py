@@ -37,28 +37,49 @@ class MeasureStep:
         explained = self.explainer(module, self.subject.preprocess.normalize(batch.image))
         logits = explained.logits.float().cpu().numpy()
         ids = batch.row_id.cpu().numpy()
+        first: dict[str, Any] = {"pass": 0}  # a keyword of Python, so it cannot be written as an argument
         predictions = prediction_rows(
-            logits, kept=kept_classes(logits, batch.label.cpu().numpy()), row_id=ids, cue="none", intervention="none",
-            arm="own", dose=0.0, **{"pass": 0},
+            logits,
+            kept=kept_classes(logits, batch.label.cpu().numpy()),
+            row_id=ids,
+            cue="none",
+            intervention="none",
+            arm="own",
+            dose=0.0,
+            **first,
         )
         attributions = attribution_rows(
-            ids, {key: _numpy(value) for key, value in explained.maps.items()}, _numpy(batch.mask), _numpy(batch.has_mask),
-            layers=explained.layers, map_shapes={name: tuple(native.shape[-2:]) for name, native in explained.native.items()},
-            regions=_regions(batch.regions, batch.image), finite=np.isfinite(logits).all(axis=1),
+            ids,
+            {key: _numpy(value) for key, value in explained.maps.items()},
+            _numpy(batch.mask),
+            _numpy(batch.has_mask),
+            layers=explained.layers,
+            map_shapes={name: (native.shape[-2], native.shape[-1]) for name, native in explained.native.items()},
+            regions=_regions(batch.regions, batch.image),
+            finite=np.isfinite(logits).all(axis=1),
         )
         return {"predictions": predictions, "attributions": attributions}
 
 
 def measure_images(
-    subject: Subject, explainer: SinglePass, dataset: ExampleDataset, folder: RunFolder, batch_size: int, progress: Progress
+    subject: Subject,
+    explainer: SinglePass,
+    dataset: ExampleDataset,
+    folder: RunFolder,
+    batch_size: int,
+    progress: Progress,
 ) -> None:
     """Stream all usable rows into ``predictions/`` and ``attributions/``."""
     batches = shard_batches(len(dataset), batch_size)
     stream = ShardStream(folder, {name: tables.SCHEMAS[name] for name in ("predictions", "attributions")}, "measure")
     with progress("Explaining images", len(dataset)) as advance:
         stream(
-            subject.module, MeasureStep(subject, explainer), dataset, batches,
-            [batch[0] // SHARD_ROWS for batch in batches], advance,
+            subject.module,
+            MeasureStep(subject, explainer),
+            dataset,
+            batches,
+            [batch[0] // SHARD_ROWS for batch in batches],
+            advance,
         )
 
 

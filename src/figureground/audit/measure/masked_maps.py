@@ -49,7 +49,9 @@ class ObjectMasks:
         foreground, background = found == OBJECT, found == GROUND
         if not np.all(foreground | background | (found == IGNORE)):
             raise UsageError(
-                "MASK_VALUE", "masks", found=f"values {np.unique(found)[:8].tolist()}",
+                "MASK_VALUE",
+                "masks",
+                found=f"values {np.unique(found)[:8].tolist()}",
                 expected=f"{GROUND} ground, {OBJECT} object, {IGNORE} ignored",
                 fix="map the mask's own values to these three first",
             )
@@ -109,7 +111,10 @@ class ObjectMasks:
         """Pixels and map cells along each axis."""
         if len(map_shape) != 2 or min(map_shape) < 1:
             raise UsageError(
-                "MAP_SHAPE", "map_shape", found=str(map_shape), expected="at least 1 cell along both axes",
+                "MAP_SHAPE",
+                "map_shape",
+                found=str(map_shape),
+                expected="at least 1 cell along both axes",
                 fix="give the height and width of the attribution map at its own layer",
             )
         return list(zip(self.shape[1:], map_shape, strict=True))
@@ -143,7 +148,10 @@ class MaskedMaps:
             raise _shape_error("attributions", found.shape, f"that of the masks, {list(checked.shape)}")
         if np.any(np.isfinite(found) & (found < 0)):
             raise UsageError(
-                "ATTRIBUTION_SIGN", "attributions", found="negative values", expected="a map >= 0",
+                "ATTRIBUTION_SIGN",
+                "attributions",
+                found="negative values",
+                expected="a map >= 0",
                 fix="take the positive part or the absolute value; shares of signed maps leave [0, 1]",
             )
         values = np.where(checked.valid, found, 0.0)
@@ -264,6 +272,9 @@ def _resampling(size: int, cells: int) -> tuple[FloatArray, FloatArray]:
 
 def _shape_error(where: str, found: tuple[int, ...], expected: str) -> UsageError:
     return UsageError(
-        "ATTRIBUTION_SHAPE", where, found=f"shape {list(found)}", expected=expected,
+        "ATTRIBUTION_SHAPE",
+        where,
+        found=f"shape {list(found)}",
+        expected=expected,
         fix="give one map and one mask of equal height and width per image, also for a batch of one",
     )

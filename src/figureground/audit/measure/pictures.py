@@ -54,7 +54,7 @@ class Painter:
 
     def tiles(self, chosen: pd.DataFrame) -> Iterator[dict[str, Any]]:
         """Rows of ``gallery`` for chosen ``row_id``, ``rule``, ``rank``: the picture and its two maps."""
-        for row in chosen.itertuples(index=False):
+        for row in _rows(chosen):
             item = self.reader(self.rows[int(row.row_id)])
             image, mask = item["image"][None], item["mask"][None].numpy()
             explained = self.explainer(self.subject.module, self.subject.preprocess.normalize(image))
@@ -70,34 +70,50 @@ class Painter:
         """Rows of ``gallery`` for chosen ``row_id``, ``pass``, ``other_level``: unchanged, own level, other level."""
         dataset = SwapDataset(plan.reset_index(drop=True), self.rows, self.reader, levels)
         at = {key: index for index, key in enumerate(zip(plan["row_id"], plan["pass"], strict=True))}
-        for row in chosen.itertuples(index=False):
-            drawn = dataset[at[row.row_id, row[chosen.columns.get_loc("pass")]]]
-            arms = {arm.name: arm for arm in BackgroundSwap(levels)({k: v[None] for k, v in drawn.items()}) if arm.intervention == "swap"}
+        for row in _rows(chosen):
+            drawn = dataset[at[row.row_id, row.number]]
+            arms = {
+                arm.name: arm
+                for arm in BackgroundSwap(levels)({k: v[None] for k, v in drawn.items()})
+                if arm.intervention == "swap"
+            }
             own = levels[int(drawn["own_level"])]
             item = self.reader(self.rows[int(row.row_id)])
             yield self._keys(row, item, self._logits(item["image"])) | {
-                "panel": "original", "caption_level": own, "asset": self._store(picture(item["image"]))
+                "panel": "original",
+                "caption_level": own,
+                "asset": self._store(picture(item["image"])),
             }
             for panel, level in (("own_level", own), ("other_level", str(row.other_level))):
                 yield self._composite(row, item, drawn, panel, arms[level])
 
-    def _composite(self, row: Any, item: Mapping[str, Any], drawn: Mapping[str, Tensor], panel: str, arm: Arm) -> dict[str, Any]:
+    def _composite(
+        self, row: Any, item: Mapping[str, Any], drawn: Mapping[str, Tensor], panel: str, arm: Arm
+    ) -> dict[str, Any]:
         donor = None if arm.donor is None else int(drawn["donor_ids"][arm.donor])
         keys = self._keys(row, item, self._logits(arm.images[0]))
         return keys | {
-            "panel": panel, "caption_level": arm.name, "donor_row_id": donor, "asset": self._store(picture(arm.images[0]))
+            "panel": panel,
+            "caption_level": arm.name,
+            "donor_row_id": donor,
+            "asset": self._store(picture(arm.images[0])),
         }
 
     def _logits(self, image: Tensor) -> Tensor:
         with torch.no_grad():
-            return self.subject.module(self.subject.preprocess.normalize(image[None]))[0]
+            logits: Tensor = self.subject.module(self.subject.preprocess.normalize(image[None]))
+        return logits[0]
 
     def _keys(self, row: Any, item: Mapping[str, Any], logits: Tensor) -> dict[str, Any]:
         probability = logits.detach().double().softmax(0)
         best = int(probability.argmax())
         return {
-            "row_id": int(row.row_id), "rule": row.rule, "rank": int(row.rank), "predicted": self.subject.classes[best],
-            "probability": float(probability[best]), "label": self.subject.classes[int(item["label"])],
+            "row_id": int(row.row_id),
+            "rule": row.rule,
+            "rank": int(row.rank),
+            "predicted": self.subject.classes[best],
+            "probability": float(probability[best]),
+            "label": self.subject.classes[int(item["label"])],
         }
 
     def _store(self, image: Image.Image) -> str:
@@ -108,6 +124,11 @@ class Painter:
         if not (self.folder.path / "assets" / f"{digest}.webp").exists():
             self.folder.new_file(f"assets/{digest}.webp").write_bytes(stream.getvalue())
         return digest
+
+
+def _rows(chosen: pd.DataFrame) -> Iterator[Any]:
+    # `pass` is a keyword of Python, and so no name of an attribute.
+    yield from chosen.rename(columns={"pass": "number"}).itertuples(index=False)
 
 
 def picture(image: Tensor) -> Image.Image:

@@ -54,7 +54,7 @@ def prediction_rows(
     **keys
         The other columns: scalars or ``[B]`` sequences.
     """
-    finite = np.isfinite(logits).all(axis=1)
+    finite = np.asarray(np.isfinite(logits).all(axis=1))
     fit = np.ones(len(logits), dtype=bool) if usable is None else usable
     ok = finite & fit
     status = np.where(ok, "ok", np.where(fit, "not_finite", unusable_reason or "unusable"))

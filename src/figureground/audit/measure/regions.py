@@ -78,6 +78,9 @@ def _pixels(fraction: float, side: int) -> int:
 def _check(height: int, width: int, fraction: float) -> None:
     if height < 1 or width < 1 or not 0 < fraction <= 0.5:
         raise UsageError(
-            "REGION_SIZE", "regions", found=f"{height} x {width} px, fraction {fraction}",
-            expected="at least 1 x 1 px and a fraction in (0, 0.5]", fix="give the size of the model's input",
+            "REGION_SIZE",
+            "regions",
+            found=f"{height} x {width} px, fraction {fraction}",
+            expected="at least 1 x 1 px and a fraction in (0, 0.5]",
+            fix="give the size of the model's input",
         )

@@ -129,7 +129,10 @@ def background_rank_share(attributions: npt.ArrayLike, masks: npt.ArrayLike, fra
     """
     if not 0 < fraction <= 1:
         raise UsageError(
-            "RANK_FRACTION", "fraction", found=str(fraction), expected="a share of the pixels in (0, 1]",
+            "RANK_FRACTION",
+            "fraction",
+            found=str(fraction),
+            expected="a share of the pixels in (0, 1]",
             fix="use 0.01 for the strongest 1 %",
         )
     maps = MaskedMaps.of(attributions, masks)
@@ -167,9 +170,7 @@ def relative_background(attributions: npt.ArrayLike, masks: npt.ArrayLike, map_s
     return MaskedMaps.of(attributions, masks).relative_background(map_shape)
 
 
-def region_share(
-    attributions: npt.ArrayLike, regions: npt.ArrayLike, masks: npt.ArrayLike | None = None
-) -> FloatArray:
+def region_share(attributions: npt.ArrayLike, regions: npt.ArrayLike, masks: npt.ArrayLike | None = None) -> FloatArray:
     """Share of the attribution on a named region, such as a corner or an annotation.
 
     Parameters
@@ -196,7 +197,9 @@ def share_of_region(maps: MaskedMaps, regions: npt.ArrayLike) -> FloatArray:
     found = np.asarray(regions, dtype=bool)
     if found.shape not in (maps.masks.shape, maps.masks.shape[1:]):
         raise UsageError(
-            "REGION_SHAPE", "regions", found=f"shape {list(found.shape)}",
+            "REGION_SHAPE",
+            "regions",
+            found=f"shape {list(found.shape)}",
             expected=f"{list(maps.masks.shape)} or {list(maps.masks.shape[1:])}",
             fix="bring the region to the geometry of the image first",
         )

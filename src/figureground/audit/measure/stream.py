@@ -19,7 +19,7 @@ from pytorch_lightning.callbacks import BasePredictionWriter
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from figureground.audit.classify.quiet import quiet_lightning
+from figureground.audit.classify.quiet import interruptible, quiet_lightning
 from figureground.audit.progress import Advance
 from figureground.audit.run_folder import RunFolder
 
@@ -56,7 +56,7 @@ class ShardStream:
     ) -> None:
         """Run ``step`` on every batch of indices; ``shards[i]`` is the shard of ``batches[i]``, ascending."""
         writer = _ShardWriter(self, shards, advance)
-        with quiet_lightning(), warnings.catch_warnings():
+        with quiet_lightning(), interruptible(), warnings.catch_warnings():
             # Batches are whole items of our own dataset; every row carries its id, so nobody needs their indices.
             warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
             loader = DataLoader(_Batches(dataset, batches), batch_size=None, shuffle=False, num_workers=0)
@@ -75,8 +75,14 @@ def quiet_trainer(**options: Any) -> pl.Trainer:
     Without ``inference_mode=False``, tensors made inside predict can never require a gradient.
     """
     return pl.Trainer(
-        accelerator="auto", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, inference_mode=False, **options,
+        accelerator="auto",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        inference_mode=False,
+        **options,
     )
 
 
@@ -114,7 +120,14 @@ class _ShardWriter(BasePredictionWriter):
         self._current: int | None = None
 
     def write_on_batch_end(
-        self, trainer: Any, pl_module: Any, prediction: Any, batch_indices: Any, batch: Any, batch_idx: int, dataloader_idx: int
+        self,
+        trainer: Any,
+        pl_module: Any,
+        prediction: Any,
+        batch_indices: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int,
     ) -> None:
         shard = self._shards[batch_idx]
         if shard != self._current:

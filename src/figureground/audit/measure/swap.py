@@ -131,10 +131,13 @@ class SwapDataset(Dataset[dict[str, Any]]):
         recipient = self.reader(self.rows[int(drawn["row_id"])])
         donors = [self.reader(self.rows[donor]) for donor in donor_ids]
         return {
-            "row_id": recipient["row_id"], "image": recipient["image"], "mask": recipient["mask"],
+            "row_id": recipient["row_id"],
+            "image": recipient["image"],
+            "mask": recipient["mask"],
             "donor_images": torch.stack([donor["image"] for donor in donors]),
             "donor_masks": torch.stack([donor["mask"] for donor in donors]),
-            "donor_ids": torch.tensor(donor_ids), "pass": torch.tensor(int(drawn["pass"])),
+            "donor_ids": torch.tensor(donor_ids),
+            "pass": torch.tensor(int(drawn["pass"])),
             "own_level": torch.tensor(self.levels.index(drawn["stratum"])),
         }
 
@@ -164,15 +167,28 @@ class SwapStep:
         own = [self.swap.levels[index] for index in items["own_level"].cpu().numpy()[wanted]]
         donors = None if arm.donor is None else items["donor_ids"][:, arm.donor].cpu().numpy()[wanted]
         return prediction_rows(
-            logits, kept=None if self.kept is None else [self.kept[int(row)] for row in ids],
-            usable=(arm.visible[chosen] >= MIN_VISIBLE).cpu().numpy(), unusable_reason="no_visible_background",
-            row_id=ids, cue="background", intervention=arm.intervention, arm=own if arm.name is None else arm.name,
-            dose=1.0, donor_row_id=donors, **{"pass": passes[wanted]},
+            logits,
+            kept=None if self.kept is None else [self.kept[int(row)] for row in ids],
+            usable=(arm.visible[chosen] >= MIN_VISIBLE).cpu().numpy(),
+            unusable_reason="no_visible_background",
+            row_id=ids,
+            cue="background",
+            intervention=arm.intervention,
+            arm=own if arm.name is None else arm.name,
+            dose=1.0,
+            donor_row_id=donors,
+            **{"pass": passes[wanted]},
         )
 
 
 def swap_backgrounds(
-    subject: Subject, plan: pd.DataFrame, rows: Sequence[Row], reader: RowReader, folder: RunFolder, batch_size: int, progress: Progress
+    subject: Subject,
+    plan: pd.DataFrame,
+    rows: Sequence[Row],
+    reader: RowReader,
+    folder: RunFolder,
+    batch_size: int,
+    progress: Progress,
 ) -> None:
     """Stream the whole plan into ``predictions/``; shards follow the recipients."""
     levels = tuple(sorted(plan["arm"].unique().tolist(), key=lambda arm: (arm == SAME_LEVEL, arm)))[:-1]
@@ -189,7 +205,11 @@ def swap_backgrounds(
 def widen(plan: pd.DataFrame) -> pd.DataFrame:
     """One row per recipient and pass, one column of donor ids per arm."""
     keys = ["row_id", "pass", "half", "stratum"]
-    return plan.pivot(index=keys, columns="arm", values="donor_row_id").reset_index().sort_values(["row_id", "pass"], ignore_index=True)
+    return (
+        plan.pivot(index=keys, columns="arm", values="donor_row_id")
+        .reset_index()
+        .sort_values(["row_id", "pass"], ignore_index=True)
+    )
 
 
 def shard_ranges(shard_of: Sequence[int], batch_size: int) -> tuple[list[list[int]], list[int]]:

@@ -195,13 +195,9 @@ def _legend(words: Words, frame: pd.DataFrame) -> list[Line2D]:
             "markersize": 6.5,
             "markerfacecolor": "white",
         }
-        handles.append(
-            Line2D([], [], color=style.VERMILLION, markeredgewidth=1.4, label=words.floor, **triangle)
-        )
+        handles.append(Line2D([], [], color=style.VERMILLION, markeredgewidth=1.4, label=words.floor, **triangle))
     if words.pooled:
-        handles.append(
-            Line2D([], [], color=style.INK, linewidth=1, linestyle=(0, (4, 3)), label=words.pooled)
-        )
+        handles.append(Line2D([], [], color=style.INK, linewidth=1, linestyle=(0, (4, 3)), label=words.pooled))
     if words.limit:
         handles.append(Line2D([], [], color=style.QUIET, linewidth=1, label=words.limit))
     return handles

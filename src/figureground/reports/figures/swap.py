@@ -9,9 +9,7 @@ from matplotlib.axes import Axes
 from figureground.reports.figures import style
 
 
-def swap_chart(
-    frame: pd.DataFrame, *, axis: str, unchanged: str, width: style.Width = "wide"
-) -> tuple[str, int]:
+def swap_chart(frame: pd.DataFrame, *, axis: str, unchanged: str, width: style.Width = "wide") -> tuple[str, int]:
     """One band per class, one dot per background, joined by a line.
 
     Parameters

@@ -51,15 +51,10 @@ def tests_table(context: Context) -> Table | None:
     # Of the many contrasts only the largest ones stand here, so that no other test falls off the end.
     largest = [row for row in rows if row["test"] == "donor_contrast"][:_MAX_CONTRASTS]
     rest = [row for row in rows if row["test"] != "donor_contrast"]
-    columns = [
-        say(f"column.{key}")
-        for key in ("test", "what", "estimate", "interval", "ci_level", "p", "n", "units")
-    ]
+    columns = [say(f"column.{key}") for key in ("test", "what", "estimate", "interval", "ci_level", "p", "n", "units")]
     body = [_test_row(context, row) for row in [*largest, *rest][:_MAX_TESTS]]
     note = (
-        context.words.plural("table.more", len(rows) - len(body), file="tests.parquet")
-        if len(rows) > len(body)
-        else ""
+        context.words.plural("table.more", len(rows) - len(body), file="tests.parquet") if len(rows) > len(body) else ""
     )
     return replace(table(say("tests.table"), columns, body, text_columns=2, limit=_MAX_TESTS), note=note)
 
@@ -169,9 +164,7 @@ def _test_row(context: Context, row: dict[str, Any]) -> list[str]:
     return [
         context.words.term("test", row["test"]),
         _what(context, row),
-        numbers.signed(row["estimate"])
-        if row["test"] not in _SHARES
-        else numbers.hundredths(row["estimate"]),
+        numbers.signed(row["estimate"]) if row["test"] not in _SHARES else numbers.hundredths(row["estimate"]),
         numbers.span(row["ci_low"], row["ci_high"]),
         numbers.level(row["ci_level"]),
         numbers.p_value(p),

@@ -10,9 +10,7 @@ from figureground.reports.view import Chart, Table, svg_picture
 Draw = Callable[[style.Width], tuple[str, int]]
 
 
-def chart(
-    identifier: str, title: str, draw: Draw, *, alt: str, caption: str, tables: Sequence[Table] = ()
-) -> Chart:
+def chart(identifier: str, title: str, draw: Draw, *, alt: str, caption: str, tables: Sequence[Table] = ()) -> Chart:
     """A chart drawn for wide and for narrow screens, with its result in words and its numbers."""
     (wide, wide_height), (narrow, narrow_height) = draw("wide"), draw("narrow")
     return Chart(

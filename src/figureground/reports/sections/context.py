@@ -71,9 +71,7 @@ def state_words(context: Context, cue: CueVerdict) -> str:
     """The state in the report's fixed words; only ``demonstrated`` names its cue itself."""
     reason = context.words.message(cue.reasons[0]) if cue.reasons else context.words.say("state.no_reason")
     bound = context.document.policy.get("delta_negligible", cue.min_detectable)
-    return context.words.say(
-        f"verdict.{cue.status}", cue=cue_name(context, cue.cue), reason=reason, bound=bound
-    )
+    return context.words.say(f"verdict.{cue.status}", cue=cue_name(context, cue.cue), reason=reason, bound=bound)
 
 
 def state_line(context: Context, cue: CueVerdict) -> str:

@@ -118,9 +118,7 @@ def _frequency_small(context: Context, other: Estimate, same: Estimate | None) -
     )
     if same is None or same.estimate is None:
         return base
-    control = context.words.say(
-        "cover.control_small", n=same.n, interval=numbers.span(same.ci_low, same.ci_high)
-    )
+    control = context.words.say("cover.control_small", n=same.n, interval=numbers.span(same.ci_low, same.ci_high))
     return f"{base} {control}"
 
 

@@ -34,22 +34,16 @@ def build(context: Context) -> DataSection:
 def composition(context: Context) -> Chart | None:
     """Counts of label by level, the strata first."""
     cells = context.document.data.composition
-    attributes = sorted(
-        dict.fromkeys(c.attribute for c in cells), key=lambda name: not context.is_environment(name)
-    )
+    attributes = sorted(dict.fromkeys(c.attribute for c in cells), key=lambda name: not context.is_environment(name))
     if not attributes:
         return None
     say = context.words.say
-    matrices = [
-        _matrix(name, [c for c in cells if c.attribute == name]) for name in attributes[:_MAX_ATTRIBUTES]
-    ]
+    matrices = [_matrix(name, [c for c in cells if c.attribute == name]) for name in attributes[:_MAX_ATTRIBUTES]]
     drawn = [_cut(matrix) for matrix in matrices]
     return chart(
         "composition",
         say("composition.title"),
-        lambda width: matrix_chart(
-            drawn, row_axis=say("column.label"), column_axis=say("column.level"), width=width
-        ),
+        lambda width: matrix_chart(drawn, row_axis=say("column.label"), column_axis=say("column.level"), width=width),
         alt=" ".join(_alt(context, matrix) for matrix in matrices),
         caption=say("composition.caption"),
         tables=[_table(context, matrix) for matrix in matrices],
@@ -113,14 +107,9 @@ def _ledger(context: Context) -> Table:
         ("filtered", data.filtered, data.filtered_by_reason),
     ):
         rows.append([say(f"ledger.{key}"), "", numbers.count(total)])
-        rows += [
-            ["", context.words.term("reason", reason), numbers.count(n)]
-            for reason, n in sorted(reasons.items())
-        ]
+        rows += [["", context.words.term("reason", reason), numbers.count(n)] for reason, n in sorted(reasons.items())]
     columns = [say("column.rows"), say("column.reason"), say("column.n")]
-    return table(
-        say("ledger.table"), columns, rows, text_columns=2, note=more(context, "audit.json"), limit=20
-    )
+    return table(say("ledger.table"), columns, rows, text_columns=2, note=more(context, "audit.json"), limit=20)
 
 
 def _ledger_sentence(context: Context) -> str:

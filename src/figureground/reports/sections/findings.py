@@ -47,9 +47,7 @@ def _once(context: Context, messages: list[Message]) -> tuple[str, ...]:
 def _finding(context: Context, finding: Finding) -> FindingView:
     cue = next((cue for cue in context.document.verdict.cues if cue.cue == finding.cue), None)
     if cue is None or finding.status is None:
-        return FindingView(
-            finding.id, chip(context, finding.status or "note"), _fact(context, finding.message), ()
-        )
+        return FindingView(finding.id, chip(context, finding.status or "note"), _fact(context, finding.message), ())
     line = state_line(context, cue)
     sentence = line if finding.message.key == "cue_state" else context.words.message(finding.message)
     return FindingView(finding.id, chip(context, cue.status), sentence, _details(context, cue))

@@ -17,9 +17,7 @@ Row = dict[str, Any]
 MAX_CHART_ROWS = 24
 
 
-def measure_rows(
-    context: Context, measure: str, method: str | None = None, sign: str | None = None
-) -> list[Row]:
+def measure_rows(context: Context, measure: str, method: str | None = None, sign: str | None = None) -> list[Row]:
     """Rows of one measure over all labels, the overall row first, then by attribute in stored order."""
     found = [
         row
@@ -46,9 +44,7 @@ def crossing_rows(context: Context, measure: str, limit: int = 12) -> list[Row]:
     found = [
         row
         for row in context.subgroups
-        if row["measure"] == measure
-        and row["label"] not in (None, ALL)
-        and context.is_environment(row["attribute"])
+        if row["measure"] == measure and row["label"] not in (None, ALL) and context.is_environment(row["attribute"])
     ]
     say = context.words.say
     return [
@@ -73,9 +69,7 @@ def chart_frame(
                 {
                     "panel": panel,
                     "group": "" if row["attribute"] == ALL else str(row["attribute"]),
-                    "row": context.words.say("subgroup.all")
-                    if row["attribute"] == ALL
-                    else str(row["level"]),
+                    "row": context.words.say("subgroup.all") if row["attribute"] == ALL else str(row["level"]),
                     **{name: _number(row[name]) for name in ("estimate", "ci_low", "ci_high")},
                     "n": int(row["n"] or 0),
                     "hollow": row["status"] != "ok",
@@ -136,11 +130,7 @@ def status(context: Context, row: Row) -> str:
 
 def extremes(rows: list[Row]) -> tuple[Row, Row] | None:
     """The rows with the smallest and the largest estimate among those that can be judged."""
-    judged = [
-        row
-        for row in rows
-        if row["estimate"] is not None and row["status"] == "ok" and row["attribute"] != ALL
-    ]
+    judged = [row for row in rows if row["estimate"] is not None and row["status"] == "ok" and row["attribute"] != ALL]
     if not judged:
         return None
     return min(judged, key=lambda row: row["estimate"]), max(judged, key=lambda row: row["estimate"])

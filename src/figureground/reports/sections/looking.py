@@ -19,9 +19,7 @@ METHODS = (("saliency", "absolute"), ("gradcam", "positive"))
 def build(context: Context) -> Chart | None:
     """Chart C1 of the report, or None where nothing was measured."""
     words = context.words
-    found = [
-        (method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in METHODS
-    ]
+    found = [(method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in METHODS]
     panels = [(words.term("method", method), rows) for method, rows in found if rows]
     if not panels:
         return None
@@ -63,9 +61,7 @@ def _table(context: Context, panels: list[tuple[str, list[frames.Row]]], ticks: 
             ]
             line.append(_reference(ticks, panel, "bleed_floor", key))
         body.append([*line, _reference(ticks, panels[0][0], "background_area", key)])
-    return table(
-        say("looking.table"), [*columns, say("column.area")], body, note=more(context, "subgroups.parquet")
-    )
+    return table(say("looking.table"), [*columns, say("column.area")], body, note=more(context, "subgroups.parquet"))
 
 
 def _reference(ticks: Ticks, panel: str, measure: str, key: tuple[str, str]) -> str:

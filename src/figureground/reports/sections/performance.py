@@ -118,11 +118,7 @@ def confusion(context: Context) -> Chart | None:
 
 def _matrix(context: Context, item: Confusion) -> Matrix:
     classes = tuple(context.document.subject.classes)
-    title = (
-        context.words.say("subgroup.all")
-        if item.attribute == ALL
-        else frames.pair(item.attribute, item.level)
-    )
+    title = context.words.say("subgroup.all") if item.attribute == ALL else frames.pair(item.attribute, item.level)
     return Matrix(title, np.array(item.counts, dtype=np.int64), classes, classes)
 
 
@@ -173,9 +169,7 @@ def _matrix_table(context: Context, matrices: list[Matrix]) -> Table:
 
 def _error_table(context: Context, matrix: Matrix) -> Table:
     say, k = context.words.say, len(matrix.rows)
-    cells = [
-        (int(matrix.counts[i, j]), i, j) for i in range(k) for j in range(k) if i != j and matrix.counts[i, j]
-    ]
+    cells = [(int(matrix.counts[i, j]), i, j) for i in range(k) for j in range(k) if i != j and matrix.counts[i, j]]
     rows = [
         [
             matrix.rows[i],

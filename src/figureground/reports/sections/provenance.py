@@ -53,8 +53,7 @@ def build(context: Context) -> Provenance:
     return Provenance(
         tables=(_identity(context), _files(context), _settings(context), _software(context)),
         steps=tuple(
-            (say(f"reproduce.{key}"), say(f"reproduce.{key}.command"))
-            for key in ("verify", "audit", "report")
+            (say(f"reproduce.{key}"), say(f"reproduce.{key}.command")) for key in ("verify", "audit", "report")
         ),
         glossary=tuple(sorted(terms, key=lambda term: term[0].casefold())),
     )
@@ -82,9 +81,7 @@ def _identity(context: Context) -> Table:
         ),
         "signature": context.words.say("provenance.unsigned"),
     }
-    return _pairs(
-        context, "provenance.identity", {context.words.say(f"provenance.{k}"): v for k, v in values.items()}
-    )
+    return _pairs(context, "provenance.identity", {context.words.say(f"provenance.{k}"): v for k, v in values.items()})
 
 
 def _layer(context: Context) -> str:
@@ -116,9 +113,7 @@ def _software(context: Context) -> Table:
 def _pairs(context: Context, key: str, values: Mapping[str, str]) -> Table:
     columns = (context.words.say("column.name"), context.words.say("column.value"))
     rows = list(values.items())
-    return table(
-        context.words.say(key), columns, rows, text_columns=2, note=more(context, "audit.json"), limit=30
-    )
+    return table(context.words.say(key), columns, rows, text_columns=2, note=more(context, "audit.json"), limit=30)
 
 
 def _plain(value: Any) -> str:

@@ -37,15 +37,12 @@ class Trust:
 def build(context: Context) -> Trust:
     """The section from the document."""
     checks = context.document.trust
-    counted = {
-        state: sum(check.status == state for check in checks) for state in ("passed", "failed", "not_run")
-    }
+    counted = {state: sum(check.status == state for check in checks) for state in ("passed", "failed", "not_run")}
     return Trust(
         summary=context.words.say("trust.summary", **counted),
         checks=tuple(_check(context, check) for check in checks),
         not_tested=tuple(
-            (context.words.term("cue", item.subject), _why(context, item))
-            for item in context.document.not_tested
+            (context.words.term("cue", item.subject), _why(context, item)) for item in context.document.not_tested
         ),
         limits=_limits(context),
         clauses=_clauses(context),
@@ -66,9 +63,7 @@ def _check(context: Context, check: TrustCheck) -> CheckView:
 
 def _why(context: Context, item: NotTested) -> str:
     """The reason in words; that of a cue is a message of its verdict."""
-    reasons = [
-        reason for cue in context.document.verdict.cues if cue.cue == item.subject for reason in cue.reasons
-    ]
+    reasons = [reason for cue in context.document.verdict.cues if cue.cue == item.subject for reason in cue.reasons]
     found = next((reason for reason in reasons if reason.key == item.reason), None)
     return context.words.message(found) if found is not None else context.words.term("reason", item.reason)
 
@@ -97,9 +92,7 @@ def _clauses(context: Context) -> Table | None:
         for clause in clauses
     ]
     columns = [say("column.instrument"), say("column.provision"), say("column.state"), say("column.evidence")]
-    return table(
-        say("clause.table"), columns, rows, text_columns=4, note=more(context, "audit.json"), limit=40
-    )
+    return table(say("clause.table"), columns, rows, text_columns=4, note=more(context, "audit.json"), limit=40)
 
 
 def _human(context: Context) -> Table | None:
@@ -116,6 +109,4 @@ def _human(context: Context) -> Table | None:
         for item in fields
     ]
     columns = [say("column.field"), say("column.value"), say("column.by"), say("column.date")]
-    return table(
-        say("human.table"), columns, rows, text_columns=4, note=more(context, "audit.json"), limit=40
-    )
+    return table(say("human.table"), columns, rows, text_columns=4, note=more(context, "audit.json"), limit=40)

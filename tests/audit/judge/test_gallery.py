@@ -1,0 +1,146 @@
+"""Which rows are shown: by rules alone, so that nobody picks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+
+from figureground.audit.judge.contrast import Hypothesis
+from figureground.audit.judge.gallery import GalleryRules, true_probability
+from figureground.audit.judge.observations import SwapObservations
+
+CLASSES = ("cat", "dog")
+PRIMARY = Hypothesis(0, 0, 1)
+
+
+def observed(n=40, passes=2, seed=0):
+    rng = np.random.default_rng(seed)
+    count = n * passes
+    logits = rng.normal(0, 1.5, (count, 3, 2))
+    swapped = logits.argmax(axis=2)
+    ids = np.repeat(np.arange(n), passes)
+    return SwapObservations(
+        levels=("grass", "gravel", "sand"),
+        classes=CLASSES,
+        row_id=ids,
+        number=np.tile(np.arange(passes), n),
+        recipient=np.array([f"c{i // 3}" for i in ids], dtype=object),
+        half=np.full(count, "a", dtype=object),
+        own=rng.integers(0, 3, count),
+        label=rng.integers(0, 2, count),
+        original=rng.integers(0, 2, count),
+        mirrored=swapped[:, 0],
+        same=swapped[:, 0],
+        swapped=swapped,
+        common=swapped,
+        donor=swapped.astype(str).astype(object),
+        probability=softmax(logits, axis=2),
+        incomplete=0,
+    )
+
+
+def test_changed_pairs_follow_the_declared_rule():
+    found = observed()
+    chosen = GalleryRules().swaps(found, PRIMARY)
+    expected = []
+    for at in np.flatnonzero(found.number == 0):
+        other = 1 if found.own[at] == 0 else 0
+        own_answer, other_answer = found.swapped[at, found.own[at]], found.swapped[at, other]
+        if found.original[at] == own_answer != other_answer:
+            fall = found.probability[at, found.own[at], own_answer] - found.probability[at, other, own_answer]
+            expected.append((-fall, found.row_id[at], found.recipient[at], found.levels[other]))
+    best, clusters = [], set()
+    for _, row, cluster, level in sorted(expected):
+        if cluster not in clusters:
+            best.append((row, level))
+            clusters.add(cluster)
+    changed = chosen[chosen["rule"] == "swap_changed"]
+    assert len(expected) > len(clusters) > 3  # the cluster rule and the cut both matter here
+    assert list(zip(changed["row_id"], changed["other_level"], strict=True)) == best[:3]
+    assert changed["rank"].tolist() == [1, 2, 3]
+    assert set(chosen["pass"]) == {0}
+
+
+def test_one_unchanged_pair_is_drawn_with_the_seed():
+    found = observed()
+    drawn = [
+        GalleryRules(seed=seed).swaps(found, PRIMARY).query("rule == 'swap_random_unchanged'")
+        for seed in (0, 0, *range(1, 9))
+    ]
+    assert all(len(part) == 1 for part in drawn)
+    rows = [int(part["row_id"].iloc[0]) for part in drawn]
+    assert rows[0] == rows[1]
+    assert len(set(rows)) > 2
+    for row in rows:
+        (at,) = np.flatnonzero((found.row_id == row) & (found.number == 0))
+        other = 1 if found.own[at] == 0 else 0
+        assert found.original[at] == found.swapped[at, found.own[at]] == found.swapped[at, other]
+
+
+def test_without_a_first_pass_nothing_is_shown():
+    found = observed()
+    assert GalleryRules().swaps(found.take(found.number == 1), PRIMARY).empty
+
+
+@pytest.fixture
+def scored():
+    rng = np.random.default_rng(5)
+    n = 30
+    logits = rng.normal(0, 2, (n, 2)).astype(np.float32)
+    rows = pd.DataFrame({"row_id": np.arange(n), "label": rng.choice(CLASSES, n), "correct": 1.0})
+    rows.loc[4, "correct"] = np.nan
+    predictions = pd.DataFrame(
+        {
+            "row_id": np.arange(n),
+            "intervention": "none",
+            "logits": list(logits),
+            "classes": None,
+            "logsumexp": np.log(np.exp(logits.astype(float)).sum(axis=1)),
+        }
+    ).sample(frac=1, random_state=0)
+    return rows, predictions, logits
+
+
+def test_the_worst_are_those_with_the_lowest_probability_of_their_label(scored):
+    rows, predictions, logits = scored
+    truth = softmax(logits.astype(float), axis=1)[np.arange(30), [CLASSES.index(label) for label in rows["label"]]]
+    known = np.delete(np.arange(30), 4)
+    found = GalleryRules(tiles=6).tiles_of(rows, predictions, CLASSES)
+    worst = found[found["rule"] == "worst"]
+    assert worst["row_id"].tolist() == known[np.argsort(truth[known], kind="stable")][:6].tolist()
+    assert worst["rank"].tolist() == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_allclose(true_probability(rows, predictions, CLASSES), truth, rtol=1e-6)
+
+
+def test_as_many_are_drawn_at_random_with_the_seed(scored):
+    rows, predictions, _ = scored
+    draws = [
+        GalleryRules(tiles=6, seed=seed)
+        .tiles_of(order, predictions, CLASSES)
+        .query("rule == 'random'")["row_id"]
+        .tolist()
+        for seed, order in ((1, rows), (1, rows[::-1]), (2, rows))
+    ]
+    assert draws[0] == draws[1] != draws[2]
+    assert len(set(draws[0])) == 6
+    assert 4 not in draws[0] + draws[2]
+
+
+def test_beyond_32_classes_the_label_is_found_among_the_kept_ones():
+    names = tuple(f"class{i}" for i in range(40))
+    logits = np.random.default_rng(0).normal(size=(3, 40))
+    kept = [[3, 7, 39], [0, 5, 6], [1, 2, 8]]
+    rows = pd.DataFrame({"row_id": [1, 2, 3], "label": ["class39", "class0", "class2"]})
+    predictions = pd.DataFrame(
+        {
+            "row_id": [1, 2, 3],
+            "intervention": "none",
+            "classes": kept,
+            "logits": [logits[at, which] for at, which in enumerate(kept)],
+            "logsumexp": np.log(np.exp(logits).sum(axis=1)),
+        }
+    )
+    expected = softmax(logits, axis=1)[[0, 1, 2], [39, 0, 2]]
+    np.testing.assert_allclose(true_probability(rows, predictions, names), expected)

@@ -1,0 +1,251 @@
+"""The subgroups table: complete, and equal to pandas, fairlearn and the formulas on each group's rows."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from fairlearn.metrics import MetricFrame
+from scipy import special, stats
+from sklearn.metrics import accuracy_score
+
+from figureground.audit.config import Policy
+from figureground.audit.judge.contrast import Hypothesis
+from figureground.audit.judge.grouping import group_rows
+from figureground.audit.judge.multiplicity import benjamini_yekutieli
+from figureground.audit.judge.observations import SwapObservations
+from figureground.audit.judge.subgroups import MAX_LABELS, SubgroupTable, make_cells
+from figureground.audit.tables import ALL, SUBGROUPS, conform
+
+LABELS, SITES = ["cat", "dog"], ["A", "B", "C", "gone"]
+MEASURES = ["background_share", "background_area", "bleed_floor", "ldr"]
+
+
+def build():
+    rng = np.random.default_rng(3)
+    n = 160
+    examples = pd.DataFrame(
+        {
+            "row_id": np.sort(rng.choice(2**62, n, replace=False)),
+            "label": rng.choice(LABELS, n),
+            "site": rng.choice(SITES, n, p=[0.5, 0.35, 0.1, 0.05]),
+            "cluster": [f"c{i // 2}" for i in range(n)],
+            "environment": None,
+            "status": "ok",
+        }
+    )
+    examples.loc[examples["site"] == "gone", "status"] = "quarantined"
+    rows = examples[examples["status"] == "ok"].copy()
+    rows["correct"] = (rng.random(len(rows)) < 0.8).astype(float)
+    rows["predicted"] = np.where(rows["correct"] == 1, rows["label"], rows["label"].map({"cat": "dog", "dog": "cat"}))
+    maps = []
+    for method, sign in (("saliency", "absolute"), ("gradcam", "positive"), ("gradcam", "absolute")):
+        values = {name: rng.uniform(0.1, 0.9, len(rows)) for name in MEASURES}
+        maps.append(
+            pd.DataFrame(
+                {
+                    "row_id": rows["row_id"],
+                    "method": method,
+                    "sign": sign,
+                    "status": "ok",
+                    "reason": None,
+                    **values,
+                }
+            )
+        )
+    attributions = pd.concat(maps, ignore_index=True).sample(frac=1, random_state=0)
+    count = len(rows) - 10
+    swapped = rng.integers(0, 2, (count, 2))
+    observed = SwapObservations(
+        levels=("a", "b"),
+        classes=tuple(LABELS),
+        row_id=rows["row_id"].to_numpy()[:count],
+        number=np.zeros(count, dtype=np.int64),
+        recipient=rows["cluster"].to_numpy(dtype=object)[:count],
+        half=np.full(count, "a", dtype=object),
+        own=np.zeros(count, dtype=np.int64),
+        label=np.zeros(count, dtype=np.int64),
+        original=np.zeros(count, dtype=np.int64),
+        mirrored=np.zeros(count, dtype=np.int64),
+        same=np.zeros(count, dtype=np.int64),
+        swapped=swapped,
+        common=swapped,
+        donor=np.array([[f"d{i}", f"e{i}"] for i in range(count)], dtype=object),
+        probability=None,
+        incomplete=0,
+    )
+    groups = group_rows(examples, ["site"], None).groups
+    return rows, groups, attributions, observed
+
+
+@pytest.fixture
+def world():
+    return build()
+
+
+@pytest.fixture(scope="module")
+def table():
+    rows, groups, attributions, observed = build()
+    return SubgroupTable(Policy(), attributions, observed, Hypothesis(0, 0, 1))(rows, groups)
+
+
+def only(table, measure, site, label=ALL, method=None):
+    attribute = ALL if site == ALL else "site"
+    keep = (
+        (table["measure"] == measure)
+        & (table["attribute"] == attribute)
+        & (table["level"] == site)
+        & (table["label"] == label)
+    )
+    if method:
+        keep &= table["method"] == method
+    (line,) = table[keep].to_dict("records")
+    return line
+
+
+def members(rows, site, label):
+    return rows[((rows["site"] == site) | (site == ALL)) & ((rows["label"] == label) | (label == ALL))]
+
+
+CELLS = list(itertools.product([ALL, *SITES], [ALL, *LABELS]))
+
+
+def test_every_level_and_every_crossing_is_there_once(table):
+    expected = {(ALL if site == ALL else "site", site, label) for site, label in CELLS}
+    for measure, methods in {"accuracy": 1, "contrast": 1, **dict.fromkeys(MEASURES, 2)}.items():
+        part = table[table["measure"] == measure]
+        assert set(zip(part["attribute"], part["level"], part["label"], strict=True)) == expected
+        assert len(part) == methods * len(expected)
+    assert not table.duplicated(["attribute", "level", "label", "measure", "method", "sign"]).any()
+    assert set(conform(table, SUBGROUPS).column_names) == set(SUBGROUPS.names)
+
+
+def test_an_absent_level_is_a_row_with_n_0(table):
+    gone = table[table["level"] == "gone"]
+    assert len(gone) == 3 * (2 + 2 * 4)
+    assert (gone["n"] == 0).all()
+    assert (gone["n_rows"] == 0).all()
+    assert set(gone["status"]) == {"absent"}
+    assert gone["estimate"].isna().all()
+
+
+def test_the_counts_of_an_attribute_add_up(table, world):
+    rows = world[0]
+    accuracy = table[(table["measure"] == "accuracy") & (table["attribute"] == "site")]
+    assert accuracy[accuracy["label"] == ALL]["n_rows"].sum() == len(rows)
+    assert accuracy[accuracy["label"] != ALL]["n_rows"].sum() == len(rows)
+
+
+def test_accuracy_by_group_is_that_of_fairlearn(table, world):
+    rows = world[0]
+    frame = MetricFrame(
+        metrics=accuracy_score,
+        y_true=rows["label"],
+        y_pred=rows["predicted"],
+        sensitive_features=rows[["site", "label"]].to_numpy(),
+    )
+    for (site, label), expected in frame.by_group.items():
+        if not np.isnan(expected):
+            assert only(table, "accuracy", site, label)["estimate"] == pytest.approx(expected)
+    single = MetricFrame(
+        metrics=accuracy_score,
+        y_true=rows["label"],
+        y_pred=rows["predicted"],
+        sensitive_features=rows["site"].astype(object),
+    )
+    for site, expected in single.by_group.items():
+        assert only(table, "accuracy", site)["estimate"] == pytest.approx(expected)
+    assert only(table, "accuracy", ALL)["estimate"] == pytest.approx(single.overall)
+
+
+@pytest.mark.parametrize("method", ["saliency", "gradcam"])
+@pytest.mark.parametrize("measure", ["background_share", "ldr"])
+@pytest.mark.parametrize(("site", "label"), [(ALL, ALL), (ALL, "dog"), ("A", ALL), ("B", "cat"), ("C", ALL)])
+def test_attribution_is_the_mean_of_cluster_means_with_its_interval(table, world, method, measure, site, label):
+    rows, _, attributions, _ = world
+    sign = {"saliency": "absolute", "gradcam": "positive"}[method]
+    maps = attributions[(attributions["method"] == method) & (attributions["sign"] == sign)]
+    joined = members(rows, site, label).merge(maps, on="row_id")
+    means = joined.groupby("cluster")[measure].mean()
+    m, error = means.mean(), stats.sem(means)
+    t = stats.t.ppf(0.975, len(means) - 1)
+    if measure == "ldr":
+        expected = (m - t * error, m + t * error)
+    else:
+        half = t * error / (m * (1 - m))
+        expected = tuple(special.expit(special.logit(m) + np.array([-half, half])))
+    found = only(table, measure, site, label, method)
+    assert found["estimate"] == pytest.approx(m)
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx(expected)
+    assert (found["n"], found["n_clusters"]) == (len(joined), len(means))
+    assert found["status"] == ("ok" if len(means) >= 20 else "too_small")
+
+
+@pytest.mark.parametrize(("site", "label"), [(site, label) for site, label in CELLS if site != "gone"])
+def test_the_effect_is_followed_into_every_group(table, world, site, label):
+    rows, _, _, observed = world
+    inside = np.isin(observed.row_id, members(rows, site, label)["row_id"])
+    expected = np.mean((observed.swapped[inside, 0] == 0).astype(int) - (observed.swapped[inside, 1] == 0))
+    found = only(table, "contrast", site, label)
+    assert found["estimate"] == pytest.approx(expected)
+    assert found["n"] == inside.sum()
+
+
+def test_p_of_the_groups_is_adjusted_without_the_overall_row(table):
+    contrasts = table[table["measure"] == "contrast"]
+    overall = (contrasts["attribute"] == ALL) & (contrasts["label"] == ALL)
+    np.testing.assert_allclose(
+        contrasts.loc[~overall, "p_adjusted"].astype(float),
+        benjamini_yekutieli(contrasts.loc[~overall, "p_raw"].astype(float)),
+    )
+    assert contrasts.loc[overall, "p_adjusted"].isna().all()
+    assert table.loc[table["measure"] != "contrast", "p_adjusted"].isna().all()
+
+
+def test_without_a_swap_there_is_everything_but_the_contrast(world):
+    rows, groups, attributions, _ = world
+    found = SubgroupTable(Policy(), attributions, None, None)(rows, groups)
+    assert set(found["measure"]) == {"accuracy", *MEASURES}
+    assert len(found) == len(CELLS) * 9
+
+
+def test_empty_maps_are_degenerate_and_never_imputed(world):
+    rows, groups, attributions, observed = world
+    in_b = set(rows.loc[rows["site"] == "B", "row_id"][:15])
+    empty = attributions["row_id"].isin(in_b) & (attributions["method"] == "saliency")
+    attributions.loc[empty, MEASURES] = np.nan
+    attributions.loc[empty, "status"] = "degenerate"
+    found = SubgroupTable(Policy(), attributions, observed, Hypothesis(0, 0, 1))(rows, groups)
+    assert only(found, "ldr", "B", method="saliency")["status"] == "degenerate"
+    assert only(found, "ldr", "A", method="saliency")["status"] == "ok"
+    assert only(found, "ldr", "B", method="gradcam")["status"] == "ok"
+    line = only(found, "background_share", "B", method="saliency")
+    assert line["n"] == line["n_rows"] - 15
+
+
+def test_without_masks_the_reason_is_given(world):
+    rows, groups, attributions, _ = world
+    attributions[MEASURES] = np.nan
+    found = SubgroupTable(Policy(), attributions.assign(status="mask_absent", reason="no mask"), None, None)(
+        rows, groups
+    )
+    line = only(found, "ldr", "A", method="saliency")
+    assert (line["status"], line["reason"], line["n"]) == ("not_estimable", "no mask", 0)
+
+
+def test_a_tiny_unanimous_group_is_no_discovery(world):
+    rows, groups, attributions, observed = world
+    tiny = np.isin(observed.row_id, rows.loc[rows["site"] == "C", "row_id"][:2])
+    observed.swapped[tiny] = [0, 1]
+    part = observed.take(tiny | np.isin(observed.row_id, rows.loc[rows["site"] != "C", "row_id"]))
+    line = only(SubgroupTable(Policy(), attributions, part, Hypothesis(0, 0, 1))(rows, groups), "contrast", "C")
+    assert line["estimate"] == 1
+    assert line["p_raw"] is None or np.isnan(line["p_raw"]) or line["p_raw"] >= 0.5
+
+
+def test_with_many_labels_the_crossing_is_left_out():
+    rows = pd.DataFrame({"label": [f"label{i}" for i in range(MAX_LABELS + 1)], "row_id": range(MAX_LABELS + 1)})
+    assert len(list(make_cells(rows, []))) == 1
+    assert len(list(make_cells(rows[:-1], []))) == MAX_LABELS + 1

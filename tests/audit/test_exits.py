@@ -1,0 +1,77 @@
+"""The table of exit codes: 1 goes before 3 before 0, and a suspicion alone gives 0."""
+
+import itertools
+
+import pytest
+
+from figureground.audit.config import Policy
+from figureground.audit.document import STATE_ORDER, AuditDocument, CueVerdict, Data, Verdict
+from figureground.audit.exits import exit_code
+
+SEVERITIES = ("low", "moderate", "high", "critical")
+
+
+def document(*cues, given=1000, quarantined=0):
+    """Only what the exit code reads; cues are (name, status, severity)."""
+    verdicts = [
+        CueVerdict.model_construct(cue=name, status=status, severity=severity) for name, status, severity in cues
+    ]
+    return AuditDocument.model_construct(
+        verdict=Verdict.model_construct(cues=verdicts),
+        data=Data.model_construct(given=given, quarantined=quarantined),
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("demonstrated", 1),
+        ("suspected", 0),
+        ("not_detected", 0),
+        ("inconclusive", 3),
+        ("not_tested", 3),
+        ("error", 3),
+    ],
+)
+def test_one_required_cue(status, expected):
+    assert exit_code(document(("background", status, "moderate")), Policy()) == expected
+
+
+def test_every_state_is_in_the_table():
+    table = next(mark for mark in test_one_required_cue.pytestmark if mark.name == "parametrize").args[1]
+    assert {status for status, _ in table} == set(STATE_ORDER)
+
+
+@pytest.mark.parametrize(("severity", "limit"), list(itertools.product(SEVERITIES, SEVERITIES)))
+def test_severity_is_weighed_against_the_policy(severity, limit):
+    expected = 1 if SEVERITIES.index(severity) >= SEVERITIES.index(limit) else 0
+    assert exit_code(document(("background", "demonstrated", severity)), Policy(fail_on=limit)) == expected
+
+
+def test_a_required_cue_that_was_never_judged():
+    assert exit_code(document(), Policy()) == 3
+    assert exit_code(document(), Policy(required_cues=())) == 0
+
+
+@pytest.mark.parametrize(("status", "expected"), [("inconclusive", 0), ("error", 0), ("demonstrated", 1)])
+def test_cues_that_are_not_required(status, expected):
+    both = document(("background", "not_detected", "moderate"), ("ruler", status, "moderate"))
+    assert exit_code(both, Policy()) == expected
+
+
+def test_one_goes_before_three():
+    both = document(("background", "inconclusive", "moderate"), ("ruler", "demonstrated", "moderate"), quarantined=500)
+    assert exit_code(both, Policy()) == 1
+    assert exit_code(both, Policy(fail_on="high")) == 3
+
+
+@pytest.mark.parametrize(
+    ("quarantined", "given", "share", "expected"),
+    [
+        (0, 1000, 0.01, 0), (10, 1000, 0.01, 0), (11, 1000, 0.01, 3), (1, 50, 0.01, 3), (1, 1000, 0.0, 3),
+        (0, 10, 0.0, 0), (10, 10, 1.0, 0), (29, 100, 0.29, 0), (30, 100, 0.29, 3), (0, 0, 0.01, 0),
+    ],
+)  # fmt: skip
+def test_too_many_rows_set_aside(quarantined, given, share, expected):
+    found = document(("background", "not_detected", "low"), given=given, quarantined=quarantined)
+    assert exit_code(found, Policy(max_bad=share)) == expected

@@ -1,0 +1,274 @@
+"""The ledger closes over every mix of faults, and no row's fate depends on its neighbours or on the order."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from figureground.audit import tables
+from figureground.datasets.columns import IGNORE, OBJECT
+from figureground.datasets.images import RowFault
+from figureground.datasets.intake import TABLE_COLUMNS, Intake
+from figureground.datasets.schema import row_id
+from figureground.datasets.sources import Pixels, TableSource, open_source
+from figureground.errors import DataError, ManifestError, UsageError
+
+CLASSES = ("cat", "dog")
+
+
+def bytes_of(seed, size=(6, 5), kind="PNG"):
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(stream, kind)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Files of which some can be used."""
+    folder = tmp_path_factory.mktemp("data")
+    for n in range(12):
+        (folder / f"ok{n}.png").write_bytes(bytes_of(n))
+    (folder / "cut.jpg").write_bytes(bytes_of(1, (64, 64), "JPEG")[:800])
+    (folder / "page.png").write_bytes(b"<html></html>")
+    Image.new("I;16", (6, 5)).save(folder / "deep.png")
+    mask = np.zeros((5, 6), np.uint8)
+    mask[1:3, 1:4] = 255
+    Image.fromarray(mask).save(folder / "mask.png")
+    Image.fromarray(mask.T).save(folder / "turned.png")
+    Image.fromarray(mask // 2).save(folder / "soft.png")
+    return folder
+
+
+def read(frame, root, **options):
+    source = TableSource("dataframe", "DataFrame", frame.reset_index(drop=True), root)
+    return Intake(CLASSES, **options)(source, source.table())
+
+
+def frame_of(*rows, columns=("image", "label")):
+    return pd.DataFrame(list(rows), columns=list(columns), dtype=object)
+
+
+KINDS = {
+    "ok": ({"image": "ok{n}.png"}, None),
+    "missing": ({"image": "none{n}.png"}, "image_missing"),
+    "empty": ({"image": ""}, "image_missing"),
+    "cut": ({"image": "cut.jpg"}, "image_unreadable"),
+    "page": ({"image": "page.png"}, "image_unreadable"),
+    "deep": ({"image": "deep.png"}, "image_depth"),
+    "outside": ({"image": "../x.png"}, "outside_root"),
+    "unknown": ({"image": "ok{n}.png", "label": "eel"}, "label_unknown"),
+    "unlabelled": ({"image": "ok{n}.png", "label": ""}, "label_missing"),
+    "turned": ({"image": "ok{n}.png", "mask": "turned.png"}, "mask_size"),
+    "soft": ({"image": "ok{n}.png", "mask": "soft.png"}, "mask_values"),
+    "masked": ({"image": "ok{n}.png", "mask": "mask.png"}, None),
+    "other": ({"image": "ok{n}.png", "split": "train"}, "split:train"),
+    "copy": ({"image": "ok0.png"}, "row_repeated"),  # of the first row, which is always there
+}
+
+
+def mix(kinds):
+    rows = []
+    for n, kind in enumerate(kinds):
+        row = {"image": "", "label": CLASSES[n % 2], "mask": "", "split": "test", "site": f"s{n % 3}"}
+        rows.append(row | {name: cell.format(n=n) for name, cell in KINDS[kind][0].items()})
+    return pd.DataFrame(rows, dtype=object)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    kinds=st.lists(st.sampled_from(sorted(KINDS)), max_size=11),
+    limit=st.none() | st.integers(1, 4),
+    data=st.data(),
+)
+def test_the_ledger_closes_and_order_does_not_matter(root, kinds, limit, data):
+    kinds = ["ok", *kinds]
+    frame = mix(kinds)
+    examples = read(frame, root, max_images=limit)
+    found = examples.frame.set_index("position").sort_index()
+    counts = found["status"].value_counts()
+    assert len(found) == len(kinds) == counts.sum()
+    assert set(counts.index) <= {"ok", "quarantined", "filtered"}
+    assert found["status"].eq("ok").eq(found["reason"].isna()).all()
+    good = sum(KINDS[kind][1] is None for kind in kinds)
+    assert counts["ok"] == min(good, limit or good)
+    expected = pd.Series([KINDS[kind][1] for kind in kinds], dtype=object)
+    same = examples.frame["path"].eq("ok0.png").set_axis(examples.frame["position"]).sort_index()
+    reasons = found["reason"].where(found["reason"] != "sampled", None)
+    assert [r for r in reasons[~same] if isinstance(r, str)] == [r for r in expected[~same] if r]
+    assert (reasons[same] == "row_repeated").sum() == same.sum() - 1
+    assert (found["reason"] == "sampled").sum() == max(0, good - (limit or good))
+    assert examples.frame["row_id"].is_monotonic_increasing
+    assert examples.frame["row_id"].is_unique
+    shuffled = frame.loc[data.draw(st.permutations(range(len(frame))))]
+    pd.testing.assert_frame_equal(read(shuffled, root, max_images=limit).stored, examples.stored)
+
+
+def test_the_stored_table_fits_its_schema(root):
+    examples = read(mix(["ok", "cut", "masked", "other"]), root)
+    table = tables.conform(examples.stored, tables.EXAMPLES)
+    assert table.column_names == [*tables.EXAMPLES.names, "site"]
+    assert tuple(tables.EXAMPLES.names) == TABLE_COLUMNS
+    assert set(table.to_pandas()["status"]) == {"ok", "quarantined", "filtered"}
+
+
+def test_what_is_told_of_a_row(root):
+    frame = frame_of(("ok0.png", "cat", "mask.png", "", "01"), ("ok1.png", "eel", "", "NA", ""),
+                     columns=("image", "label", "mask", "environment", "site"))  # fmt: skip
+    found = read(frame, root).frame.set_index("path")
+    good, bad = found.loc["ok0.png"], found.loc["ok1.png"]
+    assert good["row_id"] == row_id("ok0.png")
+    assert (good["status"], good["environment"], good["site"], good["cluster"]) == (
+        "ok",
+        "(missing)",
+        "01",
+        "ok0.png",
+    )
+    assert good["object_area"] == pytest.approx(6 / 30)
+    assert (good["width"], good["height"]) == (6, 5)
+    assert (bad["status"], bad["environment"], bad["site"]) == ("quarantined", "NA", "(missing)")
+    assert "'eel'" in bad["detail"]
+    assert "cat, dog" in bad["detail"]
+
+
+def test_ignored_pixels_are_not_in_the_object_area():
+    class Fixed:
+        kind = where = "test"
+
+        def pixels(self, position):
+            mask = np.array([[OBJECT, OBJECT, 0, IGNORE], [0, IGNORE, IGNORE, IGNORE]], np.uint8)
+            return Pixels(Image.new("L", (4, 2)), mask if position == 0 else np.full_like(mask, IGNORE), {}, "0")
+
+    table = frame_of(("a", "cat"), ("b", "cat"), columns=("key", "label"))
+    area = Intake(CLASSES)(Fixed(), table).frame.set_index("position")["object_area"]
+    assert area[0] == 0.5
+    assert np.isnan(area[1])
+
+
+def test_the_same_file_counts_once(root):
+    rows = [
+        ("ok1.png", "cat"),
+        ("./ok1.png", "dog"),
+        (str(root / "ok1.png"), "cat"),
+        ("ok2.png", "dog"),
+        ("cut.jpg", "cat"),
+    ]
+    for turned in (rows, rows[::-1]):
+        found = read(frame_of(*turned), root).frame
+        assert found.loc[found["path"] == "ok1.png", "status"].value_counts().to_dict() == {
+            "quarantined": 2,
+            "ok": 1,
+        }
+        assert set(found.loc[found["path"] == "ok1.png", "reason"].dropna()) == {"row_repeated"}
+        assert found["row_id"].is_unique
+        kept = found[(found["path"] == "ok1.png") & (found["status"] == "ok")]
+        assert kept["row_id"].item() == found.loc[found["path"] == "ok1.png", "row_id"].min()
+
+
+def test_repeated_rows_do_not_depend_on_the_order(root):
+    frame = frame_of(("ok1.png", "dog", "x"), ("ok1.png", "cat", "y"), ("ok1.png", "cat", "x"),
+                     columns=("image", "label", "site"))  # fmt: skip
+    expected = read(frame, root).stored
+    for order in ([2, 1, 0], [1, 0, 2], [2, 0, 1]):
+        pd.testing.assert_frame_equal(read(frame.loc[order], root).stored, expected)
+
+
+def test_sampling_is_seeded(root):
+    frame = frame_of(*[(f"ok{n}.png", "cat") for n in range(12)])
+
+    def drawn(seed):
+        return tuple(read(frame, root, max_images=5, seed=seed).usable["path"])
+
+    assert len(drawn(0)) == 5
+    assert drawn(0) == drawn(0)
+    assert len({drawn(seed) for seed in range(6)}) > 1
+    assert len(read(frame, root, max_images=12).usable) == 12
+
+
+def test_splits(root):
+    frame = frame_of(("ok1.png", "cat", "train"), ("ok2.png", "dog", "test"), ("ok3.png", "dog", ""),
+                     columns=("image", "label", "split"))  # fmt: skip
+    found = read(frame, root).frame.set_index("path")
+    assert found["status"].to_dict() == {"ok1.png": "filtered", "ok2.png": "ok", "ok3.png": "filtered"}
+    assert found.loc["ok1.png", "reason"] == "split:train"
+    assert found.loc["ok3.png", "reason"] == "split:(missing)"
+    assert read(frame, root, split="train").usable["path"].tolist() == ["ok1.png"]
+    assert read(frame, root, default_split="train").usable["path"].tolist() == ["ok1.png"]
+    with pytest.raises(UsageError, match="splits , test, train"):
+        read(frame, root, split="val")
+    with pytest.raises(UsageError, match="no split column"):
+        read(frame.drop(columns="split"), root, split="test")
+    assert len(read(frame.drop(columns="split"), root).usable) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["row_id", "status", "reason", "sha256", "object_area", "position", "detail", "width", "height"]
+)
+def test_an_attribute_with_a_name_of_ours_is_refused(root, name):
+    with pytest.raises(ManifestError, match=f"my_{name}"):
+        read(frame_of(("ok1.png", "cat", "left"), columns=("image", "label", name)), root)
+
+
+def test_attributes_are_every_column_without_a_role(root):
+    columns = ("image", "label", "mask", "mask_source", "cluster", "key", "region:tag", "site", "trap")
+    examples = read(frame_of(("ok1.png", "cat", "", "human", "c", "k", "", "s", "t"), columns=columns), root)
+    assert examples.attributes == ("site", "trap")
+    assert examples.regions == ("tag",)
+    assert examples.clusters_given
+    assert list(examples.stored.columns)[-2:] == ["site", "trap"]
+    assert examples.frame["cluster"].tolist() == ["c"]
+    assert not read(frame_of(("ok1.png", "cat")), root).clusters_given
+
+
+def test_an_empty_cluster_is_its_own_unit(root):
+    frame = frame_of(("ok1.png", "cat", ""), ("ok2.png", "cat", ""), columns=("image", "label", "cluster"))
+    assert read(frame, root).frame["cluster"].nunique() == 2
+
+
+def test_nothing_usable_is_told_with_the_reasons(root):
+    with pytest.raises(DataError, match=r"image_unreadable \(2\), image_missing \(1\)") as caught:
+        read(frame_of(("cut.jpg", "cat"), ("page.png", "cat"), ("none.png", "cat")), root)
+    assert caught.value.exit_code == 4
+    with pytest.raises(ManifestError, match="MANIFEST_EMPTY"):
+        read(frame_of(), root)
+
+
+def test_every_row_is_read_once_and_reported(root):
+    class Counted:
+        kind = where = "test"
+
+        def __init__(self):
+            self.seen = []
+
+        def pixels(self, position):
+            self.seen.append(position)
+            if position == 1:
+                raise RowFault("image_unreadable", "for the test")
+            return Pixels(Image.new("L", (4, 2)), None, {}, "0")
+
+    steps = []
+    table = frame_of(*[(f"k{n}", "cat") for n in range(4)], columns=("key", "label"))
+    source = Counted()
+    Intake(CLASSES)(source, table, steps.append)
+    assert source.seen == [0, 1, 2, 3]
+    assert steps == [1, 1, 1, 1]
+
+
+def test_sizes_are_counted_over_usable_rows(root):
+    for name, size in (("w1.png", (9, 4)), ("w2.png", (9, 4))):
+        (root / name).write_bytes(bytes_of(3, size))
+    frame = frame_of(("ok1.png", "cat"), ("w1.png", "cat"), ("w2.png", "dog"), ("cut.jpg", "cat"))
+    assert list(read(frame, root).sizes().items()) == [((4, 9), 2), ((5, 6), 1)]
+
+
+def test_a_manifest_on_disk(root):
+    text = "image,label,site\nok1.png,cat,NA\nok2.png,dog,\nnone.png,cat,x\n"
+    (root / "manifest.csv").write_text(text, encoding="utf-8-sig")
+    source = open_source(root, classes=CLASSES)
+    found = Intake(CLASSES)(source, source.table()).frame.set_index("path")
+    assert found["site"].to_dict() == {"ok1.png": "NA", "ok2.png": "(missing)", "none.png": "x"}
+    assert found["reason"].dropna().to_dict() == {"none.png": "image_missing"}

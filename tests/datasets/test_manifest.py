@@ -1,0 +1,184 @@
+"""Tables are read as they were typed; what cannot be read exactly is refused with its row."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from figureground.datasets.manifest import as_strings, find_manifest, name_columns, read_manifest
+from figureground.errors import ManifestError
+
+
+def csv(tmp_path, text, encoding="utf-8"):
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(text.encode(encoding) if isinstance(text, str) else text)
+    return path
+
+
+def refused(call, *args):
+    with pytest.raises(ManifestError) as caught:
+        call(*args)
+    return caught.value
+
+
+def test_nothing_is_coerced(tmp_path):
+    cells = ["NA", "N/A", "null", "None", "nan", "", "01234", "1e5", "9007199254740993", "True", " x"]
+    text = "image,label,site\n" + "".join(f"{n}.png,cat,{cell}\n" for n, cell in enumerate(cells))
+    frame = read_manifest(csv(tmp_path, text))
+    assert frame["site"].tolist() == cells
+    assert all(isinstance(value, str) for value in frame.to_numpy().ravel())
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_bom_line_ends_quotes_and_blank_lines(tmp_path, ends):
+    text = ends.join(["image, label ,note", 'a.png,cat,"one, two"', "", 'b.png,"c""at","line', 'break"', ""])
+    frame = read_manifest(csv(tmp_path, text, "utf-8-sig"))
+    assert list(frame.columns) == ["image", "label", "note"]
+    assert frame["note"].tolist() == ["one, two", f"line{ends}break"]
+    assert frame["label"].tolist() == ["cat", 'c"at']
+
+
+@pytest.mark.parametrize("row", ["a.png", "a.png,cat,x", "a.png,cat,"])
+def test_every_row_has_the_fields_of_the_header(tmp_path, row):
+    error = refused(read_manifest, csv(tmp_path, f"image,label\nz.png,cat\n{row}\n"))
+    assert (error.code, error.where) == ("MANIFEST_WIDTH", f"{tmp_path / 'manifest.csv'}:3")
+    assert error.found == f"{row.count(',') + 1} fields"
+
+
+def test_the_row_number_is_the_line_in_an_editor(tmp_path):
+    error = refused(read_manifest, csv(tmp_path, 'image,label\n\na.png,"c\nat"\n\nb.png\n'))
+    assert error.where.endswith(":6")
+
+
+def test_an_open_quote_does_not_swallow_the_rows_below(tmp_path):
+    error = refused(read_manifest, csv(tmp_path, 'image,label,site\na.png,cat,x\nb.png,cat,"x\nc.png,dog,y\n'))
+    assert (error.code, error.where[-2:]) == ("MANIFEST_QUOTES", ":3")
+    error = refused(read_manifest, csv(tmp_path, 'image,label\n"a".png,cat\n'))
+    assert (error.code, error.where[-2:]) == ("MANIFEST_QUOTES", ":2")
+
+
+def test_an_endless_field_is_refused(tmp_path):
+    error = refused(read_manifest, csv(tmp_path, "image,label\n" + "x" * 200_000 + ",cat\n"))
+    assert error.code == "MANIFEST_QUOTES"
+
+
+@pytest.mark.parametrize("header", ["image,label,label", "image,label, label"])
+def test_a_header_names_each_column_once(tmp_path, header):
+    error = refused(read_manifest, csv(tmp_path, f"{header}\na.png,cat,dog\n"))
+    assert error.code == "MANIFEST_HEADER"
+    assert "'label'" in error.found
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_another_delimiter_is_named(tmp_path, mark):
+    error = refused(read_manifest, csv(tmp_path, f"image{mark}label\na.png{mark}cat\n"))
+    assert error.code == "MANIFEST_DELIMITER"
+    assert "commas" in error.fix
+
+
+def test_other_encodings_are_refused_with_the_offset(tmp_path):
+    error = refused(read_manifest, csv(tmp_path, "image,label\na.png,J\u00e4ger\n", "cp1252"))
+    assert (error.code, error.exit_code) == ("MANIFEST_ENCODING", 2)
+    assert "offset 19" in error.found
+    assert refused(read_manifest, csv(tmp_path, "image,label\n", "utf-16")).code == "MANIFEST_ENCODING"
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_an_empty_file_is_refused(tmp_path, text):
+    assert refused(read_manifest, csv(tmp_path, text)).code == "MANIFEST_EMPTY"
+
+
+def test_where_a_manifest_is_found(tmp_path):
+    assert refused(find_manifest, tmp_path).code == "MANIFEST_MISSING"
+    parquet = tmp_path / "manifest.parquet"
+    parquet.touch()
+    assert find_manifest(tmp_path) == parquet
+    path = csv(tmp_path, "image,label\n")
+    assert find_manifest(tmp_path) == path
+    assert find_manifest(path) == path
+    assert refused(find_manifest, tmp_path / "none.csv").where == str(tmp_path / "none.csv")
+
+
+def test_parquet_gives_what_its_csv_twin_gives(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "image": ["a.png", "b.png", "c.png"],
+            "label": pd.Categorical(["cat", "dog", "cat"], categories=["cat", "dog", "eel"]),
+            "id": pd.array([9007199254740993, None, 7], dtype="Int64"),
+            "site": ["NA", None, "01"],
+            "seen": [True, False, True],
+            "weight": [0.5, np.nan, 2.25],
+        }
+    )
+    frame.to_parquet(tmp_path / "manifest.parquet")
+    frame.to_csv(tmp_path / "manifest.csv", index=False)
+    twin = read_manifest(tmp_path / "manifest.csv")
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / "manifest.parquet"), twin)
+    assert twin["id"].tolist() == ["9007199254740993", "", "7"]
+
+
+def test_what_is_no_parquet_is_refused(tmp_path):
+    path = tmp_path / "manifest.parquet"
+    path.write_text("image,label\n")
+    assert refused(read_manifest, path).code == "MANIFEST_PARQUET"
+
+
+def test_missing_values_of_a_frame_become_empty():
+    frame = pd.DataFrame({"a": [None, np.nan, pd.NA, pd.NaT, "NA", 7, 7.5]}, dtype=object)
+    assert as_strings(frame)["a"].tolist() == ["", "", "", "", "NA", "7", "7.5"]
+
+
+def test_a_frame_with_two_columns_of_one_name_is_refused():
+    assert refused(as_strings, pd.DataFrame([[1, 2]], columns=["a", "a"])).code == "MANIFEST_HEADER"
+    assert refused(as_strings, pd.DataFrame([[1, 2]], columns=[1, "1"])).code == "MANIFEST_HEADER"
+
+
+FRAME = pd.DataFrame({"file": ["a.png"], "species": ["cat"], "place": ["hill"], "trap": ["7"]})
+
+
+def test_columns_take_the_names_of_their_roles():
+    named = name_columns(FRAME, {"image": "file", "label": "species", "environment": "place"}, "t")
+    assert named.to_dict("records") == [
+        {"image": "a.png", "label": "cat", "environment": "hill", "place": "hill", "trap": "7"}
+    ]
+    assert list(FRAME.columns) == ["file", "species", "place", "trap"]
+
+
+def test_one_column_can_have_two_roles_and_names_can_change_places():
+    named = name_columns(FRAME, {"image": "file", "label": "species", "key": "trap", "cluster": "trap"}, "t")
+    assert (named["key"].item(), named["cluster"].item(), "trap" in named) == ("7", "7", False)
+    swapped = FRAME.rename(columns={"file": "label", "species": "image"})
+    named = name_columns(swapped, {"image": "label", "label": "image"}, "t")
+    assert (named["image"].item(), named["label"].item()) == ("a.png", "cat")
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ({"image": "file"}, "MANIFEST_COLUMN"),
+        ({"image": "nothing", "label": "species"}, "MANIFEST_COLUMN"),
+        ({"image": "file", "label": "species", "place": "environment"}, "MANIFEST_ROLE"),
+    ],
+)
+def test_wrong_mappings_are_refused(columns, code):
+    assert refused(name_columns, FRAME, columns, "t").code == code
+
+
+def test_a_region_can_be_mapped():
+    named = name_columns(FRAME, {"image": "file", "label": "species", "region:tag": "trap"}, "t")
+    assert named["region:tag"].tolist() == ["7"]
+
+
+cells = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=5))
+def test_writing_and_reading_is_the_identity(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("m") / "manifest.csv"
+    frame = pd.DataFrame([("a.png", *row) for row in rows], columns=["image", "label", "site"], dtype=object)
+    # Lone carriage returns are the CSV writer's to quote.
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        frame.to_csv(stream, index=False, quoting=1, lineterminator="\r\n")
+    assert read_manifest(path).to_numpy().tolist() == frame.to_numpy().tolist()

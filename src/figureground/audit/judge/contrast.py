@@ -221,7 +221,8 @@ class BackgroundContrast:
         arms: dict[str, npt.NDArray[np.int64]] = {"own": observed.original}
         arms |= {level: observed.swapped[:, index] for index, level in enumerate(observed.levels)}
         for arm, predicted in arms.items():
-            known = predicted >= 0
+            # The unchanged image is the same in every pass and counts once.
+            known = (predicted >= 0) & ((observed.number == 0) if arm == "own" else True)
             for index, name in enumerate(observed.classes):
                 hits = (predicted[known] == index).astype(float)
                 interval = logit_t(hits, observed.recipient[known], 1 - self.policy.alpha)

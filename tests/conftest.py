@@ -3,6 +3,12 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+# No test depends on how fast a machine is. On CI the examples are the same every time; elsewhere they are drawn anew.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 # One thread a process: two test processes share two cores, and results must not depend on who is busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

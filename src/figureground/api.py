@@ -133,7 +133,9 @@ def run_audit(
     folder = RunFolder.create(target, overwrite=overwrite, keep=inputs)
     found = Pipeline(subject, source, config, declared, progress)(folder)
     if report:
-        render_report(found)
+        with progress("Rendering the report", 1) as advance:
+            render_report(found)
+            advance(1)
     return AuditResult(found.path)
 
 

@@ -141,19 +141,22 @@ class Pipeline:
         return plan
 
     def _judge(self, folder: RunFolder, examples: Examples, probes: Sequence[document.TrustCheck]) -> Judgement:
-        return judge_run(
-            examples=read_table(folder.path, "examples"),
-            attributions=read_table(folder.path, "attributions"),
-            predictions=read_table(folder.path, "predictions"),
-            attributes=examples.attributes,
-            clusters_given=examples.clusters_given,
-            classes=self.subject.classes,
-            config=self.config,
-            policy=self.policy,
-            probes=probes,
-            source=self._origin(),
-            preprocessing_source=self.subject.preprocessing_source,
-        )
+        with self.progress("Judging", 1) as advance:
+            found = judge_run(
+                examples=read_table(folder.path, "examples"),
+                attributions=read_table(folder.path, "attributions"),
+                predictions=read_table(folder.path, "predictions"),
+                attributes=examples.attributes,
+                clusters_given=examples.clusters_given,
+                classes=self.subject.classes,
+                config=self.config,
+                policy=self.policy,
+                probes=probes,
+                source=self._origin(),
+                preprocessing_source=self.subject.preprocessing_source,
+            )
+            advance(1)
+        return found
 
     def _write_tables(self, folder: RunFolder, judgement: Judgement) -> None:
         folder.write_table("subgroups.parquet", judgement.subgroups, tables.SUBGROUPS)

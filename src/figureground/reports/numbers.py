@@ -96,11 +96,12 @@ def of_hundred(value: float | None) -> str:
     """
     if value is None or math.isnan(value):
         return NONE
-    if 0 < value < 0.005:
+    whole = f"{100 * value:.0f}"
+    if whole == "0" and value > 0:
         return "fewer than 1"
-    if 0.995 <= value < 1:
+    if whole == "100" and value < 1:
         return "more than 99"
-    return f"{100 * value:.0f}"
+    return whole
 
 
 def count(value: float | None) -> str:

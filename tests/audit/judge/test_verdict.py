@@ -124,7 +124,9 @@ def test_states_and_reasons(name):
     found, setting, state, reasons = CASES[name]
     verdict = judged(found, setting)
     assert (verdict.status, keys(verdict)) == (state, reasons)
-    assert verdict.evidence_level == ("L4" if state == "demonstrated" else "L3")
+    replicated = all(half.low > 0 for half in found.replication) and found.effect.low > 0 and found.specific.low > 0
+    assert verdict.evidence_level == ("L3" if replicated else None)
+    assert replicated or state != "demonstrated"
     assert (verdict.estimate, verdict.n_clusters) == (found.effect.estimate, setting.n_clusters)
     for message in (*verdict.reasons, *verdict.does_not_show, *verdict.next_step):
         assert catalogue.load("en").message(message)

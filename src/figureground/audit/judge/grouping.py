@@ -113,7 +113,7 @@ def _group(examples: pd.DataFrame, name: str, origin: str) -> Group:
 
 def _binned(name: str, origin: str, numbers: pd.Series) -> Group:
     edges = np.unique(np.quantile(numbers.dropna(), np.linspace(0, 1, BINS + 1)))
-    digits = next(d for d in (6, 9, 12, 15, 17) if len({f"{edge:.{d}g}" for edge in edges}) == len(edges))
+    digits = next(d for d in (3, 4, 6, 9, 12, 15, 17) if len({f"{edge:.{d}g}" for edge in edges}) == len(edges))
     names = [f"[{low:.{digits}g}, {high:.{digits}g}{']' if last else ')'}" for low, high, last in _spans(edges)]
     at = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(names) - 1)
     values = pd.Series(np.where(numbers.isna(), MISSING, np.array(names, dtype=object)[at]), index=numbers.index)

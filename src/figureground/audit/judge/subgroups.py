@@ -112,7 +112,7 @@ class SubgroupTable:
             if degenerate > MAX_DEGENERATE:
                 columns |= {"status": "degenerate", "reason": f"{degenerate:.0%} of the maps are empty"}
             elif len(members) and not known.any():
-                columns |= {"status": "not_estimable", "reason": _commonest(maps["reason"])}
+                columns |= {"status": "not_estimable", "reason": _commonest(maps)}
             yield keys | {"measure": measure} | columns
 
     def _contrast(self, members: pd.DataFrame) -> dict[str, Any]:
@@ -149,6 +149,7 @@ def make_cells(rows: pd.DataFrame, groups: Sequence[Group], labels: Sequence[str
             yield Cell(attribute, level, label, origin, member & (rows["label"] == label))
 
 
-def _commonest(reasons: pd.Series) -> str:
-    known = reasons.dropna()
-    return str(known.mode().iloc[0]) if len(known) else "no value"
+def _commonest(maps: pd.DataFrame) -> str:
+    """Why most rows have no value: their reason, or where they have none their status."""
+    reasons = maps["reason"].where(maps["reason"].notna(), maps["status"].where(maps["status"] != "ok")).dropna()
+    return str(reasons.mode().iloc[0]) if len(reasons) else "no value"

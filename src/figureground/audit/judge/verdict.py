@@ -154,7 +154,7 @@ class CueJudge:
             scale="decision",
             level=effect.level,
             severity=self._severity(status),
-            evidence_level="L4" if status == "demonstrated" else "L3",
+            evidence_level="L3" if shown_by_intervention(contrast) else None,
             n=setting.n,
             n_clusters=setting.n_clusters,
             min_detectable=stated(effect).min_detectable,
@@ -202,6 +202,14 @@ class CueJudge:
         ]
         keys = {reason.key for reason in reasons}
         return [step for step, answers in steps if keys & answers]
+
+
+def shown_by_intervention(contrast: Contrast) -> bool:
+    """Evidence level L3: an effect of the intervention, beyond its control, found again in both halves.
+
+    L4 would take a second data set or a model trained again.
+    """
+    return contrast.effect.low > 0 and contrast.specific.low > 0 and all(half.low > 0 for half in contrast.replication)
 
 
 def needed_clusters(interval: Interval, policy: Policy) -> int:

@@ -56,7 +56,8 @@ def _finding(context: Context, finding: Finding) -> FindingView:
 def _fact(context: Context, message: Message) -> str:
     """A fact about the run; the worst group names its label where it is a crossing with one."""
     if message.key == "worst_group" and message.args.get("label") not in (None, ALL):
-        return context.words.say("worst_group.with_label", **message.args)
+        alone = message.args.get("attribute") == ALL
+        return context.words.say("worst_group.label" if alone else "worst_group.with_label", **message.args)
     return context.words.message(message)
 
 
@@ -74,13 +75,10 @@ def _details(context: Context, cue: CueVerdict) -> tuple[str, ...]:
                 scale=context.words.term("scale", cue.scale),
             )
         )
-    lines.append(
-        say(
-            "finding.severity",
-            severity=context.words.term("severity", cue.severity),
-            cue=cue_name(context, cue.cue),
-        )
-    )
+    if cue.status == "demonstrated":
+        declared = cue.cue in context.document.policy.get("consequence", {})
+        key = "finding.severity" if declared else "finding.severity.default"
+        lines.append(say(key, severity=context.words.term("severity", cue.severity), cue=cue_name(context, cue.cue)))
     if cue.evidence_level is not None:
         lines.append(say(f"finding.evidence.{cue.evidence_level}"))
     if cue.min_detectable is not None:

@@ -20,7 +20,11 @@ def build(context: Context) -> Chart | None:
     """Chart C1 of the report, or None where nothing was measured."""
     words = context.words
     found = [(method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in METHODS]
-    panels = [(words.term("method", method), rows) for method, rows in found if rows]
+    panels = [
+        (words.term("method", method), rows)
+        for method, rows in found
+        if any(row["estimate"] is not None for row in rows)
+    ]
     if not panels:
         return None
     ticks = _ticks(context)

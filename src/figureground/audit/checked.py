@@ -32,6 +32,8 @@ class Checked:
     probes : tuple of TrustCheck
         Empty without a model.
     layer : str or None
+    repeating : dict
+        Where no cluster is mapped: identifier-like columns whose values repeat, with their number of values.
     """
 
     given: int
@@ -47,3 +49,4 @@ class Checked:
     smallest_effect: float | None
     probes: tuple[document.TrustCheck, ...]
     layer: str | None
+    repeating: Mapping[str, int]

@@ -14,7 +14,7 @@ from figureground.audit.checked import Checked
 from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.explain.layers import choose_layer
-from figureground.audit.judge.grouping import Grouping, group_rows
+from figureground.audit.judge.grouping import MAX_LEVELS, Grouping, group_rows
 from figureground.audit.recipients import has_environment, swap_rows
 from figureground.datasets.datamodule import RowReader, rows_of
 from figureground.datasets.intake import Examples, Intake
@@ -81,4 +81,16 @@ def _checked(
         smallest_effect=POWER_FACTOR * TYPICAL_SPREAD / n**0.5 if len(levels) > 1 else None,
         probes=probes,
         layer=layer,
+        repeating={} if examples.clusters_given else _repeating(examples),
     )
+
+
+def _repeating(examples: Examples) -> dict[str, int]:
+    """Columns that could name the independent unit: more values than a subgroup has, fewer than rows, no decimals."""
+    rows = examples.usable
+    counts = {name: int(rows[name].nunique()) for name in examples.attributes}
+    return {
+        name: count
+        for name, count in counts.items()
+        if MAX_LEVELS < count < len(rows) and not rows[name].str.contains(r"^-?\d*\.\d+$").any()
+    }

@@ -18,6 +18,11 @@ def check_lines(found: Checked) -> Iterator[str]:
     if len(found.faults) > SHOWN:
         yield f"  and {len(found.faults) - SHOWN} more: {dict(found.faults['reason'].value_counts())}"
     yield f"masks: {found.masked} of {found.ok} usable rows; independent units: {found.clusters}"
+    for name, count in found.repeating.items():
+        yield (
+            f"no cluster is mapped, and {name} repeats ({count} values): if it names the independent unit, such as "
+            f"the patient, map it with --column cluster={name}; otherwise images count as independent"
+        )
     for group in found.grouping.groups:
         yield f"subgroups by {group.attribute}: {', '.join(group.levels)}"
     for left_out in found.grouping.not_used:

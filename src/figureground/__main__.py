@@ -12,6 +12,10 @@ from typing import NoReturn
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+#: What typer answers to Ctrl-C.
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Run the command line; every error that is meant for people is one line on stderr."""
     signal.signal(signal.SIGTERM, _terminated)
@@ -25,6 +29,10 @@ def main() -> None:
             raise
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            sys.stderr.write("INTERRUPTED: stopped by a person; what is in the run folder is not a result\n")
+        raise
     except Exception as error:  # the last door: exit code 1 would say that a cue was demonstrated
         if os.environ.get("FIGUREGROUND_DEBUG"):
             raise

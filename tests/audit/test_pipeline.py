@@ -54,7 +54,8 @@ def test_the_effect_agrees_with_the_generator(shortcut_run, shortcut_model):
     cue = shortcut_run.verdict.cues[0]
     wanted = shortcut_model.classes.index(cue.direction.class_name)
     truth = (answers[cue.direction.arm] == wanted).mean() - (answers[cue.direction.reference] == wanted).mean()
-    assert cue.estimate == pytest.approx(truth, abs=0.2)
+    # A composite with filled holes is not the scene itself, and differs from it in either direction.
+    assert 0.5 * truth < cue.estimate < 1.5 * truth
 
 
 def test_the_folder_is_whole_private_and_valid(shortcut_run):

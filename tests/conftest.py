@@ -52,4 +52,5 @@ def shortcut_run(shortcut_model, audit_manifest, tmp_path_factory):
     """The finished audit of the shortcut model, with its report."""
     from figureground.api import run_audit
 
-    return run_audit(shortcut_model, audit_manifest, out=tmp_path_factory.mktemp("runs") / "shortcut")
+    out = tmp_path_factory.mktemp("runs") / "shortcut"
+    return run_audit(shortcut_model, audit_manifest, out=out, cues=["background", "corner_top_left", "sharpness"])

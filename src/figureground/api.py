@@ -78,7 +78,8 @@ def run_audit(
     by : sequence of str, optional
         Subgroups: attribute columns, crossings as ``"site*sex"``. Default: every column with 2 to 20 levels.
     cues : sequence of str, optional
-        What the model might lean on; in this version ``("background",)``.
+        What the model might lean on, see :mod:`figureground.audit.cues`; by default every cue that the data allows to
+        test.
     environment : str, optional
         The column that says which background, site or scanner an image has: the strata of the causal test.
     transform : Preprocess or torchvision preset, optional
@@ -110,8 +111,8 @@ def run_audit(
     from figureground.audit.run_folder import RunFolder
     from figureground.datasets.sources import open_source
 
-    chosen = tuple(cues) if cues is not None else ("background",)
-    check_cues(chosen, "cues")
+    chosen = None if cues is None else tuple(cues)
+    check_cues(chosen or (), "cues")
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     config = AuditConfig(
         seed=seed,

@@ -155,7 +155,9 @@ def audit(
     data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder, new or empty.")],
     by: By = None,
-    cue: Annotated[str, typer.Option("--cue", help="Cues to test, separated by commas.")] = "background",
+    cue: Annotated[
+        str | None, typer.Option("--cue", help="Cues to test, separated by commas. Default: all that the data allows.")
+    ] = None,
     environment: Environment = None,
     policy: Annotated[
         Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds and consequences.")

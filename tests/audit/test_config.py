@@ -109,13 +109,27 @@ def test_a_field_of_a_file_is_named_with_the_file(tmp_path):
 
 
 def test_hashes_do_not_change_from_version_to_version():
-    text = canonical_json(Policy().model_dump(mode="json"))
+    text = canonical_json(Policy().declared)
     assert Policy().sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert text == (
-        '{"alpha":0.05,"consequence":{},"default_consequence":"moderate","delta_material":0.1,"delta_negligible":0.05,'
-        '"fail_on":"low","max_bad":0.01,"max_donor_reuse":5,"max_fragility":0.1,"min_accuracy_margin":0.1,'
-        '"min_class_share":0.02,"min_clusters":20,"passes":3,"required_cues":["background"]}'
+        '{"alpha":0.05,"assay_effects":[0.05,0.1,0.2],"assay_redraws":100,"consequence":{},'
+        '"default_consequence":null,"delta_material":0.1,"delta_material_log_odds":0.69,"delta_negligible":0.05,'
+        '"delta_negligible_log_odds":0.41,"explains":0.8,"fail_on":"low","grid_rows":120,"max_bad":0.01,'
+        '"max_degenerate":0.1,"max_donor_reuse":5,"max_fragility":0.1,"min_accuracy_margin":0.1,'
+        '"min_class_share":0.02,"min_clusters":20,"min_contrast":0.7,"passes":3,"placebo_draws":200,"power":0.8,'
+        '"rare_share":0.1,"required_cues":["background"],"secondary_rows":500,"shared_mask":null,"subgroups":null,'
+        '"thresholds":{}}'
     )
+
+
+def test_a_decision_is_no_part_of_what_was_declared():
+    entry = {"finding": "cue-tint", "decision": "accepted", "reason": "known", "by": "A", "expires": "2027-01-31"}
+    decided = load_policy({"decision": [entry]})
+    assert decided.sha256 == Policy().sha256
+    assert decided.decision[0].expires.isoformat() == "2027-01-31"
+    for missing in entry:
+        refused({"decision": [{name: value for name, value in entry.items() if name != missing}]})
+    refused({"decision": [entry | {"decision": "ignored"}]})
 
 
 @pytest.mark.parametrize("change", [{"alpha": 0.01}, {"fail_on": "high"}, {"consequence": {"background": "low"}}])

@@ -75,3 +75,13 @@ def test_one_goes_before_three():
 def test_too_many_rows_set_aside(quarantined, given, share, expected):
     found = document(("background", "not_detected", "low"), given=given, quarantined=quarantined)
     assert exit_code(found, Policy(max_bad=share)) == expected
+
+
+def test_a_severity_that_nobody_declared_is_never_low():
+    found = document(("background", "demonstrated", "not_declared"))
+    assert exit_code(found, Policy(fail_on="critical")) == 1
+
+
+def test_a_required_cue_must_be_assessed_for_every_finding():
+    both = document(("background", "not_detected", "info"), ("background", "inconclusive", "info"))
+    assert exit_code(both, Policy()) == 3

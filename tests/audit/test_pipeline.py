@@ -21,6 +21,10 @@ from figureground.audit.exits import exit_code
 TABLES = ("examples", "attributions", "predictions", "subgroups", "tests", "gallery")
 
 
+#: One cue of each plan: with masks on all rows, and without masks on the subsample.
+CUES = ("background", "corner_top_left", "sharpness")
+
+
 def evidence(run):
     """Bytes of every sealed file by name."""
     return {name: (run.path / name).read_bytes() for name in run_folder.read_seal(run.path)}
@@ -36,7 +40,7 @@ def test_a_shortcut_is_demonstrated_with_its_direction(shortcut_run):
 
 
 def test_the_balanced_twin_is_neither_accused_nor_cleared(balanced_model, audit_manifest, tmp_path):
-    run = run_audit(balanced_model, audit_manifest, out=tmp_path / "run", report=False, images=False)
+    run = run_audit(balanced_model, audit_manifest, out=tmp_path / "run", report=False, images=False, cues=CUES)
     assert run.verdict.cues[0].status == "inconclusive"
     assert run.verdict.status == "inconclusive"
     assert exit_code(run.document, fg.Policy()) == 3
@@ -176,8 +180,10 @@ def test_the_same_rows_give_the_same_tables_whichever_way_they_come(
     shortcut_run, shortcut_model, audit_manifest, tmp_path
 ):
     frame = frame_of(audit_manifest).sample(frac=1, random_state=1)
-    by_frame = run_audit(shortcut_model, frame, root=audit_manifest.parent, out=tmp_path / "frame", report=False)
-    by_items = run_audit(shortcut_model, AsDataset(audit_manifest), out=tmp_path / "items", report=False)
+    by_frame = run_audit(
+        shortcut_model, frame, root=audit_manifest.parent, out=tmp_path / "frame", report=False, cues=CUES
+    )
+    by_items = run_audit(shortcut_model, AsDataset(audit_manifest), out=tmp_path / "items", report=False, cues=CUES)
     whole = evidence(shortcut_run)
     for other in (by_frame, by_items):
         found = evidence(other)
@@ -192,7 +198,7 @@ def test_the_same_rows_give_the_same_tables_whichever_way_they_come(
 def test_a_second_run_gives_the_same_bytes(shortcut_run, shortcut_model, audit_manifest, tmp_path, monkeypatch):
     model = tmp_path / "model.ckpt"
     save_checkpoint(shortcut_model, model)
-    again = run_audit(model, audit_manifest, out=tmp_path / "again", report=False)
+    again = run_audit(model, audit_manifest, out=tmp_path / "again", report=False, cues=CUES)
     first, second = evidence(shortcut_run), evidence(again)
     assert {name for name in first if first[name] != second.get(name)} <= {"audit.json"}
     one, two = json.loads(first["audit.json"]), json.loads(second["audit.json"])
@@ -200,8 +206,8 @@ def test_a_second_run_gives_the_same_bytes(shortcut_run, shortcut_model, audit_m
         found["audit"].pop("started"), found["audit"].pop("ended")
     assert one == two
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    third = run_audit(model, audit_manifest, out=tmp_path / "third")
-    fourth = run_audit(model, audit_manifest, out=tmp_path / "fourth")
+    third = run_audit(model, audit_manifest, out=tmp_path / "third", cues=CUES)
+    fourth = run_audit(model, audit_manifest, out=tmp_path / "fourth", cues=CUES)
     files = sorted(path.relative_to(third.path) for path in third.path.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(fourth.path) for path in fourth.path.rglob("*") if path.is_file())
     assert [name for name in files if (third.path / name).read_bytes() != (fourth.path / name).read_bytes()] == []
@@ -218,7 +224,7 @@ def test_broken_rows_are_set_aside_counted_and_told(shortcut_model, audit_manife
     frame.loc[4, "lighting"] = "NA"
     frame.loc[5, "lighting"] = ""
     frame.to_csv(data / "manifest.csv", index=False)
-    run = run_audit(shortcut_model, data, out=tmp_path / "run", images=False)
+    run = run_audit(shortcut_model, data, out=tmp_path / "run", images=False, cues=CUES)
     ledger = run.document.data
     assert ledger.given == ledger.ok + ledger.quarantined + ledger.filtered == 120
     assert ledger.quarantined_by_reason == {
@@ -235,7 +241,9 @@ def test_broken_rows_are_set_aside_counted_and_told(shortcut_model, audit_manife
 
 def test_without_masks_the_background_is_not_tested(shortcut_model, audit_manifest, tmp_path):
     frame = frame_of(audit_manifest).drop(columns="mask")
-    run = run_audit(shortcut_model, frame, root=audit_manifest.parent, out=tmp_path / "run", images=False)
+    run = run_audit(
+        shortcut_model, frame, root=audit_manifest.parent, out=tmp_path / "run", images=False, cues=["background"]
+    )
     cue = run.verdict.cues[0]
     assert (cue.status, cue.reasons[0].key) == ("not_tested", "no_masks")
     assert exit_code(run.document, fg.Policy()) == 3
@@ -258,6 +266,7 @@ def test_a_plain_module_with_classes_and_transform_is_audited(audit_manifest, tm
         classes=["coat", "pullover"],
         transform=fg.Preprocess(resize=(48, 48)),
         by=["lighting*environment"],
+        cues=CUES,
         out=tmp_path / "run",
         images=False,
     )

@@ -90,7 +90,7 @@ def test_check_tells_ledger_groups_and_power(audit_manifest, checkpoint):
     [
         (["check", "{empty}"], 2, "MANIFEST_MISSING"),
         (["check", "{bad}"], 2, "MANIFEST_COLUMN"),
-        (["audit", "{model}", "{data}", "-o", "{out}", "--cue", "tint"], 2, "CUE_UNKNOWN"),
+        (["audit", "{model}", "{data}", "-o", "{out}", "--cue", "smell"], 2, "CUE_UNKNOWN"),
         (["audit", "{model}", "{data}", "-o", "{out}", "--by", "nowhere"], 2, "SUBGROUP"),
         (["audit", "{model}", "{data}", "-o", "{out}", "--column", "label=nowhere"], 2, "MANIFEST_COLUMN"),
         (["audit", "{bad}", "{data}", "-o", "{out}"], 4, "fix:"),

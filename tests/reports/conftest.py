@@ -84,8 +84,8 @@ class Synthetic:
             evidence_level=None,
             changed_other_level=estimate(0.071, 0.018),
             changed_same_level=estimate(0.066, 0.017),
-            reasons=[message("no_assay"), message("imprecise", half_width=0.033, margin=0.05, n_needed=1900)],
-            next_step=[message("next_assay"), message("next_more_data", n_needed=1900)],
+            reasons=[message("assay_not_run"), message("imprecise", half_width=0.033, margin=0.05, n_needed=1900)],
+            next_step=[message("next_more_data", n_needed=1900)],
         )
 
     def subgroups(self) -> pd.DataFrame:
@@ -141,7 +141,7 @@ class Synthetic:
         pair = {**base, "class_name": coat, "arm": gravel, "reference": grass}
         for test, value in (
             ("donor_contrast", 0.384),
-            ("common_background", 0.01),
+            ("control", 0.01),
             ("specific", 0.35),
             ("replication_a", 0.37),
             ("replication_b", 0.4),
@@ -149,7 +149,7 @@ class Synthetic:
             rows.append({**pair, "test": test, "p_raw": 1e-9, "p_adjusted": 2e-9, **estimate(value, 0.05)})
         rows.append({**pair, "test": "donor_contrast", "class_name": pullover, **estimate(-0.384, 0.05)})
         for test, value in (
-            ("mirrored_fragility", 0.031),
+            ("reference_fragility", 0.031),
             ("changed_other_level", 0.41),
             ("changed_same_level", 0.062),
             ("same_minus_other", 0.02),

@@ -180,7 +180,7 @@ def test_inconclusive_is_never_told_as_reliance(make_run: Any, synthetic: Any) -
     assert "Relies on" not in text
     assert "pulls to" not in text
     assert "1 cue declared: 1 inconclusive" in text
-    assert "Inconclusive: no assay yet" in text
+    assert "Inconclusive: no reliance of known size could be implanted" in text
     assert "about 1,900 images would be needed" in text
     assert "Background: Inconclusive" in text
 

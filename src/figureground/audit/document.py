@@ -51,6 +51,22 @@ class Tool(_Part):
     version: str
 
 
+class StageCost(_Part):
+    """What one stage of the run cost, in forward passes of one image; a forward and backward pass counts as three."""
+
+    stage: str
+    images: int = Field(description="images it was run on")
+    forward_equivalents: float
+
+
+class Cost(_Part):
+    """What the run cost, and per audited image."""
+
+    per_image: float
+    images: int
+    stages: list[StageCost]
+
+
 class Audit(_Part):
     """Identity and time of the run; ``id`` is derived from the inputs."""
 
@@ -59,6 +75,7 @@ class Audit(_Part):
     ended: str
     tool: Tool
     seed: int
+    cost: Cost | None = None
 
 
 class Subject(_Part):
@@ -114,6 +131,29 @@ class Confusion(_Part):
     counts: list[list[int]]
 
 
+class GroupPerformance(_Part):
+    """Accuracy of one subgroup."""
+
+    attribute: str
+    level: str
+    label: str
+    accuracy: Estimate
+
+
+class Sampling(_Part):
+    """How the audited rows were drawn from the usable ones."""
+
+    usable: int
+    drawn: int
+    clusters_usable: int
+    clusters_drawn: int
+    wanted_clusters: int | None = Field(description="what the power that the policy asks for needs; null without limit")
+    limit: Literal["none", "power", "max_images", "time", "all"]
+    equal_probability: bool = Field(
+        description="whether every cluster had the same chance: then weights change nothing"
+    )
+
+
 class Data(_Part):
     """What was given, and the ledger: given = ok + quarantined + filtered."""
 
@@ -127,6 +167,12 @@ class Data(_Part):
     quarantined_by_reason: dict[str, int]
     filtered_by_reason: dict[str, int]
     with_mask: int
+    without_mask: list[GroupPerformance] = Field(
+        default_factory=list, description="accuracy of rows with and without masks, overall and by label"
+    )
+    mask_sources: dict[str, int] = Field(default_factory=dict)
+    stratum_source: Literal["environment", "label", "prediction"] | None = None
+    sampling: Sampling | None = None
     n_clusters: int
     clusters_given: bool
     split: str | None
@@ -146,10 +192,28 @@ class Direction(_Part):
     reference: str
 
 
+class Assay(_Part):
+    """What a reliance of known size, implanted into this very model, would have looked like to this audit."""
+
+    smallest_found: float | None = Field(description="smallest implanted effect found with the power asked for")
+    power: dict[str, float] = Field(description="share of redraws in which the implant was found, by its size")
+    redraws: int
+    reason: str | None = None
+
+
+class Explained(_Part):
+    """Another cue that accounts for an effect: with it kept as it was, little of the effect is left."""
+
+    by: str
+    share: float = Field(description="share of the effect that goes with the other cue, at most 1")
+    left: Estimate = Field(description="the effect with the other cue held")
+
+
 class CueVerdict(_Part):
     """The state of one cue, with the effect that decides it."""
 
     cue: str
+    finding: str | None = Field(None, description="multi-label data: which finding; null otherwise")
     status: State
     estimate: float | None
     ci_low: float | None
@@ -167,6 +231,17 @@ class CueVerdict(_Part):
     reasons: list[Message]
     does_not_show: list[Message]
     next_step: list[Message]
+    p_adjusted: float | None = Field(
+        None, description="of an effect no larger than the material one, by Holm over all cues and findings"
+    )
+    part: str | None = Field(None, description="cell of a grid where the effect is largest")
+    bound: float | None = Field(None, description="not_detected: effects of this size or more are excluded")
+    explained: list[Explained] = Field(default_factory=list)
+    alternatives: list[Message] = Field(default_factory=list, description="other readings that are not excluded")
+    attribution: Message | None = Field(None, description="whether the maps agree with the causal test")
+    assay: Assay | None = None
+    placebo_p: float | None = Field(None, description="exact p of the effect under permuted arms")
+    tested_on: Literal["all", "subsample"] | None = None
 
 
 class Verdict(_Part):
@@ -177,19 +252,18 @@ class Verdict(_Part):
     cues: list[CueVerdict]
 
 
-class GroupPerformance(_Part):
-    """Accuracy of one subgroup."""
-
-    attribute: str
-    level: str
-    label: str
-    accuracy: Estimate
-
-
 class Performance(_Part):
     """Accuracy overall, by group, and of the worst group that is large enough to be judged."""
 
+    finding: str | None = Field(None, description="multi-label data: the finding that these numbers are of")
     overall: Estimate
+    group_weighted: Estimate | None = Field(
+        None, description="mean over groups of their accuracy, each weighing the same"
+    )
+    worst_bound: Estimate | None = Field(
+        None, description="lower bound of the worst group that holds for all groups at once"
+    )
+    others: list[Performance] = Field(default_factory=list, description="multi-label data: the other findings")
     worst_group: GroupPerformance | None
     by_group: list[GroupPerformance]
     left_out: list[GroupPerformance] = Field(description="groups too small to be the worst")
@@ -207,13 +281,28 @@ class TrustCheck(_Part):
     reason: str | None
 
 
+class Decision(_Part):
+    """What a person decided about a finding. It marks the finding and never hides it."""
+
+    decision: Literal["accepted", "disputed", "legitimate"]
+    reason: str
+    by: str
+    expires: str = Field(description="ISO date; afterwards the finding fails the gate again")
+    active: bool
+
+
 class Finding(_Part):
-    """What people read: a cue with its state, or a fact about the run that needs attention."""
+    """What people read: a cue with its state, or a fact about the run that needs attention.
+
+    ``id`` is the same in every run for the same cue, finding or fact.
+    """
 
     id: str
     cue: str | None
+    finding: str | None = None
     status: State | None
     message: Message
+    decision: Decision | None = None
 
 
 class NotTested(_Part):

@@ -1,6 +1,6 @@
 """The order of an audit. Nothing else knows it.
 
-declare -> take in -> probe -> explain and measure -> swap -> judge -> picture -> write -> seal
+declare -> take in -> probe -> explain and measure -> change the cues -> judge -> picture -> write -> seal
 """
 
 from __future__ import annotations
@@ -18,29 +18,31 @@ import pandas as pd
 from torch.utils.data import default_collate
 
 from figureground.audit import document, tables
+from figureground.audit.causal import CausalStage, Caused
 from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
+from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.explain.layers import check_layer, choose_layer
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.judge.grouping import check_declared
-from figureground.audit.judge.judging import Judgement, judge_run
+from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
 from figureground.audit.measure.base import measure_images
-from figureground.audit.measure.donors import DonorDraw
 from figureground.audit.measure.pictures import Painter
-from figureground.audit.measure.swap import swap_backgrounds, widen
+from figureground.audit.measure.regions import border_frame, corners
+from figureground.audit.measure.suite import levels_of, widen
 from figureground.audit.progress import Progress, silent
-from figureground.audit.recipients import swap_rows
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder, file_sha256, read_table
+from figureground.audit.task import Task
 from figureground.datasets.datamodule import ExampleDataset, RowReader, rows_of
 from figureground.datasets.intake import Examples, Intake, attribute_columns
 from figureground.datasets.sources import Source
 from figureground.errors import UsageError
 
 PROBE_ROWS = 4
-#: More arms than this would leave no background visible under the union of the donors' masks.
-MAX_LEVELS = 20
+#: A forward and a backward pass cost about as much as this many forward passes.
+SINGLE_PASS_COST = 3.0
 _SOFTWARE = (
     "figureground",
     "torch",
@@ -77,6 +79,11 @@ class Pipeline:
     policy: Policy
     progress: Progress = silent
 
+    @property
+    def task(self) -> Task:
+        """What the logits mean."""
+        return self.subject.task
+
     def __call__(self, folder: RunFolder) -> AuditResult:
         """Run everything and seal the folder."""
         started = _now()
@@ -89,18 +96,32 @@ class Pipeline:
             explainer = SinglePass(layer)
             dataset = ExampleDataset(rows_of(examples.usable), reader)
             measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
-            plan = self._swap(examples, reader, folder)
-            judgement = self._judge(folder, examples, probes)
+            cues = self.config.cues or default_cues(examples.regions)
+            caused = CausalStage(self.subject, self.config, self.policy, self.task, cues, self.progress)(
+                examples, reader, folder
+            )
+            costs = [
+                _cost("explanations", len(dataset), SINGLE_PASS_COST * len(dataset)),
+                *caused.costs,
+            ]
+            checks = [*probes, *caused.checks]
+            judgement = self._judge(folder, examples, reader, cues, checks)
             self._write_tables(folder, judgement)
-            gallery = self._picture(folder, explainer, reader, examples, judgement, plan)
+            gallery = self._picture(folder, explainer, reader, examples, judgement, caused)
         folder.write_table("gallery.parquet", gallery, tables.GALLERY)
-        self._write_document(folder, judgement, layer, started)
+        cost = document.Cost(
+            per_image=sum(stage.forward_equivalents for stage in costs) / max(len(dataset), 1),
+            images=len(dataset),
+            stages=costs,
+        )
+        self._write_document(folder, judgement, layer, started, cost)
         folder.seal()
         return AuditResult(folder.path)
 
     def _declare(self, folder: RunFolder) -> None:
         folder.write_json("config.json", self.config.model_dump(mode="json"))
-        folder.write_json("policy.json", {**self.policy.model_dump(mode="json"), "sha256": self.policy.sha256})
+        decisions = self.policy.model_dump(mode="json", include={"decision"})
+        folder.write_json("policy.json", {**self.policy.declared, **decisions, "sha256": self.policy.sha256})
 
     def _take_in(self) -> Examples:
         config = self.config
@@ -127,33 +148,35 @@ class Pipeline:
             check_layer(self.subject.module, layer, sample[:1])
         return layer, check_auditable(self.subject, sample, layer)
 
-    def _swap(self, examples: Examples, reader: RowReader, folder: RunFolder) -> pd.DataFrame | None:
-        rows = swap_rows(examples.stored)
-        levels = rows["stratum"].nunique()
-        if "background" not in self.config.cues or not 2 <= levels <= MAX_LEVELS:
-            return None
-        plan = DonorDraw(self.policy.passes, self.policy.max_donor_reuse, self.config.seed)(rows)
-        if plan.empty:
-            return None
-        swap_backgrounds(
-            self.subject, plan, rows_of(examples.usable), reader, folder, self.config.batch_size, self.progress
-        )
-        return plan
-
-    def _judge(self, folder: RunFolder, examples: Examples, probes: Sequence[document.TrustCheck]) -> Judgement:
+    def _judge(
+        self,
+        folder: RunFolder,
+        examples: Examples,
+        reader: RowReader,
+        cues: Sequence[str],
+        checks: Sequence[document.TrustCheck],
+    ) -> Judgement:
         with self.progress("Judging", 1) as advance:
             found = judge_run(
-                examples=read_table(folder.path, "examples"),
-                attributions=read_table(folder.path, "attributions"),
-                predictions=read_table(folder.path, "predictions"),
-                attributes=examples.attributes,
-                clusters_given=examples.clusters_given,
-                classes=self.subject.classes,
-                config=self.config,
-                policy=self.policy,
-                probes=probes,
-                source=self._origin(),
-                preprocessing_source=self.subject.preprocessing_source,
+                Evidenced(
+                    examples=read_table(folder.path, "examples"),
+                    attributions=read_table(folder.path, "attributions"),
+                    predictions=read_table(folder.path, "predictions"),
+                    strata=read_table(folder.path, "strata"),
+                    scores=read_table(folder.path, "scores"),
+                    attributes=examples.attributes,
+                    clusters_given=examples.clusters_given,
+                    task=self.task,
+                    cues=tuple(cues),
+                    config=self.config,
+                    policy=self.policy,
+                    checks=checks,
+                    source=self._origin(),
+                    preprocessing_source=self.subject.preprocessing_source,
+                    regions=examples.regions,
+                    grey=self.subject.preprocess.channels == 1,
+                    areas=_areas(examples, reader),
+                )
             )
             advance(1)
         return found
@@ -169,18 +192,23 @@ class Pipeline:
         reader: RowReader,
         examples: Examples,
         judgement: Judgement,
-        plan: pd.DataFrame | None,
+        caused: Caused,
     ) -> pd.DataFrame:
         if not self.config.images:
             return pd.DataFrame()
         painter = Painter(
-            self.subject, explainer, reader, {row.row_id: row for row in rows_of(examples.usable)}, folder
+            self.subject,
+            explainer,
+            reader,
+            {row.row_id: row for row in rows_of(examples.usable)},
+            folder,
+            self.config.seed,
         )
         total = len(judgement.tiles) + len(judgement.swaps)
         lines: list[dict[str, Any]] = []
         with self.progress("Drawing the gallery", total) as advance:
-            if plan is not None and judgement.levels and len(judgement.swaps):
-                lines += painter.swaps(judgement.swaps, widen(plan), judgement.levels)
+            if caused.plan is not None and judgement.levels and len(judgement.swaps):
+                lines += painter.swaps(judgement.swaps, widen(caused.plan), levels_of(caused.plan))
                 advance(len(judgement.swaps))
             lines += painter.tiles(judgement.tiles)
             advance(len(judgement.tiles))
@@ -193,7 +221,9 @@ class Pipeline:
             "manifest_sha256": file_sha256(path) if self.source.kind == "manifest" else None,
         }
 
-    def _write_document(self, folder: RunFolder, judgement: Judgement, layer: str, started: str) -> None:
+    def _write_document(
+        self, folder: RunFolder, judgement: Judgement, layer: str, started: str, cost: document.Cost
+    ) -> None:
         subject = document.Subject(
             model_sha256=self.subject.sha256,
             architecture=self.subject.architecture,
@@ -221,9 +251,10 @@ class Pipeline:
                 ended=_now(),
                 seed=self.config.seed,
                 tool=document.Tool(name="figureground", version=software()["figureground"]),
+                cost=cost,
             ),
             subject=subject,
-            policy={**self.policy.model_dump(mode="json"), "sha256": self.policy.sha256},
+            policy={**self.policy.declared, "sha256": self.policy.sha256},
             software=software(),
             assets=_assets(folder),
             clause_map=[],
@@ -231,6 +262,17 @@ class Pipeline:
             **judgement.parts(),
         )
         folder.write_json("audit.json", whole.model_dump(mode="json"))
+
+
+def _areas(examples: Examples, reader: RowReader) -> dict[str, float]:
+    """Share of the picture that each built-in place covers, at the model's input size."""
+    _, height, width = reader(rows_of(examples.usable.head(1))[0])["image"].shape
+    masks = {"border": border_frame(height, width), **corners(height, width)}
+    return {name: float(masks[name].mean()) for name in PLACES}
+
+
+def _cost(stage: str, images: int, spent: float) -> document.StageCost:
+    return document.StageCost(stage=stage, images=images, forward_equivalents=float(spent))
 
 
 def software() -> dict[str, str]:

@@ -55,22 +55,49 @@ ATTRIBUTIONS = pa.schema(
     ]
 )
 
-#: Key: row_id, cue, intervention, arm, dose, pass, donor_row_id. The unchanged image is intervention "none".
+#: Key: row_id, cue, intervention, arm, part, held, dose, pass, donor_row_id.
+#: The unchanged image is intervention "none".
 PREDICTIONS = pa.schema(
     [
         ("row_id", _INT),
         ("cue", _TEXT),  # "none" for the unchanged image
-        ("intervention", _TEXT),  # none | swap | same_level | common_background | mirrored
-        ("arm", _TEXT),  # the donor's level; "own" for none and mirrored
-        ("dose", _REAL),  # 1.0: the whole background
+        # none | swap | same_level | control | reference, and the plain ones: see measure.transfers.plain
+        ("intervention", _TEXT),
+        ("arm", _TEXT),  # the donor's level; "own" for none and reference
+        ("part", _TEXT),  # cell of a grid, or where a plain intervention acts; null: all of the cue
+        ("held", _TEXT),  # another cue that was kept at the recipient's own; null: none
+        ("dose", _REAL),  # 1.0: all of it
         ("pass", _SHORT),
         ("donor_row_id", _INT),
         ("logits", pa.list_(pa.float32())),
         ("classes", pa.list_(_SHORT)),  # which classes the logits belong to; null: all, in order
         ("logsumexp", _REAL),  # over all classes
         ("predicted", _SHORT),  # index into subject.classes; null unless ok
-        ("status", _TEXT),  # ok | not_finite | no_visible_background
+        ("score", _REAL),  # the assay's reading of the cue on this picture; null where none is implanted
+        ("status", _TEXT),  # ok | not_finite | why the picture is no test, such as no_visible_background
         ("reason", _TEXT),
+    ]
+)
+
+#: Key: row_id. Which level each usable row stands for in the donor contrast, and in which half.
+STRATA = pa.schema(
+    [
+        ("row_id", _INT),
+        ("stratum", _TEXT),
+        ("source", _TEXT),  # environment | label | prediction: the model's own answer to the background alone
+        ("half", _TEXT),  # a | b: two disjoint halves of clusters
+        ("subsample", pa.bool_()),  # whether the row takes part in the tests beyond the background
+    ]
+)
+
+#: Key: row_id, cue. How a linear score, fitted on the other half of the clusters, reads the cue on the unchanged image.
+SCORES = pa.schema(
+    [
+        ("row_id", _INT),
+        ("cue", _TEXT),
+        ("features", _TEXT),  # descriptors | penultimate: what the score is linear in
+        ("level", _TEXT),  # the level that a high score speaks for
+        ("score", _REAL),  # standardised: mean 0 and standard deviation 1 over the rows
     ]
 )
 
@@ -88,30 +115,36 @@ _ESTIMATE = [
     ("reason", _TEXT),
 ]
 
-#: Key: attribute, level, label, measure, method, sign. Absent levels are rows with n = 0.
+#: Key: finding, attribute, level, label, measure, method, sign, cue. Absent levels are rows with n = 0.
 SUBGROUPS = pa.schema(
     [
+        ("finding", _TEXT),  # multi-label data: which finding; null otherwise
         ("attribute", _TEXT),  # "(all)" for the overall rows
         ("level", _TEXT),  # "(all)" for the overall rows; "(missing)" for empty cells
         ("label", _TEXT),  # "(all)", or one label: the crossing label x attribute
         ("measure", _TEXT),  # accuracy | background_share | background_area | bleed_floor | ldr | contrast
         ("method", _TEXT),  # attribution measures only
         ("sign", _TEXT),
+        ("cue", _TEXT),  # contrast only
         ("origin", _TEXT),  # declared | default | exploratory
         ("n_rows", _INT),  # usable rows in the subgroup, whether or not they could enter the estimate
         *_ESTIMATE,
     ]
 )
 
-#: Key: cue, test, scale, class_name, arm, reference.
+#: Key: finding, cue, test, scale, class_name, arm, reference, part, held, method.
 TESTS = pa.schema(
     [
+        ("finding", _TEXT),  # multi-label data: which finding; null otherwise
         ("cue", _TEXT),
         ("test", _TEXT),  # see judge.contrast and judge.performance for the list
-        ("scale", _TEXT),  # decision (share of images) | probability
+        ("scale", _TEXT),  # decision (share of images) | probability | log_odds, or the measure's own
         ("class_name", _TEXT),
         ("arm", _TEXT),
         ("reference", _TEXT),  # the arm that is subtracted
+        ("part", _TEXT),  # cell of a grid, or where a plain intervention acts
+        ("held", _TEXT),  # the cue that was kept at the recipient's own
+        ("method", _TEXT),  # attribution measures only
         ("n_donor_clusters", _INT),
         ("simultaneous", pa.bool_()),  # whether the interval covers the whole family at once
         *_ESTIMATE,
@@ -139,6 +172,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "examples": EXAMPLES,
     "attributions": ATTRIBUTIONS,
     "predictions": PREDICTIONS,
+    "strata": STRATA,
+    "scores": SCORES,
     "subgroups": SUBGROUPS,
     "tests": TESTS,
     "gallery": GALLERY,

@@ -57,6 +57,21 @@ def paste(images: Tensor, mask: Tensor, backgrounds: Tensor) -> Tensor:
     return torch.where(mask[:, None], images, backgrounds)
 
 
+def feather(mask: Tensor) -> Tensor:
+    """Soft mask, float ``[B, H, W]`` in [0, 1]: the object's outermost pixels let the background through a little.
+
+    A share of each edge pixel's 3 x 3 neighbourhood that is object; nothing outside the mask, so that no pixel of the
+    old background comes along.
+    """
+    share = F.avg_pool2d(F.pad(mask[:, None].float(), (1, 1, 1, 1), mode="replicate"), 3, stride=1)[:, 0]
+    return share * mask
+
+
+def blend(images: Tensor, alpha: Tensor, backgrounds: Tensor) -> Tensor:
+    """``alpha * images + (1 - alpha) * backgrounds``; ``alpha`` is float ``[B, H, W]`` in [0, 1]."""
+    return torch.lerp(backgrounds, images, alpha[:, None])
+
+
 def mirror(images: Tensor) -> Tensor:
     """Left and right exchanged."""
     return images.flip(-1)

@@ -11,6 +11,7 @@ from figureground.reports.sections import (
     cases,
     causal,
     cover,
+    cues,
     data,
     findings,
     looking,
@@ -32,6 +33,8 @@ class Page:
     demonstrated: bool
     findings: findings.Findings
     swaps: tuple[Chart, ...]
+    cues: Table | None
+    cost: str
     tests: Table | None
     contrast: Chart | None
     looking: Chart | None
@@ -58,6 +61,8 @@ def build(result: AuditResult, words: Catalogue) -> Page:
         demonstrated=context.demonstrated,
         findings=findings.build(context),
         swaps=causal.swaps(context),
+        cues=cues.cue_table(context),
+        cost=cues.cost_line(context),
         tests=causal.tests_table(context),
         contrast=causal.contrast(context),
         looking=looking.build(context),

@@ -9,8 +9,8 @@ from scipy.special import logsumexp
 
 from figureground.audit import tables
 from figureground.audit.measure.donors import SAME_LEVEL, DonorDraw
-from figureground.audit.recipients import swap_rows
 from figureground.audit.run_folder import _to_pandas
+from figureground.audit.strata import StrataDraw, by_environment, by_label, usable_rows
 
 CLASSES = ("cat", "dog")
 NATIVE = {"grass": "cat", "gravel": "dog", "sand": "dog"}
@@ -43,6 +43,14 @@ def made_examples(n=120, levels=("grass", "gravel"), seed=0, per_cluster=1, envi
     return stored(frame, tables.EXAMPLES)
 
 
+def made_strata(examples, seed=0, subsample=500):
+    """The table ``strata``, by environment where there is one."""
+    named = by_environment(examples)
+    source = "label" if named is None else "environment"
+    frame = StrataDraw(subsample, seed)(by_label(examples) if named is None else named, source)
+    return stored(frame, tables.STRATA)
+
+
 def made_predictions(examples, reliance=0.6, accuracy=0.95, seed=0):
     """A model that answers by the background in a share ``reliance`` of the images, else by the label."""
     rng = np.random.default_rng(seed)
@@ -72,11 +80,8 @@ def made_predictions(examples, reliance=0.6, accuracy=0.95, seed=0):
     stratum = "environment" if examples["environment"].notna().any() else "label"
     for row in usable["row_id"]:
         answer(row, look.loc[row, stratum], cue="none", intervention="none", arm="own", **{"pass": 0})
-    plan = (
-        DonorDraw(passes=2)(swap_rows(examples))
-        if swap_rows(examples)["stratum"].nunique() > 1
-        else pd.DataFrame(columns=["row_id"])
-    )
+    rows = usable_rows(examples).merge(made_strata(examples), on="row_id")
+    plan = DonorDraw(passes=2)(rows[rows["masked"]])
     for drawn in plan.to_dict("records"):
         row, own, arm = drawn["row_id"], drawn["stratum"], drawn["arm"]
         keys = {"cue": "background", "pass": drawn["pass"], "donor_row_id": drawn["donor_row_id"]}
@@ -84,9 +89,9 @@ def made_predictions(examples, reliance=0.6, accuracy=0.95, seed=0):
             answer(row, own, intervention="same_level", arm=own, **keys)
         else:
             answer(row, arm, intervention="swap", arm=arm, **keys)
-            answer(row, own, intervention="common_background", arm=arm, **keys)
+            answer(row, own, intervention="control", arm=arm, **keys)
     for row in plan["row_id"].unique():
-        answer(row, look.loc[row, stratum], cue="background", intervention="mirrored", arm="own", **{"pass": 0})
+        answer(row, look.loc[row, stratum], cue="background", intervention="reference", arm="own", **{"pass": 0})
     # dtype object: a null among donors would turn 63-bit ids into floats
     return stored(pd.DataFrame(lines, dtype=object), tables.PREDICTIONS), plan
 
@@ -100,3 +105,9 @@ def make():
         return table, *made_predictions(table, reliance, accuracy)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def strata_of():
+    """The table ``strata`` of examples."""
+    return made_strata

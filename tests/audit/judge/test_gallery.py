@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from figureground.audit.judge.contrast import Hypothesis
+from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.gallery import GalleryRules, true_probability
 from figureground.audit.judge.observations import SwapObservations
 
@@ -22,6 +22,8 @@ def observed(n=40, passes=2, seed=0):
     swapped = logits.argmax(axis=2)
     ids = np.repeat(np.arange(n), passes)
     return SwapObservations(
+        cue="background",
+        parts=("",),
         levels=("grass", "gravel", "sand"),
         classes=CLASSES,
         row_id=ids,
@@ -31,13 +33,18 @@ def observed(n=40, passes=2, seed=0):
         own=rng.integers(0, 3, count),
         label=rng.integers(0, 2, count),
         original=rng.integers(0, 2, count),
-        mirrored=swapped[:, 0],
+        reference=swapped[:, 0],
         same=swapped[:, 0],
-        swapped=swapped,
-        common=swapped,
+        swapped=swapped[:, None],
+        control=swapped[:, None],
         donor=swapped.astype(str).astype(object),
-        probability=softmax(logits, axis=2),
-        incomplete=0,
+        donor_row=np.zeros((count, 3), dtype=np.int64),
+        logits=logits[:, None],
+        control_logits=logits[:, None],
+        original_logits=logits[:, 0],
+        score=None,
+        control_score=None,
+        incomplete={},
     )
 
 
@@ -45,11 +52,12 @@ def test_changed_pairs_follow_the_declared_rule():
     found = observed()
     chosen = GalleryRules().swaps(found, PRIMARY)
     expected = []
+    swapped, probability = found.swapped[:, 0], softmax(found.logits[:, 0], axis=2)
     for at in np.flatnonzero(found.number == 0):
         other = 1 if found.own[at] == 0 else 0
-        own_answer, other_answer = found.swapped[at, found.own[at]], found.swapped[at, other]
+        own_answer, other_answer = swapped[at, found.own[at]], swapped[at, other]
         if found.original[at] == own_answer != other_answer:
-            fall = found.probability[at, found.own[at], own_answer] - found.probability[at, other, own_answer]
+            fall = probability[at, found.own[at], own_answer] - probability[at, other, own_answer]
             expected.append((-fall, found.row_id[at], found.recipient[at], found.levels[other]))
     best, clusters = [], set()
     for _, row, cluster, level in sorted(expected):
@@ -76,7 +84,7 @@ def test_one_unchanged_pair_is_drawn_with_the_seed():
     for row in rows:
         (at,) = np.flatnonzero((found.row_id == row) & (found.number == 0))
         other = 1 if found.own[at] == 0 else 0
-        assert found.original[at] == found.swapped[at, found.own[at]] == found.swapped[at, other]
+        assert found.original[at] == found.swapped[at, 0, found.own[at]] == found.swapped[at, 0, other]
 
 
 def test_without_a_first_pass_nothing_is_shown():

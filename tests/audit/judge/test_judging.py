@@ -8,16 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from figureground.audit import tables
 from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.document import TrustCheck
 from figureground.audit.judge import judging
-from figureground.audit.judge.judging import judge_run, records
+from figureground.audit.judge.judging import Evidenced, judge_run, records
 from figureground.audit.judge.observations import observe
+from figureground.audit.strata import StrataDraw, by_environment, by_label
+from figureground.audit.task import Task
 from figureground.reports import catalogue
 
 CLASSES = ("cat", "dog")
 
 
-def judge(examples, predictions, clusters_given=True, config=None, **policy):
+def judge(examples, predictions, clusters_given=True, config=None, strata=None, checks=(), **policy):
     usable = examples.loc[examples["status"] == "ok", "row_id"]
     values = np.random.default_rng(0).uniform(0.2, 0.8, len(usable))
     measures = dict.fromkeys(["background_share", "background_area", "bleed_floor", "ldr"], values)
@@ -25,19 +29,31 @@ def judge(examples, predictions, clusters_given=True, config=None, **policy):
         pd.DataFrame({"row_id": usable, "method": method, "sign": sign, "status": "ok", "reason": None, **measures})
         for method, sign in (("saliency", "absolute"), ("gradcam", "positive"))
     ]
+    settings = config or AuditConfig()
     return judge_run(
-        examples=examples,
-        attributions=pd.concat(maps),
-        predictions=predictions,
-        attributes=["site"],
-        clusters_given=clusters_given,
-        classes=CLASSES,
-        config=config or AuditConfig(),
-        policy=Policy(**policy),
-        probes=[],
-        source={"source": "manifest", "manifest_sha256": None},
-        preprocessing_source="model",
+        Evidenced(
+            examples=examples,
+            attributions=pd.concat(maps),
+            predictions=predictions,
+            strata=strata_table(examples) if strata is None else strata,
+            scores=pd.DataFrame(columns=tables.SCORES.names),
+            attributes=("site",),
+            clusters_given=clusters_given,
+            task=Task("multiclass", CLASSES),
+            cues=("background",) if settings.cues is None else settings.cues,
+            config=settings,
+            policy=Policy(**policy),
+            checks=checks,
+            source={"source": "manifest", "manifest_sha256": None},
+            preprocessing_source="model",
+        )
     )
+
+
+def strata_table(examples):
+    named = by_environment(examples)
+    source = "label" if named is None else "environment"
+    return StrataDraw(500, 0)(by_label(examples) if named is None else named, source)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,8 +81,8 @@ def reasons(found):
 
 def test_a_reliant_model_is_demonstrated_with_its_direction_and_size(reliant):
     examples, predictions, found = reliant
-    observed = observe(examples, predictions, CLASSES, 0)
-    expected = np.mean(observed.swapped[:, 0] == 0) - np.mean(observed.swapped[:, 1] == 0)
+    observed = observe(examples, predictions, strata_table(examples), CLASSES, "background")
+    expected = np.mean(observed.swapped[:, 0, 0] == 0) - np.mean(observed.swapped[:, 0, 1] == 0)
     assert found.verdict.status == cue(found).status == "demonstrated"
     assert cue(found).estimate == pytest.approx(expected)
     assert cue(found).ci_low <= 0.6 <= cue(found).ci_high
@@ -90,7 +106,7 @@ def test_a_fully_reliant_model_is_demonstrated_although_it_is_at_chance(make):
 
 def test_a_model_without_reliance_is_inconclusive_for_want_of_an_assay(make):
     found = judge(*make(reliance=0.0)[:2])
-    assert (cue(found).status, reasons(found)[0]) == ("inconclusive", "no_assay")
+    assert (cue(found).status, reasons(found)[0]) == ("inconclusive", "assay_not_run")
     assert cue(found).estimate == 0
 
 
@@ -112,7 +128,7 @@ def test_label_strata_stand_in_and_say_so(make):
     found = judge(*make(environment=False)[:2])
     assert "label_strata_blind" in {message.key for message in cue(found).does_not_show}
     gap = found.tests[found.tests["test"] == "performance_gap"].iloc[0]
-    assert (gap["status"], gap["reason"]) == ("not_estimable", "no environment column")
+    assert (gap["status"], gap["reason"]) == ("not_estimable", "no direction to align with")
     assert found.data.environment is None
 
 
@@ -257,3 +273,38 @@ def test_records_are_plain_json():
         {"a": 1, "b": None, "c": 0.5, "d": "x"},
         {"a": None, "b": None, "c": None, "d": None},
     ]
+
+
+def test_a_failed_search_for_levels_leaves_the_background_inconclusive(make):
+    examples, predictions, _ = make(environment=False)
+    alone = predictions[predictions["intervention"] == "none"]
+    failed = TrustCheck(check="strata", status="failed", value=0.5, threshold=None, n=None, reason="balanced")
+    found = judge(examples, alone, checks=[failed])
+    assert (cue(found).status, reasons(found)) == ("inconclusive", ["no_strata"])
+    assert [message.key for message in cue(found).next_step] == ["next_name_environments"]
+
+
+def test_properties_of_the_object_need_levels_other_than_labels(make):
+    examples, predictions, _ = make(environment=False)
+    found = judge(examples, predictions, config=AuditConfig(cues=("tint", "place", "object_size", "region:tag")))
+    keys = {one.cue: (one.status, one.reasons[0].key) for one in found.verdict.cues}
+    assert keys == {
+        "tint": ("not_tested", "needs_environment"),
+        "place": ("not_tested", "needs_environment"),
+        "object_size": ("not_tested", "needs_environment"),
+        "region:tag": ("not_tested", "region_absent"),
+    }
+
+
+def test_masks_of_people_that_disagree_keep_a_cue_from_being_demonstrated(make):
+    examples, predictions, _ = make(reliance=0.9, n=240)
+    human = np.arange(len(examples)) % 2 == 0
+    marked = examples.assign(mask_source=np.where(human, "human", "model"))
+    assert cue(judge(marked, predictions)).status == "demonstrated"
+    ids = set(examples.loc[human, "row_id"])
+    swaps = predictions["intervention"].isin(["swap"])
+    both = swaps & predictions["row_id"].isin(ids) & predictions["donor_row_id"].isin(ids)
+    silent = predictions.assign(predicted=predictions["predicted"].where(~both, 0))
+    found = judge(marked, silent)
+    assert cue(found).status in ("suspected", "inconclusive")
+    assert "masks_disagree" in reasons(found)

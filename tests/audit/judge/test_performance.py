@@ -65,7 +65,7 @@ def measured(examples, predictions):
             "reason",
         ]
     )
-    table = SubgroupTable(Policy(), attributions, None, None)(rows, groups)
+    table = SubgroupTable(Policy(), attributions)(rows, groups)
     return rows, groups, performance(table, rows, groups, CLASSES)
 
 

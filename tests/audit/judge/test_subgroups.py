@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,9 @@ from scipy import special, stats
 from sklearn.metrics import accuracy_score
 
 from figureground.audit.config import Policy
-from figureground.audit.judge.contrast import Hypothesis
+from figureground.audit.judge.contrast import DonorContrast
+from figureground.audit.judge.contrasts import Contrasted
+from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.grouping import group_rows
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
 from figureground.audit.judge.observations import SwapObservations
@@ -21,6 +24,12 @@ from figureground.audit.tables import ALL, SUBGROUPS, conform
 
 LABELS, SITES = ["cat", "dog"], ["A", "B", "C", "gone"]
 MEASURES = ["background_share", "background_area", "bleed_floor", "ldr"]
+
+
+def following(observed):
+    """The contrast of the first class, first arm against second, to be followed into the subgroups."""
+    contrast = replace(DonorContrast(Policy(), 0)(observed), primary=Hypothesis(0, 0, 1))
+    return {"background": Contrasted(observed, contrast)}
 
 
 def build():
@@ -59,6 +68,8 @@ def build():
     count = len(rows) - 10
     swapped = rng.integers(0, 2, (count, 2))
     observed = SwapObservations(
+        cue="background",
+        parts=("",),
         levels=("a", "b"),
         classes=tuple(LABELS),
         row_id=rows["row_id"].to_numpy()[:count],
@@ -68,13 +79,18 @@ def build():
         own=np.zeros(count, dtype=np.int64),
         label=np.zeros(count, dtype=np.int64),
         original=np.zeros(count, dtype=np.int64),
-        mirrored=np.zeros(count, dtype=np.int64),
+        reference=np.zeros(count, dtype=np.int64),
         same=np.zeros(count, dtype=np.int64),
-        swapped=swapped,
-        common=swapped,
+        swapped=swapped[:, None],
+        control=swapped[:, None],
+        donor_row=np.zeros((count, 2), dtype=np.int64),
         donor=np.array([[f"d{i}", f"e{i}"] for i in range(count)], dtype=object),
-        probability=None,
-        incomplete=0,
+        logits=None,
+        control_logits=None,
+        original_logits=None,
+        score=None,
+        control_score=None,
+        incomplete={},
     )
     groups = group_rows(examples, ["site"], None).groups
     return rows, groups, attributions, observed
@@ -88,7 +104,7 @@ def world():
 @pytest.fixture(scope="module")
 def table():
     rows, groups, attributions, observed = build()
-    return SubgroupTable(Policy(), attributions, observed, Hypothesis(0, 0, 1))(rows, groups)
+    return SubgroupTable(Policy(), attributions, following(observed))(rows, groups)
 
 
 def only(table, measure, site, label=ALL, method=None):
@@ -187,7 +203,7 @@ def test_attribution_is_the_mean_of_cluster_means_with_its_interval(table, world
 def test_the_effect_is_followed_into_every_group(table, world, site, label):
     rows, _, _, observed = world
     inside = np.isin(observed.row_id, members(rows, site, label)["row_id"])
-    expected = np.mean((observed.swapped[inside, 0] == 0).astype(int) - (observed.swapped[inside, 1] == 0))
+    expected = np.mean((observed.swapped[inside, 0, 0] == 0).astype(int) - (observed.swapped[inside, 0, 1] == 0))
     found = only(table, "contrast", site, label)
     assert found["estimate"] == pytest.approx(expected)
     assert found["n"] == inside.sum()
@@ -206,7 +222,7 @@ def test_p_of_the_groups_is_adjusted_without_the_overall_row(table):
 
 def test_without_a_swap_there_is_everything_but_the_contrast(world):
     rows, groups, attributions, _ = world
-    found = SubgroupTable(Policy(), attributions, None, None)(rows, groups)
+    found = SubgroupTable(Policy(), attributions)(rows, groups)
     assert set(found["measure"]) == {"accuracy", *MEASURES}
     assert len(found) == len(CELLS) * 9
 
@@ -217,7 +233,7 @@ def test_empty_maps_are_degenerate_and_never_imputed(world):
     empty = attributions["row_id"].isin(in_b) & (attributions["method"] == "saliency")
     attributions.loc[empty, MEASURES] = np.nan
     attributions.loc[empty, "status"] = "degenerate"
-    found = SubgroupTable(Policy(), attributions, observed, Hypothesis(0, 0, 1))(rows, groups)
+    found = SubgroupTable(Policy(), attributions, following(observed))(rows, groups)
     assert only(found, "ldr", "B", method="saliency")["status"] == "degenerate"
     assert only(found, "ldr", "A", method="saliency")["status"] == "ok"
     assert only(found, "ldr", "B", method="gradcam")["status"] == "ok"
@@ -228,9 +244,7 @@ def test_empty_maps_are_degenerate_and_never_imputed(world):
 def test_without_masks_the_reason_is_given(world):
     rows, groups, attributions, _ = world
     attributions[MEASURES] = np.nan
-    found = SubgroupTable(Policy(), attributions.assign(status="mask_absent", reason="no mask"), None, None)(
-        rows, groups
-    )
+    found = SubgroupTable(Policy(), attributions.assign(status="mask_absent", reason="no mask"))(rows, groups)
     line = only(found, "ldr", "A", method="saliency")
     assert (line["status"], line["reason"], line["n"]) == ("not_estimable", "no mask", 0)
 
@@ -240,7 +254,7 @@ def test_a_tiny_unanimous_group_is_no_discovery(world):
     tiny = np.isin(observed.row_id, rows.loc[rows["site"] == "C", "row_id"][:2])
     observed.swapped[tiny] = [0, 1]
     part = observed.take(tiny | np.isin(observed.row_id, rows.loc[rows["site"] != "C", "row_id"]))
-    line = only(SubgroupTable(Policy(), attributions, part, Hypothesis(0, 0, 1))(rows, groups), "contrast", "C")
+    line = only(SubgroupTable(Policy(), attributions, following(part))(rows, groups), "contrast", "C")
     assert line["estimate"] == 1
     assert line["p_raw"] is None or np.isnan(line["p_raw"]) or line["p_raw"] >= 0.5
 

@@ -9,12 +9,15 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from figureground.audit import document
 from figureground.audit.config import Policy
 from figureground.audit.document import Data, Estimate, GroupPerformance, Performance, TrustCheck
 from figureground.audit.judge import summary
 from figureground.audit.judge.intervals import Interval
 from figureground.audit.judge.verdict import CueJudge, overall
 from figureground.reports import catalogue
+
+CUES = ("background", "border", "tint", "place", "object_size", "sharpness")
 
 
 def estimate(value, status="ok"):
@@ -52,7 +55,7 @@ def data(quarantined=0, given=200):
 
 def verdict(*states):
     cues = [
-        CueJudge(Policy(), cue=f"cue{at}")
+        CueJudge(Policy(), CUES[at])
         .not_tested("one_level", "next_add_environment")
         .model_copy(update={"status": state})
         for at, state in enumerate(states)
@@ -83,7 +86,7 @@ def test_every_cue_is_a_finding_worst_first():
         "not_tested",
         "not_detected",
     ]
-    assert {finding.cue for finding in cues} == {f"cue{at}" for at in range(6)}
+    assert {finding.cue for finding in cues} == set(CUES)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +106,9 @@ def test_facts_are_findings_with_a_sentence(changes, identity, key):
 
 
 def test_what_is_in_order_is_no_finding():
-    assert [finding.id for finding in found(worst=None, contrast=swap(0.10))] == ["cue-cue0"]
+    assert [finding.id for finding in found(worst=None, contrast=swap(0.10))] == ["cue-background"]
     assert {finding.id for finding in found(contrast=swap(0.2), quarantined=9, source="assumed")} == {
-        "cue-cue0",
+        "cue-background",
         "worst-group",
         "fragile-compositing",
         "rows-set-aside",
@@ -135,8 +138,6 @@ def test_what_did_not_run_is_listed_as_such_with_the_reason():
     trust = checks(swap())
     assert {name for name, check in trust.items() if check.status == "not_run"} == {
         "randomised_weights",
-        "contrast_check",
-        "assay",
         "second_layer",
     }
     assert all(check.reason for check in trust.values() if check.status != "passed")
@@ -171,6 +172,37 @@ def test_what_could_not_be_measured_has_not_passed_and_is_no_nan():
 
 def test_the_register_of_the_untested():
     register = summary.not_tested(verdict("not_tested", "demonstrated"))
-    assert (register[0].subject, register[0].reason) == ("cue0", "one_level")
-    assert [entry.subject for entry in register[1:]] == list(summary.UNTESTED_SUBJECTS)
+    assert (register[0].subject, register[0].reason) == ("background", "one_level")
+    assert [entry.subject for entry in register[1:]] == [subject for subject, _ in summary.UNTESTED_SUBJECTS]
     assert all(entry.reason for entry in register)
+
+
+def test_maps_that_contradict_the_test_are_a_finding_of_their_own():
+    (one,) = verdict("not_detected").cues
+    looks = one.model_copy(update={"attribution": document.Message(key="looks_does_not_use")})
+    uses = one.model_copy(update={"attribution": document.Message(key="uses_not_visible"), "finding": "mass"})
+    for cue, key, identity in (
+        (looks, "discordant_looks", "cue-background-maps"),
+        (uses, "discordant_uses", "cue-mass-background-maps"),
+    ):
+        listed = summary.findings(overall([cue], []), performance(None), data(), "model", None, Policy())
+        (said,) = [finding for finding in listed if finding.id == identity]
+        assert said.message.key == key
+        assert catalogue.load("en").message(said.message)
+
+
+def test_a_method_that_failed_a_check_is_taken_out():
+    def check(name, status):
+        return TrustCheck(check=name, status=status, value=None, threshold=None, n=None, reason=None)
+
+    checks = [check("randomised_weights_saliency", "failed"), check("repeatability_gradcam", "passed")]
+    assert summary.failed_methods(checks, ["saliency", "gradcam"]) == ("saliency",)
+    assert summary.failed_methods([check("maps_not_empty_gradcam", "failed")], ["saliency", "gradcam"]) == ("gradcam",)
+    assert summary.failed_methods([check("agreement", "failed")], ["saliency", "gradcam"]) == ()
+
+
+def test_a_severity_that_nobody_declared_is_said_to_be_missing():
+    (one,) = verdict("demonstrated").cues
+    cue = one.model_copy(update={"severity": "not_declared"})
+    listed = summary.findings(overall([cue], []), performance(None), data(), "model", None, Policy())
+    assert "severity-not-declared" in {finding.id for finding in listed}

@@ -2,58 +2,81 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from figureground.audit.config import Policy
-from figureground.audit.document import STATE_ORDER, Direction
-from figureground.audit.judge.contrast import Contrast, Hypothesis
+from figureground.audit.document import STATE_ORDER, Assay, Direction, Estimate, Explained, TrustCheck
+from figureground.audit.judge import verdict as verdict_module
+from figureground.audit.judge.contrast import Contrast, Equivalence, Simultaneous
+from figureground.audit.judge.effects import Hypothesis
+from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.intervals import Interval
-from figureground.audit.judge.verdict import CueJudge, Setting, needed_clusters, overall
+from figureground.audit.judge.verdict import CueJudge, needed_clusters, overall
 from figureground.reports import catalogue
 
 TOWARDS = Direction(class_name="cat", arm="grass", reference="gravel")
 SETTING = Setting(
-    n=300,
-    n_clusters=100,
+    finding=None,
     n_classes=2,
     accuracy=0.9,
     majority=0.5,
     aligned_accuracy=0.95,
-    by_environment=True,
+    strata="environment",
     clusters_given=True,
 )
+FOUND = Assay(smallest_found=0.05, power={"0.05": 0.93, "0.1": 1.0, "0.2": 1.0}, redraws=100)
+MISSED = Assay(smallest_found=0.2, power={"0.05": 0.2, "0.1": 0.6, "0.2": 0.9}, redraws=100)
+BLIND = Assay(smallest_found=None, power={}, redraws=0, reason="no logits")
 
 
 def interval(estimate, half, level=0.95, groups=100):
-    return Interval(estimate, estimate - half, estimate + half, level, 300, groups, half / 2, groups - 1)
+    return Simultaneous(estimate, estimate - half, estimate + half, level, 300, groups, half / 2, groups - 1)
+
+
+def check(status, value=0.6):
+    return TrustCheck(check="contrast_check", status=status, value=value, threshold=0.7, n=100, reason=None)
 
 
 def contrast(effect=0.4, half=0.05, *, specific=None, halves=(0.3, 0.3), wide=None, fragile=0.02, **more):
     """A contrast whose primary effect is ``effect`` with an interval of ``half`` to both sides."""
     defaults = {
+        "cue": "background",
+        "scale": "decision",
         "tests": pd.DataFrame(),
         "primary": Hypothesis(0, 0, 1),
+        "part": None,
         "effect": interval(effect, half),
         "specific": interval(effect if specific is None else specific, half),
-        "common": interval(0.0, half),
+        "control": interval(0.0, half),
         "replication": tuple(interval(value, half, 0.9, 50) for value in halves),
-        "widest90": interval(effect, half, 0.9) if wide is None else wide,
+        "equivalence": (Equivalence("decision", interval(effect, half, 0.9) if wide is None else wide, 0.05),),
         "changed_other": interval(0.4, 0.05),
         "changed_same": interval(0.02, 0.01),
         "fragility": interval(fragile, 0.01),
         "rarest_share": 0.4,
         "primary_class_clusters": 60,
+        "n_clusters": 100,
+        "n_recipients": 300,
         "n_donor_clusters": 80,
+        "n_positive_clusters": 50,
     }
     return Contrast(**(defaults | more))
 
 
-def judged(found, setting=SETTING, **policy):
-    return CueJudge(Policy(**policy))(found, setting, TOWARDS)
+def seen(found, **more):
+    """The evidence around a contrast: nothing against it unless the test says so."""
+    known = {"p_adjusted": 0.001, "check": check("passed", 0.9), "assay": FOUND}
+    return Evidence(contrast=found, direction=TOWARDS, **(known | more))
+
+
+def judged(found, setting=SETTING, policy=None, cue="background", **more):
+    return CueJudge(Policy(**(policy or {})), cue)(seen(found, **more), setting)
 
 
 def keys(verdict):
@@ -65,94 +88,147 @@ MATERIAL = contrast()
 SMALL = contrast(0.08, 0.04)
 UNCLEAR = contrast(0.05, 0.08)
 INCOMPETENT = replace(SETTING, accuracy=0.55, aligned_accuracy=0.58)
-FEW = replace(SETTING, n_clusters=19)
+FEW = {"n_clusters": 19}
+LEFT = Estimate(n=9, n_clusters=9, estimate=0.03, ci_low=0.0, ci_high=0.06, ci_level=0.95, status="ok")
+TINT = Explained(by="tint", share=0.92, left=LEFT)
+RARE = {"scale": "log_odds", "equivalence": (Equivalence("log_odds", interval(1.6, 0.2, 0.9), 0.41),)}
 
+# name: (contrast, setting, further evidence, state, reasons)
 CASES = {
-    "a material, specific, replicated effect": (MATERIAL, SETTING, "demonstrated", []),
-    "the same of an incompetent model": (MATERIAL, INCOMPETENT, "demonstrated", []),
-    "the same of a fragile model": (contrast(fragile=0.3), SETTING, "demonstrated", []),
-    "exactly at the limit": (contrast(0.15, 0.05 - 1e-9), SETTING, "demonstrated", []),
-    "just below the limit": (contrast(0.149, 0.05), SETTING, "suspected", ["small_effect"]),
-    "not specific": (contrast(specific=0.0), SETTING, "inconclusive", ["not_specific"]),
-    "one half silent": (contrast(halves=(0.3, 0.01)), SETTING, "suspected", ["not_replicated_halves"]),
-    "the other half silent": (contrast(halves=(0.01, 0.3)), SETTING, "suspected", ["not_replicated_halves"]),
+    "a material, specific, replicated effect": (MATERIAL, SETTING, {}, "demonstrated", []),
+    "the same of an incompetent model": (MATERIAL, INCOMPETENT, {}, "demonstrated", []),
+    "the same of a fragile model": (contrast(fragile=0.3), SETTING, {}, "demonstrated", []),
+    "the same where levels look alike": (MATERIAL, SETTING, {"check": check("failed")}, "demonstrated", []),
+    "the same without an assay": (MATERIAL, SETTING, {"assay": None}, "demonstrated", []),
+    "exactly at the limit": (contrast(0.15, 0.05 - 1e-9), SETTING, {}, "demonstrated", []),
+    "just below the limit": (contrast(0.149, 0.05), SETTING, {}, "suspected", ["small_effect"]),
+    "one of many cues": (MATERIAL, SETTING, {"p_adjusted": 0.06}, "suspected", ["not_simultaneous"]),
+    "machine masks only": (MATERIAL, SETTING, {"masks_disagree": True}, "suspected", ["masks_disagree"]),
+    "the effect of another cue": (
+        MATERIAL,
+        SETTING,
+        {"explained": [TINT], "yields_to": [TINT]},
+        "suspected",
+        ["explained_by"],
+    ),
+    "partly that of another": (MATERIAL, SETTING, {"explained": [TINT]}, "demonstrated", []),
+    "not specific": (contrast(specific=0.0), SETTING, {}, "inconclusive", ["not_specific"]),
+    "one half silent": (contrast(halves=(0.3, 0.01)), SETTING, {}, "suspected", ["not_replicated_halves"]),
+    "the other half silent": (contrast(halves=(0.01, 0.3)), SETTING, {}, "suspected", ["not_replicated_halves"]),
     "a half without interval": (
         contrast(halves=(0.3, math.nan)),
         SETTING,
+        {},
         "suspected",
         ["not_replicated_halves"],
     ),
-    "a rare class": (contrast(rarest_share=0.01), SETTING, "suspected", ["rare_class"]),
+    "a rare class": (contrast(rarest_share=0.01), SETTING, {}, "suspected", ["rare_class"]),
     "a rare class among many": (
         contrast(rarest_share=0.0),
         replace(SETTING, n_classes=11),
+        {},
         "demonstrated",
         [],
     ),
     "a rare primary class among many": (
         contrast(primary_class_clusters=19),
         replace(SETTING, n_classes=11),
+        {},
         "suspected",
         ["rare_class"],
     ),
-    "too few clusters": (MATERIAL, FEW, "inconclusive", ["too_few_clusters"]),
-    "just enough clusters": (MATERIAL, replace(SETTING, n_clusters=20), "demonstrated", []),
-    "a small effect": (SMALL, SETTING, "suspected", ["small_effect"]),
-    "a small effect of an incompetent model": (SMALL, INCOMPETENT, "inconclusive", ["not_competent"]),
+    "a rare finding on log-odds": (contrast(1.6, 0.2, rarest_share=0.0, **RARE), SETTING, {}, "demonstrated", []),
+    "a rare finding with few positives": (
+        contrast(1.6, 0.2, n_positive_clusters=19, **RARE),
+        SETTING,
+        {},
+        "suspected",
+        ["few_positive"],
+    ),
+    "half an odds ratio on log-odds": (contrast(0.5, 0.2, **RARE), SETTING, {}, "suspected", ["small_effect"]),
+    "too few clusters": (contrast(**FEW), SETTING, {}, "inconclusive", ["too_few_clusters"]),
+    "just enough clusters": (contrast(n_clusters=20), SETTING, {}, "demonstrated", []),
+    "a small effect": (SMALL, SETTING, {}, "suspected", ["small_effect"]),
+    "a small effect of an incompetent model": (SMALL, INCOMPETENT, {}, "inconclusive", ["not_competent"]),
     "a small effect of a fragile model": (
         contrast(0.08, 0.04, fragile=0.11),
         SETTING,
+        {},
         "inconclusive",
         ["fragile"],
     ),
-    "a small effect from few": (SMALL, FEW, "inconclusive", ["too_few_clusters"]),
-    "a precise null": (NULL, SETTING, "inconclusive", ["no_assay"]),
-    "a precise null of an incompetent model": (
-        NULL,
-        INCOMPETENT,
+    "a small effect from few": (contrast(0.08, 0.04, **FEW), SETTING, {}, "inconclusive", ["too_few_clusters"]),
+    "a precise null, and an assay that found": (NULL, SETTING, {}, "not_detected", []),
+    "a tiny effect that is certainly tiny": (contrast(0.02, 0.01), SETTING, {}, "not_detected", []),
+    "a null whose assay missed": (NULL, SETTING, {"assay": MISSED}, "inconclusive", ["assay_missed"]),
+    "a null whose assay could not run": (NULL, SETTING, {"assay": BLIND}, "inconclusive", ["assay_not_run"]),
+    "a null without assay": (NULL, SETTING, {"assay": None}, "inconclusive", ["assay_not_run"]),
+    "a null where levels look alike": (NULL, SETTING, {"check": check("failed")}, "inconclusive", ["no_contrast"]),
+    "a null of an incompetent model": (NULL, INCOMPETENT, {}, "inconclusive", ["not_competent"]),
+    "a null of a fragile model": (
+        contrast(0.0, 0.02, halves=(0.0, 0.0), fragile=0.2),
+        SETTING,
+        {},
         "inconclusive",
-        ["no_assay", "not_competent"],
+        ["fragile"],
     ),
-    "a null from few": (NULL, FEW, "inconclusive", ["no_assay", "too_few_clusters"]),
-    "a tiny effect that is certainly tiny": (contrast(0.02, 0.01), SETTING, "inconclusive", ["no_assay"]),
-    "too wide": (UNCLEAR, SETTING, "inconclusive", ["imprecise", "no_assay"]),
+    "a null beside a gap that something explains": (
+        NULL,
+        replace(SETTING, gap=0.2),
+        {},
+        "inconclusive",
+        ["gap_unexplained"],
+    ),
+    "a null from few": (
+        contrast(0.0, 0.02, halves=(0.0, 0.0), **FEW),
+        SETTING,
+        {},
+        "inconclusive",
+        ["too_few_clusters"],
+    ),
+    "too wide": (UNCLEAR, SETTING, {}, "inconclusive", ["imprecise"]),
+    "too wide and missed": (UNCLEAR, SETTING, {"assay": MISSED}, "inconclusive", ["imprecise", "assay_missed"]),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_states_and_reasons(name):
-    found, setting, state, reasons = CASES[name]
-    verdict = judged(found, setting)
+    found, setting, more, state, reasons = CASES[name]
+    verdict = judged(found, setting, **more)
     assert (verdict.status, keys(verdict)) == (state, reasons)
-    replicated = all(half.low > 0 for half in found.replication) and found.effect.low > 0 and found.specific.low > 0
-    assert verdict.evidence_level == ("L3" if replicated else None)
-    assert replicated or state != "demonstrated"
-    assert (verdict.estimate, verdict.n_clusters) == (found.effect.estimate, setting.n_clusters)
-    for message in (*verdict.reasons, *verdict.does_not_show, *verdict.next_step):
+    assert verdict.evidence_level == ("L3" if found.shown else "L1" if setting.gap else None)
+    assert found.shown or state != "demonstrated"
+    assert (verdict.estimate, verdict.n_clusters) == (found.effect.estimate, found.n_clusters)
+    assert (verdict.bound is not None) == (state == "not_detected")
+    for message in (*verdict.reasons, *verdict.does_not_show, *verdict.next_step, *verdict.alternatives):
         assert catalogue.load("en").message(message)
-        assert None not in message.args.values()
 
 
 def test_every_state_and_reason_of_the_machine_is_in_the_table():
-    assert {state for _, _, state, _ in CASES.values()} == {"demonstrated", "suspected", "inconclusive"}
-    assert {key for *_, reasons in CASES.values() for key in reasons} == {
-        "not_specific",
-        "not_replicated_halves",
-        "rare_class",
-        "too_few_clusters",
-        "small_effect",
-        "not_competent",
-        "fragile",
-        "no_assay",
-        "imprecise",
-    }
+    assert {state for *_, state, _ in CASES.values()} == {"demonstrated", "suspected", "inconclusive", "not_detected"}
+    source = inspect.getsource(verdict_module)
+    reasons = {key for *_, found in CASES.values() for key in found}
+    said = set(re.findall(r'Message\(\s*key="([a-z_]+)"', source))
+    other = {"not_legal", "subsample", "grid_coarse", "global_whole_picture", "attribution_alone", "agrees"}
+    other |= {"not_everyday_errors", "compositing_artificial", "these_backgrounds_only", "label_strata_blind"}
+    other |= {"assumes_independent_images", "not_comparable", "maps_not_trusted", "looks_does_not_use"}
+    other |= {"uses_not_visible", "more_images_no_help"}
+    assert {key for key in said if not key.startswith(("next_", "alt_"))} - other == reasons
 
 
 @pytest.mark.parametrize("effect", [-0.4, 0.0, 0.02, 0.08, 0.4])
 @pytest.mark.parametrize("half", [0.001, 0.04, 0.3])
-@pytest.mark.parametrize("setting", [SETTING, INCOMPETENT, FEW])
-def test_without_an_assay_nothing_is_ever_cleared(effect, half, setting):
-    assert judged(contrast(effect, half), setting).status != "not_detected"
+@pytest.mark.parametrize(
+    ("setting", "more"),
+    [
+        (SETTING, {"assay": MISSED}),
+        (SETTING, {"assay": None}),
+        (INCOMPETENT, {}),
+        (SETTING, {"check": check("failed")}),
+    ],
+)
+def test_no_gate_can_be_passed_over_on_the_way_to_not_detected(effect, half, setting, more):
+    assert judged(contrast(effect, half), setting, **more).status != "not_detected"
 
 
 def test_competence_counts_in_the_best_alignment():
@@ -165,35 +241,80 @@ def test_competence_counts_in_the_best_alignment():
 def test_equivalence_is_judged_on_the_widest_interval_of_the_family():
     wide = contrast(0.0, 0.02, halves=(0.0, 0.0), wide=interval(0.04, 0.03, 0.9))
     assert "imprecise" in keys(judged(wide))
+    both = (
+        Equivalence("decision", interval(0.0, 0.02, 0.9), 0.05),
+        Equivalence("probability", interval(0.1, 0.02, 0.9), 0.05),
+    )
+    assert judged(contrast(0.0, 0.02, halves=(0.0, 0.0), equivalence=both)).status != "not_detected"
 
 
 def test_severity_comes_from_the_policy_and_only_for_what_is_demonstrated():
-    assert judged(MATERIAL, consequence={"background": "critical"}).severity == "critical"
-    assert judged(MATERIAL).severity == "moderate"
-    assert judged(SMALL, consequence={"background": "critical"}).severity == "info"
+    assert judged(MATERIAL, policy={"consequence": {"background": "critical"}}).severity == "critical"
+    assert judged(MATERIAL).severity == "not_declared"
+    assert judged(MATERIAL, policy={"default_consequence": "low"}).severity == "low"
+    assert judged(SMALL, policy={"consequence": {"background": "critical"}}).severity == "info"
 
 
 def test_thresholds_are_those_of_the_policy():
-    assert judged(MATERIAL, delta_material=0.36).status == "suspected"
-    assert judged(MATERIAL, FEW, min_clusters=10).status == "demonstrated"
-    assert judged(contrast(rarest_share=0.01), min_class_share=0.01).status == "demonstrated"
+    assert judged(MATERIAL, policy={"delta_material": 0.36}).status == "suspected"
+    assert judged(contrast(**FEW), policy={"min_clusters": 10}).status == "demonstrated"
+    assert judged(contrast(rarest_share=0.01), policy={"min_class_share": 0.01}).status == "demonstrated"
 
 
 def test_limits_of_the_claim_are_named():
     def shown(found=MATERIAL, **setting):
         return {message.key for message in judged(found, replace(SETTING, **setting)).does_not_show}
 
-    always = {
-        "not_everyday_errors",
-        "other_cues_untested",
-        "compositing_artificial",
-        "attribution_alone",
-        "not_legal",
-    }
+    always = {"not_everyday_errors", "compositing_artificial", "attribution_alone", "not_legal"}
     assert shown() == always
     assert shown(contrast(n_donor_clusters=19)) == always | {"these_backgrounds_only"}
-    assert shown(by_environment=False) == always | {"label_strata_blind"}
+    assert shown(strata="label") == always | {"label_strata_blind"}
     assert shown(clusters_given=False) == always | {"assumes_independent_images"}
+    part = judged(MATERIAL, cue="place", subsampled=True)
+    assert {"subsample", "grid_coarse"} <= {message.key for message in part.does_not_show}
+    assert part.tested_on == "subsample"
+
+
+def test_other_readings_of_an_effect_are_named_and_none_where_there_is_no_effect():
+    def others(found=MATERIAL, setting=SETTING, **more):
+        return {message.key for message in judged(found, setting, **more).alternatives}
+
+    assert others() == {"alt_inside_background", "alt_compositing"}
+    assert others(NULL) == set()
+    assert others(setting=replace(SETTING, strata="label")) == {
+        "alt_inside_background",
+        "alt_compositing",
+        "alt_label_strata",
+    }
+    half = TINT.model_copy(update={"share": 0.5})
+    assert "alt_correlated" in others(explained=[half])
+    assert others(cue="tint", whole_picture=True) == {"alt_legitimate_colour", "alt_compositing"}
+
+
+@pytest.mark.parametrize(
+    ("found", "look", "said"),
+    [
+        (NULL, "cue", "looks_does_not_use"),
+        (NULL, "elsewhere", "agrees"),
+        (MATERIAL, "cue", "agrees"),
+        (MATERIAL, "elsewhere", "uses_not_visible"),
+        (MATERIAL, "not_trusted", "maps_not_trusted"),
+        (MATERIAL, "not_comparable", "not_comparable"),
+    ],
+)
+def test_maps_and_causal_test_are_set_side_by_side(found, look, said):
+    assert judged(found, look=look).attribution.key == said
+    assert judged(found, look=look).status == judged(found).status  # whatever the maps say
+
+
+def test_an_unclear_map_says_nothing():
+    assert judged(MATERIAL, look="unclear").attribution is None
+
+
+def test_attribution_alone_is_level_two_and_association_level_one():
+    assert judged(NULL, look="cue").evidence_level == "L2"
+    assert judged(NULL, replace(SETTING, gap=0.02)).evidence_level == "L1"
+    assert judged(NULL).evidence_level is None
 
 
 def test_next_steps():
@@ -201,23 +322,30 @@ def test_next_steps():
         return [message.key for message in verdict.next_step]
 
     assert steps(judged(MATERIAL)) == ["next_break_association"]
-    assert steps(judged(NULL)) == ["next_assay"]
-    assert steps(judged(UNCLEAR)) == ["next_more_data", "next_assay"]
-    assert steps(judged(MATERIAL, FEW)) == ["next_more_data"]
+    assert steps(judged(NULL, assay=MISSED)) == ["next_more_data"]
+    assert steps(judged(UNCLEAR)) == ["next_more_data"]
+    assert steps(judged(contrast(**FEW))) == ["next_more_data"]
+    assert steps(judged(NULL, INCOMPETENT)) == ["next_check_model", "more_images_no_help"]
+    assert steps(judged(NULL, check=check("failed"))) == ["next_name_environments", "more_images_no_help"]
 
 
 def test_needed_clusters_is_the_formula_of_the_method():
     policy = Policy()
-    found = Interval(0.1, 0.0, 0.2, 0.9, 90, 25, 0.06, 24)
-    assert needed_clusters(found, policy) == math.ceil((2.93 * 0.06 * 5 / 0.05) ** 2) == 310
-    assert needed_clusters(replace(found, standard_error=1e-6), policy) == 25
-    assert needed_clusters(replace(found, standard_error=math.nan, n_clusters=1), policy) == 20
+    widest = Interval(0.1, 0.0, 0.2, 0.9, 90, 25, 0.06, 24)
+
+    def needed(n_clusters=25, margin=0.05, **more):
+        item = Equivalence("decision", replace(widest, **more), margin)
+        return needed_clusters(contrast(equivalence=(item,), n_clusters=n_clusters), policy)
+
+    assert needed() == math.ceil((2.93 * 0.06 * 5 / 0.05) ** 2) == 310
+    assert needed(standard_error=1e-6) == 25
+    assert needed(n_clusters=1, standard_error=math.nan) == 20
+    assert needed(margin=0.41) == 25
 
 
 def test_a_single_donor_cluster_gives_a_verdict_without_nan():
     nothing = Interval(0.4, math.nan, math.nan, 0.9, 30, 1, math.nan, 0)
-    found = contrast(0.4, 0.6, wide=nothing, halves=(math.nan, math.nan))
-    verdict = judged(found, replace(SETTING, n_clusters=1))
+    verdict = judged(contrast(0.4, 0.6, wide=nothing, halves=(math.nan, math.nan), n_clusters=1))
     assert verdict.status == "inconclusive"
     values = [value for message in (*verdict.reasons, *verdict.next_step) for value in message.args.values()]
     assert not any(isinstance(value, float) and math.isnan(value) for value in values)
@@ -229,16 +357,24 @@ def test_a_single_donor_cluster_gives_a_verdict_without_nan():
         ("no_masks", "next_add_masks"),
         ("one_level", "next_add_environment"),
         ("too_few_donors", "next_more_backgrounds"),
+        ("region_absent", "next_add_masks"),
+        ("grey_images", "next_none"),
+        ("needs_environment", "next_name_environments"),
     ],
 )
 def test_what_could_not_run_is_not_tested_with_the_reason(reason, step):
-    verdict = CueJudge(Policy()).not_tested(reason, step)
+    verdict = CueJudge(Policy(), "background").not_tested(reason, step)
     assert (verdict.status, verdict.estimate, keys(verdict)) == ("not_tested", None, [reason])
     assert [message.key for message in verdict.next_step] == [step]
     assert all(
         catalogue.load("en").message(message)
         for message in (*verdict.reasons, *verdict.next_step, *verdict.does_not_show)
     )
+
+
+def test_a_contrast_that_could_mean_nothing_is_inconclusive_and_says_so():
+    verdict = CueJudge(Policy(), "background").inconclusive("no_strata", "next_name_environments", "mass")
+    assert (verdict.status, verdict.finding, keys(verdict)) == ("inconclusive", "mass", ["no_strata"])
 
 
 def cue(name, status):
@@ -251,7 +387,8 @@ def test_the_overall_status_is_the_worst_of_the_required():
         for worse in STATE_ORDER[: at + 1]:
             cues = [cue("one", better), cue("two", worse)]
             assert overall(cues, ["one", "two"]).status == worse
-            assert overall(cues, ["one"]).status == better
+            expected = "demonstrated" if worse == "demonstrated" else better  # what was found is found
+            assert overall(cues, ["one"]).status == expected
             assert overall(cues, []).status == worse
 
 

@@ -17,7 +17,7 @@ def table(sizes, labels=2, per_cluster=1, seed=0):
     rng = np.random.default_rng(seed)
     levels = [f"level{i}" for i, size in enumerate(sizes) for _ in range(size)]
     n = len(levels)
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "row_id": rng.choice(2**62, n, replace=False),
             "cluster": [f"{level}-{i // per_cluster}" for i, level in enumerate(levels)],
@@ -25,12 +25,19 @@ def table(sizes, labels=2, per_cluster=1, seed=0):
             "stratum": levels,
         }
     )
+    return halved(rows)
+
+
+def halved(rows):
+    """Rows with their half, in sorted ``row_id``."""
+    rows = rows.sort_values("row_id").reset_index(drop=True)
+    return rows.assign(half=split_halves(rows, 0))
 
 
 def joined(plan, rows):
     """The plan with the clusters, levels and halves of recipients and donors."""
-    half = dict(zip(rows.sort_values("row_id")["row_id"], split_halves(rows.sort_values("row_id"), 0), strict=True))
     look = rows.set_index("row_id")
+    half = look["half"]
     return plan.assign(
         own_cluster=look.loc[plan["row_id"], "cluster"].to_numpy(),
         donor_cluster=look.loc[plan["donor_row_id"], "cluster"].to_numpy(),
@@ -117,7 +124,7 @@ def test_no_ragged_strata_break_a_rule(sizes, per_cluster, max_reuse, seed):
 
 
 def test_a_level_of_a_single_cluster_lends_to_the_others_only_within_its_half():
-    rows = pd.concat([table([40]), table([3]).assign(stratum="rare", cluster="only", row_id=[1, 2, 3])])
+    rows = halved(pd.concat([table([40]), table([3]).assign(stratum="rare", cluster="only", row_id=[1, 2, 3])]))
     plan = DonorDraw()(rows)
     check(plan, rows, 5)
     assert plan["half"].nunique() == 1  # the other half has no donor of that level
@@ -150,3 +157,17 @@ def test_assign_exchanges_until_nobody_borrows_from_itself(seed):
     found = assign(pool, np.array(list("abcdef"), dtype=object), np.random.default_rng(seed))
     assert sorted(found) == list(range(6))
     assert (found != np.arange(6)).all()
+
+
+def test_recipients_may_be_fewer_than_those_who_lend():
+    rows = table([60, 60])
+    chosen = pd.Series(np.arange(len(rows)) % 3 == 0, index=rows.index)
+    plan = DonorDraw(passes=1)(rows, chosen)
+    check(plan, rows, 5)
+    assert set(plan["row_id"]) == set(rows.loc[chosen, "row_id"])
+    assert len(set(plan["donor_row_id"]) - set(plan["row_id"])) > 20
+
+
+def test_one_level_lends_nothing():
+    assert DonorDraw()(table([30])).empty
+    assert DonorDraw()(table([30, 30]).iloc[:0]).empty

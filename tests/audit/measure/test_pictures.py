@@ -17,9 +17,9 @@ from figureground.audit.classify.subject import as_subject
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.measure.donors import DonorDraw
 from figureground.audit.measure.pictures import MAX_SIDE, Painter, outline, overlay, picture
-from figureground.audit.measure.swap import widen
-from figureground.audit.recipients import swap_rows
+from figureground.audit.measure.suite import widen
 from figureground.audit.run_folder import RunFolder
+from figureground.audit.strata import StrataDraw, by_environment
 from figureground.datasets.datamodule import rows_of
 from figureground.datasets.transforms import Preprocess
 
@@ -142,7 +142,9 @@ def test_tiles_show_the_picture_and_both_maps_with_the_models_answer(setting):
 
 def test_a_swap_shows_unchanged_own_and_other_level(setting):
     painter, frame, _ = setting
-    plan = widen(DonorDraw(passes=2)(swap_rows(frame)))
+    rows = by_environment(frame)
+    rows = rows.merge(StrataDraw(500, 0)(rows, "environment"), on=["row_id", "stratum"])
+    plan = widen(DonorDraw(passes=2)(rows))
     first = plan.iloc[0]
     other = {"grass": "gravel", "gravel": "grass"}[first["stratum"]]
     chosen = pd.DataFrame(
@@ -162,7 +164,7 @@ def test_a_swap_shows_unchanged_own_and_other_level(setting):
     stored = assets(painter)
     shown = [np.asarray(Image.open(io.BytesIO(stored[name])).convert("RGB")) for name in found["asset"]]
     for composite in shown[1:]:
-        np.testing.assert_array_equal(composite[5:12, 6:14], shown[0][5:12, 6:14])  # the figure stays
+        np.testing.assert_array_equal(composite[6:11, 7:13], shown[0][6:11, 7:13])  # the figure stays, but for its edge
         assert (composite != shown[0]).any()
 
 

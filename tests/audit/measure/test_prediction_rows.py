@@ -46,8 +46,7 @@ def test_what_could_not_be_composed_has_a_reason_of_its_own():
     rows = prediction_rows(
         logits(2, 3),
         kept=None,
-        usable=np.array([False, True]),
-        unusable_reason="no_visible_background",
+        unusable=np.array(["no_visible_background", "ok"], dtype=object),
         row_id=[1, 2],
         **KEYS,
     )

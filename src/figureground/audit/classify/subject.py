@@ -15,6 +15,7 @@ from torchvision.transforms import InterpolationMode
 
 from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.module import Classifier
+from figureground.audit.task import Task
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import SubjectError, UsageError
 
@@ -50,6 +51,11 @@ class Subject:
     architecture: str
     sha256: str
     code_executed: bool
+
+    @property
+    def task(self) -> Task:
+        """What the logits mean."""
+        return Task("multiclass", self.classes)
 
 
 def as_subject(model: Any, *, classes: Sequence[str] | None = None, transform: Any = None) -> Subject:

@@ -1,30 +1,30 @@
-"""The donor contrast: how much more often is a class predicted under one level of the background than another?
+"""The donor contrast: how much more often is a class predicted under one level of a cue than under another?
 
-``effect[c, e, e'] = mean over recipients and passes of 1(prediction = c | donor from e) - 1(prediction = c | e')``
+``effect[c, e, e', part] = mean over recipients and passes of 1(prediction = c | donor e) - 1(prediction = c | e')``
 
-on the decision scale, with the same difference of probabilities beside it. The statistic is the largest effect, with an
-interval that covers all (c, e, e') at once (max-T), variance clustered by recipient and by both donors.
+on the decision scale, with the same difference of probabilities or log-odds beside it. The statistic is the largest
+effect, with an interval that covers the whole family at once (max-T), variance clustered by recipient and by both
+donors.
 
 Rows of the ``tests`` table made here:
 
 ===================== =====================================================================================
-donor_contrast        the effect, every class and pair of levels
-common_background     the same arms over one common background: what the holes alone do
-specific              donor_contrast minus common_background, paired
+donor_contrast        the effect, every class, pair of levels and part
+control               the same in the matched control: what the change does that is not the cue
+specific              donor_contrast minus control, paired
 replication_a, _b     the primary effect in each of two disjoint halves of recipients and donors, one-sided
 predicted_share       how often a class is predicted under an arm ("own": unchanged image)
-changed_other_level   answer on a background of another level differs from that on one of the own level
-changed_same_level    control: answers on two backgrounds of the own level differ
-mirrored_fragility    answer on the own background, mirrored and filled, differs from the unchanged one
-same_minus_other      original answer kept on own-level minus on other-level backgrounds (secondary)
+changed_other_level   answer with the cue of another level differs from that with one of the own level
+changed_same_level    control: answers with two donors of the own level differ
+reference_fragility   answer with the own cue put back by the same machinery differs from the unchanged one
+same_minus_other      original answer kept with own-level minus with other-level donors (secondary)
 ===================== =====================================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -33,227 +33,313 @@ import pandas as pd
 
 from figureground.audit.config import Policy
 from figureground.audit.judge.clustered import cluster_influence, multiway_mean
+from figureground.audit.judge.effects import (
+    Clusterings,
+    Hypothesis,
+    Scale,
+    Which,
+    hypotheses,
+    material,
+    negligible,
+    scales,
+    span,
+)
 from figureground.audit.judge.intervals import Interval, clustered_wilson, logit_t, mean_t
-from figureground.audit.judge.multiplicity import max_t
-from figureground.audit.judge.observations import SwapObservations
+from figureground.audit.judge.multiplicity import max_t, tost
+from figureground.audit.judge.observations import WHOLE, Reals, SwapObservations
 from figureground.audit.judge.rows import estimate_columns, p_value, t_ratio
-
-Reals = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Hypothesis:
-    """A class and two arms, as indices; ``sign`` turns the effect so that it is positive."""
+class Simultaneous(Interval):
+    """An interval of a family, simultaneous with the others, with p values.
 
-    class_index: int
-    arm: int
-    reference: int
+    ``p_material`` is of the hypothesis that the effect is no larger than the material one.
+    """
 
-    def names(self, observed: SwapObservations) -> dict[str, str]:
-        """Key columns of the ``tests`` table."""
-        return {
-            "class_name": observed.classes[self.class_index],
-            "arm": observed.levels[self.arm],
-            "reference": observed.levels[self.reference],
-        }
+    p_raw: float = np.nan
+    p_adjusted: float = np.nan
+    p_material: float = np.nan
 
-    def turned(self) -> Hypothesis:
-        """The same with the arms exchanged."""
-        return Hypothesis(self.class_index, self.reference, self.arm)
+    def turned(self) -> Simultaneous:
+        """With the opposite sign."""
+        return replace(self, estimate=-self.estimate, low=-self.high, high=-self.low)
 
-    def values(self, observed: SwapObservations, source: str) -> Reals:
-        """One difference in {-1, 0, 1} (or of probabilities) per observation, float64 ``[N]``."""
-        if source == "probability":
-            assert observed.probability is not None  # noqa: S101  (families() asks only where it exists)
-            p = observed.probability[:, :, self.class_index]
-            return np.asarray(p[:, self.arm] - p[:, self.reference])
-        predicted = np.asarray(getattr(observed, source) == self.class_index)
-        return np.asarray(predicted[:, self.arm].astype(float) - predicted[:, self.reference].astype(float))
 
-    def codes(self, observed: SwapObservations) -> tuple[npt.NDArray[np.object_], ...]:
-        """Clusterings of the observations: recipients, donors of one arm, donors of the other."""
-        return observed.recipient, observed.donor[:, self.arm], observed.donor[:, self.reference]
+@dataclass(frozen=True)
+class Equivalence:
+    """The effect that reaches furthest from 0 at level 1 - 2 alpha on one scale, and the margin it must keep."""
+
+    scale: Scale
+    widest: Interval
+    margin: float
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """What the swap showed.
+    """What changing one cue showed.
 
     Attributes
     ----------
+    cue : str
+    scale : {"decision", "log_odds"}
+        The scale that judges.
     tests : pandas.DataFrame
         Rows of the ``tests`` table.
     primary : Hypothesis
         The largest effect, turned so that it is positive.
-    effect, specific, common : Interval
+    part : str or None
+        Name of its part; None for a cue that is changed as a whole.
+    effect, specific, control : Simultaneous
         Of the primary hypothesis, simultaneous over the family.
     replication : tuple of Interval
         In the halves a and b, two-sided level 1 - 2 alpha (one-sided alpha).
-    widest90 : Interval
-        Of all effects at level 1 - 2 alpha, the one that reaches furthest from 0: equivalence is judged on it.
+    equivalence : tuple of Equivalence
+        An effect is negligible if it is on all of these scales.
     changed_other, changed_same, fragility : Interval
+        ``fragility`` has n = 0 where the cue has no reference arm.
     rarest_share : float
         Share of predictions of the class that is predicted least, over unchanged images and swap arms.
-    primary_class_clusters : int
-        Recipient clusters in which the primary class is predicted in some arm.
-    n_donor_clusters : int
+    primary_class_clusters, n_clusters, n_recipients, n_donor_clusters, n_positive_clusters : int
+        Independent units: in which the primary class is predicted in some arm, of recipients, images, donors of the
+        rarer arm, of recipients of the second class.
     """
 
+    cue: str
+    scale: Scale
     tests: pd.DataFrame = field(repr=False)
     primary: Hypothesis
-    effect: Interval
-    specific: Interval
-    common: Interval
+    part: str | None
+    effect: Simultaneous
+    specific: Simultaneous
+    control: Simultaneous
     replication: tuple[Interval, Interval]
-    widest90: Interval
+    equivalence: tuple[Equivalence, ...]
     changed_other: Interval
     changed_same: Interval
     fragility: Interval
     rarest_share: float
     primary_class_clusters: int
+    n_clusters: int
+    n_recipients: int
     n_donor_clusters: int
+    n_positive_clusters: int
+
+    @property
+    def replicated(self) -> bool:
+        """Whether the primary effect shows in each half by itself."""
+        return all(half.low > 0 for half in self.replication)
+
+    @property
+    def shown(self) -> bool:
+        """An effect of the intervention, beyond its control, found again in both halves."""
+        return self.effect.low > 0 and self.specific.low > 0 and self.replicated
+
+    def negligible(self, alpha: float) -> bool:
+        """Whether every effect is shown to keep within the margin, on every scale."""
+        return all(tost(item.widest, item.margin, alpha) for item in self.equivalence)
+
+    @property
+    def bound(self) -> float:
+        """Effects of this size or more are excluded at level 1 - alpha, on the scale that judges."""
+        return _reach(self.equivalence[0].widest)
 
 
 @dataclass(frozen=True)
-class BackgroundContrast:
-    """Judges the observations of one swap.
+class DonorContrast:
+    """Judges the observations of one cue.
 
     Attributes
     ----------
     policy : Policy
     seed : int
         Of the multiplier draws behind the simultaneous intervals.
+    scale : {"decision", "log_odds"}
+        The scale wanted; decisions where logits were not kept.
     """
 
     policy: Policy
     seed: int
+    scale: Scale = "decision"
 
     def __call__(self, observed: SwapObservations) -> Contrast:
         """All tests of the module's table; needs at least two levels and one observation."""
-        family = list(hypotheses(observed))
-        decision = self._family(observed, family, "swapped")
-        common = self._family(observed, family, "common")
-        specific = self._family(observed, family, "specific")
-        at = int(np.argmax([abs(interval.estimate) for interval in decision]))
-        turn = decision[at].estimate < 0
+        codes, used = Clusterings.of(observed), scales(observed, self.scale)
+        scale = used[0]
+        family = list(hypotheses(observed, scale))
+        effects = {w: self.family(observed, codes, family, scale, w) for w in ("swapped", "control", "specific")}
+        at = int(np.argmax([abs(interval.estimate) for interval in effects["swapped"]]))
+        turn = effects["swapped"][at].estimate < 0
         primary = family[at].turned() if turn else family[at]
-        halves = self._halves(observed, primary)
-        rows = [
-            *self._rows("donor_contrast", "decision", observed, family, decision),
-            *self._rows("common_background", "decision", observed, family, common),
-            *self._rows("specific", "decision", observed, family, specific),
-            *self._halves_rows(observed, primary, halves),
-            *self._share_rows(observed),
-        ]
-        if observed.probability is not None:
-            probability = self._family(observed, family, "probability")
-            rows += self._rows("donor_contrast", "probability", observed, family, probability)
+        found = {which: (tested[at].turned() if turn else tested[at]) for which, tested in effects.items()}
+        halves = self._halves(observed, codes, primary, scale)
         changes = changed_answers(observed, 1 - self.policy.alpha)
-        rows += [self._row(name, "decision", interval) for name, interval in changes.items()]
+        rows = [
+            *self._rows("donor_contrast", scale, observed, codes, family, effects["swapped"]),
+            *self._rows("control", scale, observed, codes, family, effects["control"]),
+            *self._rows("specific", scale, observed, codes, family, effects["specific"]),
+            *self._halves_rows(observed, primary, scale, halves),
+            *self._share_rows(observed),
+            *self._beside(observed, codes, used[1:]),
+            *(self._row(observed, name, "decision", interval) for name, interval in changes.items()),
+        ]
         return Contrast(
+            cue=observed.cue,
+            scale=scale,
             tests=pd.DataFrame(rows),
             primary=primary,
+            part=primary.names(observed)["part"],
+            effect=found["swapped"],
+            specific=found["specific"],
+            control=found["control"],
             replication=halves,
-            effect=_turned(decision[at], turn),
-            common=_turned(common[at], turn),
-            specific=_turned(specific[at], turn),
-            widest90=self._widest(observed, family),
+            equivalence=tuple(self._equivalence(observed, codes, name) for name in used),
             changed_other=changes["changed_other_level"],
             changed_same=changes["changed_same_level"],
-            fragility=changes["mirrored_fragility"],
+            fragility=changes["reference_fragility"],
             rarest_share=rarest_share(observed),
             primary_class_clusters=_clusters_predicting(observed, primary.class_index),
-            n_donor_clusters=_donor_clusters(observed, primary),
+            n_clusters=observed.n_clusters,
+            n_recipients=observed.n_recipients,
+            n_donor_clusters=_donor_clusters(codes, primary),
+            n_positive_clusters=len(set(observed.recipient[observed.label == len(observed.classes) - 1])),
         )
 
-    def _family(self, observed: SwapObservations, family: list[Hypothesis], source: str) -> list[_Tested]:
-        """Simultaneous intervals of a whole family."""
-        values = [_values(h, observed, source) for h in family]
-        span = 2.0 if source == "specific" else 1.0  # a difference of two differences reaches further
-        level = 1 - self.policy.alpha
+    def family(
+        self,
+        observed: SwapObservations,
+        codes: Clusterings,
+        family: Sequence[Hypothesis],
+        scale: Scale,
+        which: Which = "swapped",
+    ) -> list[Simultaneous]:
+        """Simultaneous intervals of a whole family of hypotheses."""
+        values = [h.values(observed, scale, which) for h in family]
+        reach, level = span(scale, which), 1 - self.policy.alpha
+        bounds = (-reach, reach) if np.isfinite(reach) else None
         plain = [
-            multiway_mean(v, *h.codes(observed), level=level, bounds=(-span, span))
+            multiway_mean(v, *codes.of_hypothesis(h), level=level, bounds=bounds)
             for h, v in zip(family, values, strict=True)
         ]
-        influence = np.column_stack([cluster_influence(v, observed.recipient) for v in values])
-        t = np.array([t_ratio(interval) for interval in plain])
-        joint = max_t(influence, min(interval.df for interval in plain), 1 - self.policy.alpha, self.seed, t)
+        influence = np.column_stack([cluster_influence(v, codes.recipient) for v in values])
+        df = min(interval.df for interval in plain)
+        joint = max_t(influence, df, level, self.seed, np.array([t_ratio(interval) for interval in plain]))
+        limit = material(self.policy, scale)
+        shifted = np.array([_beyond(interval, limit) for interval in plain])
+        beyond = max_t(influence, df, level, self.seed, shifted).p_adjusted
         return [
-            _Tested.of(interval, joint.critical, float(p), span)
-            for interval, p in zip(plain, joint.p_adjusted, strict=True)
+            _tested(interval, joint.critical, float(p), float(q) if t > 0 else 1.0, reach)
+            for interval, p, q, t in zip(plain, joint.p_adjusted, beyond, shifted, strict=True)
         ]
 
-    def _halves(self, observed: SwapObservations, primary: Hypothesis) -> tuple[Interval, Interval]:
-        parts = [observed.take(observed.half == name) for name in ("a", "b")]
+    def _halves(
+        self, observed: SwapObservations, codes: Clusterings, primary: Hypothesis, scale: Scale
+    ) -> tuple[Interval, Interval]:
         level = 1 - 2 * self.policy.alpha
-        a, b = (multiway_mean(primary.values(part, "swapped"), *primary.codes(part), level=level) for part in parts)
+        values = primary.values(observed, scale)
+        reach = span(scale, "swapped")
+        bounds = (-reach, reach) if np.isfinite(reach) else None
+        parts = [observed.half == name for name in ("a", "b")]
+        a, b = (
+            multiway_mean(values[part], *codes.take(part).of_hypothesis(primary), level=level, bounds=bounds)
+            for part in parts
+        )
         return a, b
 
-    def _widest(self, observed: SwapObservations, family: list[Hypothesis]) -> Interval:
+    def _equivalence(self, observed: SwapObservations, codes: Clusterings, scale: Scale) -> Equivalence:
         level = 1 - 2 * self.policy.alpha
-        found = [multiway_mean(h.values(observed, "swapped"), *h.codes(observed), level=level) for h in family]
-        return max(found, key=_reach)
+        reach = span(scale, "swapped")
+        bounds = (-reach, reach) if np.isfinite(reach) else None
+        found = [
+            multiway_mean(h.values(observed, scale), *codes.of_hypothesis(h), level=level, bounds=bounds)
+            for h in hypotheses(observed, scale)
+        ]
+        return Equivalence(scale, max(found, key=_reach), negligible(self.policy, scale))
+
+    def _beside(
+        self, observed: SwapObservations, codes: Clusterings, further: Sequence[Scale]
+    ) -> Iterator[dict[str, Any]]:
+        for scale in further:
+            family = list(hypotheses(observed, scale))
+            yield from self._rows(
+                "donor_contrast", scale, observed, codes, family, self.family(observed, codes, family, scale)
+            )
 
     def _rows(
-        self, test: str, scale: str, observed: SwapObservations, family: list[Hypothesis], found: list[_Tested]
+        self,
+        test: str,
+        scale: Scale,
+        observed: SwapObservations,
+        codes: Clusterings,
+        family: Sequence[Hypothesis],
+        found: Sequence[Simultaneous],
     ) -> list[dict[str, Any]]:
         return [
             self._row(
+                observed,
                 test,
                 scale,
                 interval,
                 simultaneous=True,
                 p_raw=interval.p_raw,
                 p_adjusted=interval.p_adjusted,
-                n_donor_clusters=_donor_clusters(observed, h),
+                n_donor_clusters=_donor_clusters(codes, h),
                 **h.names(observed),
             )
             for h, interval in zip(family, found, strict=True)
         ]
 
     def _halves_rows(
-        self, observed: SwapObservations, primary: Hypothesis, halves: tuple[Interval, Interval]
+        self, observed: SwapObservations, primary: Hypothesis, scale: Scale, halves: tuple[Interval, Interval]
     ) -> list[dict[str, Any]]:
         names = primary.names(observed)
-        return [self._row(f"replication_{n}", "decision", half, **names) for n, half in zip("ab", halves, strict=True)]
+        return [
+            self._row(observed, f"replication_{n}", scale, half, **names) for n, half in zip("ab", halves, strict=True)
+        ]
 
     def _share_rows(self, observed: SwapObservations) -> Iterator[dict[str, Any]]:
+        if observed.parts != (WHOLE,):
+            return  # a share for every cell of a grid says nothing that the contrast does not
         arms: dict[str, npt.NDArray[np.int64]] = {"own": observed.original}
-        arms |= {level: observed.swapped[:, index] for index, level in enumerate(observed.levels)}
+        arms |= {level: observed.swapped[:, 0, index] for index, level in enumerate(observed.levels)}
         for arm, predicted in arms.items():
             # The unchanged image is the same in every pass and counts once.
             known = (predicted >= 0) & ((observed.number == 0) if arm == "own" else True)
             for index, name in enumerate(observed.classes):
                 hits = (predicted[known] == index).astype(float)
                 interval = logit_t(hits, observed.recipient[known], 1 - self.policy.alpha)
-                yield self._row("predicted_share", "decision", interval, class_name=name, arm=arm)
+                yield self._row(observed, "predicted_share", "decision", interval, class_name=name, arm=arm)
 
-    def _row(self, test: str, scale: str, interval: Interval, **more: Any) -> dict[str, Any]:
+    def _row(
+        self, observed: SwapObservations, test: str, scale: str, interval: Interval, **more: Any
+    ) -> dict[str, Any]:
         columns = estimate_columns(interval, min_clusters=self.policy.min_clusters, alpha=self.policy.alpha, **more)
-        return {"cue": "background", "test": test, "scale": scale, "simultaneous": False, **columns}
-
-
-def hypotheses(observed: SwapObservations) -> Iterator[Hypothesis]:
-    """Every class that is predicted under some arm, with every pair of levels."""
-    for class_index in np.unique(observed.swapped):
-        for arm, reference in combinations(range(len(observed.levels)), 2):
-            yield Hypothesis(int(class_index), arm, reference)
+        return {"cue": observed.cue, "test": test, "scale": scale, "simultaneous": False, **columns}
 
 
 def changed_answers(observed: SwapObservations, level: float) -> dict[str, Interval]:
-    """How often the answer changes: other level, same level (control), mirrored (fragility); kept answers."""
-    placed = observed.take(observed.own >= 0)
-    own = np.take_along_axis(placed.swapped, placed.own[:, None], axis=1)
-    other = np.arange(len(observed.levels)) != placed.own[:, None]
-    changed = _row_mean((placed.swapped != own).astype(float), other)
-    kept = (own[:, 0] == placed.original) - _row_mean((placed.swapped == placed.original[:, None]).astype(float), other)
-    first = observed.take((observed.number == 0) & (observed.original >= 0) & (observed.mirrored >= 0))
-    flips = (first.original != first.mirrored).astype(float)
+    """How often the answer changes: other level, same level (control), own value put back (fragility); kept answers.
+
+    Of a grid, the answers of all cells.
+    """
+    swapped = observed.swapped
+    placed = observed.own >= 0
+    own = np.take_along_axis(swapped[placed], observed.own[placed][:, None, None], axis=2)
+    other = (np.arange(len(observed.levels)) != observed.own[placed][:, None])[:, None, :]
+    changed = _row_mean((swapped[placed] != own).astype(float), other)
+    original = observed.original[placed][:, None, None]
+    kept = (own[:, :, 0] == original[:, :, 0]).mean(axis=1) - _row_mean(
+        (swapped[placed] == original).astype(float), other
+    )
+    recipients, same = observed.recipient[placed], observed.same[placed]
+    again = same >= 0
+    first = (observed.number == 0) & (observed.original >= 0) & (observed.reference >= 0)
+    flips = (observed.original != observed.reference)[first].astype(float)
     return {
-        "changed_other_level": logit_t(changed, placed.recipient, level),
-        "changed_same_level": logit_t((placed.same != own[:, 0]).astype(float), placed.recipient, level),
-        "same_minus_other": mean_t(kept, placed.recipient, level),
-        "mirrored_fragility": clustered_wilson(flips, first.recipient, level),
+        "changed_other_level": logit_t(changed, recipients, level),
+        "changed_same_level": logit_t((same != own[:, 0, 0])[again].astype(float), recipients[again], level),
+        "same_minus_other": mean_t(kept, recipients, level),
+        "reference_fragility": clustered_wilson(flips, observed.recipient[first], level),
     }
 
 
@@ -264,35 +350,25 @@ def rarest_share(observed: SwapObservations) -> float:
     return float(counts.min() / max(counts.sum(), 1))
 
 
-@dataclass(frozen=True)
-class _Tested(Interval):
-    p_raw: float = np.nan
-    p_adjusted: float = np.nan
-
-    @classmethod
-    def of(cls, interval: Interval, critical: float, p_adjusted: float, span: float) -> _Tested:
-        p_raw = p_value(interval, span)
-        half = critical * interval.standard_error
-        # Where all observations agree there is no variance to scale; the interval's own bounds stay.
-        low, high = (interval.estimate - half, interval.estimate + half) if half > 0 else (interval.low, interval.high)
-        # With fewer than two clusters nothing bounds the effect but its own range.
-        low, high = (low, high) if np.isfinite(half) else (-span, span)
-        known = vars(interval) | {"low": max(-span, low), "high": min(span, high)}
-        if interval.standard_error == 0 and p_raw is not None:
-            p_adjusted = max(p_adjusted, p_raw)
-        return cls(**known, p_raw=np.nan if p_raw is None else p_raw, p_adjusted=p_adjusted)
+def _tested(interval: Interval, critical: float, p_adjusted: float, p_material: float, reach: float) -> Simultaneous:
+    p_raw = p_value(interval, reach if np.isfinite(reach) else 1.0)
+    half = critical * interval.standard_error
+    # Where all observations agree there is no variance to scale; the interval's own bounds stay.
+    low, high = (interval.estimate - half, interval.estimate + half) if half > 0 else (interval.low, interval.high)
+    # With fewer than two clusters nothing bounds the effect but its own range.
+    low, high = (low, high) if np.isfinite(half) else (-reach, reach)
+    known = vars(interval) | {"low": max(-reach, low), "high": min(reach, high)}
+    if interval.standard_error == 0 and p_raw is not None:
+        p_adjusted, p_material = max(p_adjusted, p_raw), max(p_material, p_raw)
+    return Simultaneous(**known, p_raw=np.nan if p_raw is None else p_raw, p_adjusted=p_adjusted, p_material=p_material)
 
 
-def _values(h: Hypothesis, observed: SwapObservations, source: str) -> Reals:
-    if source == "specific":
-        return h.values(observed, "swapped") - h.values(observed, "common")
-    return h.values(observed, source)
-
-
-def _turned(interval: Interval, turn: bool) -> Interval:
-    if not turn:
-        return interval
-    return replace(interval, estimate=-interval.estimate, low=-interval.high, high=-interval.low)
+def _beyond(interval: Interval, limit: float) -> float:
+    """By how many standard errors the effect, of either sign, exceeds the limit; 0 where it does not."""
+    excess = abs(interval.estimate) - limit
+    if not excess > 0:
+        return 0.0
+    return excess / interval.standard_error if interval.standard_error > 0 else np.inf
 
 
 def _reach(interval: Interval) -> float:
@@ -302,12 +378,14 @@ def _reach(interval: Interval) -> float:
 
 
 def _row_mean(values: Reals, chosen: npt.NDArray[np.bool_]) -> Reals:
-    return np.asarray((values * chosen).sum(axis=1) / np.maximum(chosen.sum(axis=1), 1))
+    """Mean over parts and the chosen arms of ``[N, P, E]``; ``chosen`` is ``[N, 1, E]``."""
+    spread = np.broadcast_to(chosen, values.shape)
+    return np.asarray((values * spread).sum(axis=(1, 2)) / np.maximum(spread.sum(axis=(1, 2)), 1))
 
 
 def _clusters_predicting(observed: SwapObservations, class_index: int) -> int:
-    return len(set(observed.recipient[(observed.swapped == class_index).any(axis=1)]))
+    return len(set(observed.recipient[(observed.swapped == class_index).any(axis=(1, 2))]))
 
 
-def _donor_clusters(observed: SwapObservations, h: Hypothesis) -> int:
-    return min(len(set(observed.donor[:, h.arm])), len(set(observed.donor[:, h.reference])))
+def _donor_clusters(codes: Clusterings, h: Hypothesis) -> int:
+    return min(len(np.unique(codes.donor[:, h.arm])), len(np.unique(codes.donor[:, h.reference])))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
-from figureground.audit.judge.contrast import Hypothesis
+from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.observations import SwapObservations
 
 
@@ -38,9 +39,9 @@ class GalleryRules:
         if len(first) == 0:
             return pd.DataFrame()
         at = np.arange(len(first))
-        own_answer = first.swapped[at, first.own]
+        own_answer = first.swapped[at, 0, first.own]
         other = np.where(first.own == primary.arm, primary.reference, primary.arm)
-        other_answer = first.swapped[at, other]
+        other_answer = first.swapped[at, 0, other]
         stable = first.original == own_answer
         frame = pd.DataFrame(
             {
@@ -85,10 +86,10 @@ def true_probability(rows: pd.DataFrame, predictions: pd.DataFrame, classes: tup
 
 
 def _fall(observed: SwapObservations, answer: np.ndarray, other: np.ndarray) -> np.ndarray:
-    if observed.probability is None:
+    if observed.logits is None:
         return np.zeros(len(observed))
-    at = np.arange(len(observed))
-    return np.asarray(observed.probability[at, observed.own, answer] - observed.probability[at, other, answer])
+    at, probability = np.arange(len(observed)), softmax(observed.logits[:, 0], axis=2)
+    return np.asarray(probability[at, observed.own, answer] - probability[at, other, answer])
 
 
 def _ranked(frame: pd.DataFrame, rule: str) -> pd.DataFrame:

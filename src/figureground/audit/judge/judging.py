@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,17 +10,89 @@ import numpy as np
 import pandas as pd
 
 from figureground.audit import document
-from figureground.audit.config import AuditConfig, Policy, canonical_sha256
+from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.cues import BACKGROUND, GLOBALS, cue_spec
+from figureground.audit.document import TrustCheck
 from figureground.audit.judge import summary
-from figureground.audit.judge.contrast import BackgroundContrast, Contrast, Hypothesis
+from figureground.audit.judge.assaying import Assayed, assay_cues
+from figureground.audit.judge.contrasts import (
+    Contrasted,
+    contrast_cues,
+    explained_by,
+    fires,
+    holm_over,
+    yielding,
+)
+from figureground.audit.judge.datasheet import data_sheet
+from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.gallery import GalleryRules
-from figureground.audit.judge.grouping import Grouping, group_rows
-from figureground.audit.judge.observations import SwapObservations, observe
+from figureground.audit.judge.grouping import Group, group_rows
+from figureground.audit.judge.looking import look_at
+from figureground.audit.judge.masks import masks_disagree
+from figureground.audit.judge.observations import observe
 from figureground.audit.judge.performance import performance, performance_gap, scored
 from figureground.audit.judge.subgroups import REPORTED, SubgroupTable
-from figureground.audit.judge.verdict import CueJudge, Setting, overall
-from figureground.audit.recipients import has_environment, swap_rows
-from figureground.audit.tables import ALL
+from figureground.audit.judge.untested import why_not
+from figureground.audit.judge.verdict import CueJudge, overall
+from figureground.audit.judge.views import View, views
+from figureground.audit.task import Task
+
+
+@dataclass(frozen=True)
+class Evidenced:
+    """The tables of a run, and what was declared and measured beside them.
+
+    Attributes
+    ----------
+    examples, attributions, predictions, strata, scores : pandas.DataFrame
+        Tables of a run, as read from its folder.
+    attributes : tuple of str
+        Attribute columns of ``examples``.
+    clusters_given : bool
+        Whether independent units were named.
+    task : Task
+        What the logits mean.
+    cues : tuple of str
+        Cues that were to be tested.
+    config : AuditConfig
+    policy : Policy
+    checks : sequence of TrustCheck
+        Of the model, the maps and the levels, made where there was a model.
+    source : mapping
+        ``source`` and ``manifest_sha256`` of the data.
+    preprocessing_source : str
+    regions : tuple of str
+        Region masks that the data brings.
+    grey : bool
+        Whether the pictures have one channel.
+    areas : mapping of str to float
+        Share of the picture that each built-in place covers.
+    sampling : document.Sampling or None
+    """
+
+    examples: pd.DataFrame = field(repr=False)
+    attributions: pd.DataFrame = field(repr=False)
+    predictions: pd.DataFrame = field(repr=False)
+    strata: pd.DataFrame = field(repr=False)
+    scores: pd.DataFrame = field(repr=False)
+    attributes: tuple[str, ...]
+    clusters_given: bool
+    task: Task
+    cues: tuple[str, ...]
+    config: AuditConfig
+    policy: Policy
+    checks: Sequence[TrustCheck]
+    source: Mapping[str, Any]
+    preprocessing_source: str
+    regions: tuple[str, ...] = ()
+    grey: bool = False
+    areas: Mapping[str, float] = field(default_factory=dict)
+    sampling: document.Sampling | None = None
+
+    @property
+    def stratum_source(self) -> Any:
+        """Where the levels come from; None without levels."""
+        return str(self.strata["source"].iloc[0]) if len(self.strata) else None
 
 
 @dataclass(frozen=True)
@@ -48,117 +120,195 @@ class Judgement:
         }
 
 
-def judge_run(
-    *,
-    examples: pd.DataFrame,
-    attributions: pd.DataFrame,
-    predictions: pd.DataFrame,
-    attributes: Sequence[str],
-    clusters_given: bool,
-    classes: tuple[str, ...],
-    config: AuditConfig,
-    policy: Policy,
-    probes: Sequence[document.TrustCheck],
-    source: dict[str, Any],
-    preprocessing_source: str,
-) -> Judgement:
-    """Judge stored tables.
+@dataclass(frozen=True)
+class _Viewed:
+    """One view of the run (all of it, or one finding) with its contrasts."""
 
-    Parameters
-    ----------
-    examples, attributions, predictions : pandas.DataFrame
-        Tables of a run, as read from its folder.
-    attributes : sequence of str
-        Attribute columns of ``examples``.
-    clusters_given : bool
-        Whether independent units were named.
-    classes : tuple of str
-    config : AuditConfig
-    policy : Policy
-    probes : sequence of TrustCheck
-        Checks of the model, made before measuring.
-    source : dict
-        ``source`` and ``manifest_sha256`` of the data.
-    preprocessing_source : str
-    """
-    rows = scored(examples, predictions, classes)
-    grouping = group_rows(examples, attributes, config.by)
-    observed = _observe(examples, predictions, classes, config.seed)
-    contrast = BackgroundContrast(policy, config.seed)(observed) if observed is not None else None
-    cues = (
-        [_judge_background(contrast, observed, rows, clusters_given, examples, policy)]
-        if "background" in config.cues
-        else []
+    view: View
+    rows: pd.DataFrame = field(repr=False)
+    found: dict[str, Contrasted] = field(repr=False)
+    assayed: dict[str, Assayed] = field(repr=False)
+
+
+def judge_run(run: Evidenced) -> Judgement:
+    """Judge stored tables."""
+    seen = [_viewed(run, view) for view in views(run.examples, run.predictions, run.task)]
+    p = holm_over({(at, cue): item for at, one in enumerate(seen) for cue, item in one.found.items()})
+    failed = summary.failed_methods(_all_checks(run), [method for method, _ in REPORTED])
+    parts = [_ViewJudge(run, one, {cue: p[at, cue] for cue in one.found}, failed)() for at, one in enumerate(seen)]
+    first = parts[0]
+    verdict = overall([cue for part in parts for cue in part.cues], run.policy.required_cues)
+    grouping = group_rows(run.examples, run.attributes, run.config.by or run.policy.subgroups)
+    data = data_sheet(
+        run.examples,
+        seen[0].rows,
+        grouping,
+        run.config,
+        run.clusters_given,
+        dict(run.source),
+        run.policy,
+        run.stratum_source,
+        run.sampling,
     )
-    verdict = overall(cues, policy.required_cues)
-    table = SubgroupTable(policy, attributions, observed, contrast.primary if contrast else None)(
-        rows, grouping.groups, sorted(set(examples["label"]) & set(classes))
-    )
-    measured = performance(table, rows, grouping.groups, classes)
-    data = _data(examples, rows, grouping, config, clusters_given, source)
-    gap = performance_gap(rows, cues[0].direction if cues else None, policy, config.seed)
-    tests = pd.concat([contrast.tests if contrast else pd.DataFrame(), pd.DataFrame([gap])], ignore_index=True)
-    rules = GalleryRules(seed=config.seed)
+    background = seen[0].found.get(BACKGROUND)
+    contrast = background.contrast if background else None
+    measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})
+    rules = GalleryRules(seed=run.config.seed)
+    further = [check for one in seen[:1] for item in one.assayed.values() for check in item.checks]
     return Judgement(
-        subgroups=table,
-        tests=tests,
+        subgroups=pd.concat([part.subgroups for part in parts], ignore_index=True),
+        tests=pd.concat([part.tests for part in parts], ignore_index=True),
         verdict=verdict,
         performance=measured,
         data=data,
-        trust=summary.trust(probes, contrast, _degenerate(attributions), policy),
-        findings=summary.findings(verdict, measured, data, preprocessing_source, contrast, policy),
+        trust=summary.trust(run.checks, contrast, _degenerate(run.attributions), run.policy, further),
+        findings=summary.findings(verdict, measured, data, run.preprocessing_source, contrast, run.policy, failed),
         not_tested=summary.not_tested(verdict),
-        levels=observed.levels if observed else (),
-        swaps=rules.swaps(observed, contrast.primary) if observed and contrast else pd.DataFrame(),
-        tiles=rules.tiles_of(rows, predictions, classes),
+        levels=background.observed.levels if background else (),
+        swaps=rules.swaps(background.observed, background.contrast.primary) if background else pd.DataFrame(),
+        tiles=rules.tiles_of(seen[0].rows, seen[0].view.predictions, seen[0].view.classes),
     )
 
 
-def _observe(
-    examples: pd.DataFrame, predictions: pd.DataFrame, classes: tuple[str, ...], seed: int
-) -> SwapObservations | None:
-    if not (predictions["intervention"] == "swap").any():
-        return None
-    observed = observe(examples, predictions, classes, seed)
-    return observed if len(observed) else None
-
-
-def _judge_background(
-    contrast: Contrast | None,
-    observed: SwapObservations | None,
-    rows: pd.DataFrame,
-    clusters_given: bool,
-    examples: pd.DataFrame,
-    policy: Policy,
-) -> document.CueVerdict:
-    judge = CueJudge(policy)
-    if contrast is None or observed is None:
-        return judge.not_tested(*_why_not(examples))
-    setting = Setting(
-        n=len(set(observed.row_id)),
-        n_clusters=len(set(observed.recipient)),
-        n_classes=len(observed.classes),
-        accuracy=float(rows["correct"].mean()),
-        majority=float(rows["label"].value_counts(normalize=True).iloc[0]),
-        aligned_accuracy=_aligned(rows),
-        by_environment=has_environment(examples),
-        clusters_given=clusters_given,
+def _viewed(run: Evidenced, view: View) -> _Viewed:
+    rows = scored(view.examples, view.predictions, view.classes)
+    found = contrast_cues(
+        view.examples,
+        view.predictions,
+        run.strata,
+        view.classes,
+        run.cues,
+        run.policy,
+        run.config.seed,
+        view.scale,
     )
-    return judge(contrast, setting, direction_of(contrast.primary, observed))
+    return _Viewed(
+        view, rows, found, assay_cues(found, run.scores, run.strata, view.examples, run.policy, run.config.seed)
+    )
 
 
-def direction_of(primary: Hypothesis, observed: SwapObservations) -> document.Direction:
+@dataclass(frozen=True)
+class _ViewVerdicts:
+    cues: list[document.CueVerdict]
+    subgroups: pd.DataFrame
+    tests: pd.DataFrame
+    performance: document.Performance
+
+
+@dataclass(frozen=True)
+class _ViewJudge:
+    """Everything about one view."""
+
+    run: Evidenced
+    seen: _Viewed
+    p_adjusted: Mapping[str, float]
+    failed: tuple[str, ...]
+
+    def __call__(self) -> _ViewVerdicts:
+        run, seen, finding = self.run, self.seen, self.seen.view.finding
+        groups = group_rows(seen.view.examples, run.attributes, run.config.by or run.policy.subgroups).groups
+        explained, held_rows = self._explained()
+        yields = yielding(explained, seen.found, run.policy.explains)
+        direction = self._gap_direction()
+        gap = performance_gap(seen.rows, direction, run.policy, run.config.seed)
+        setting = self._setting(gap)
+        cues = [self._cue(cue, setting, explained, yields) for cue in run.cues]
+        followed = {cue: item for cue, item in seen.found.items() if cue == BACKGROUND or item.contrast.effect.low > 0}
+        labels = sorted(set(seen.view.examples["label"]) & set(seen.view.classes))
+        table = SubgroupTable(run.policy, run.attributions, followed)(seen.rows, groups, labels)
+        tests = [item.contrast.tests for item in seen.found.values()]
+        tests += [pd.DataFrame([*held_rows, gap, *(r for a in seen.assayed.values() for r in a.rows)])]
+        measured = performance(table, seen.rows, groups, seen.view.classes)
+        return _ViewVerdicts(
+            cues=cues,
+            subgroups=table.assign(finding=finding),
+            tests=pd.concat(tests, ignore_index=True).assign(finding=finding),
+            performance=measured.model_copy(update={"finding": finding}),
+        )
+
+    def _explained(self) -> tuple[dict[str, list[document.Explained]], list[dict[str, Any]]]:
+        view, explained, rows = self.seen.view, {}, []
+        held_pairs = view.predictions.loc[view.predictions["held"].notna(), ["cue", "held"]].drop_duplicates()
+        for cue, item in self.seen.found.items():
+            names = sorted(held_pairs.loc[held_pairs["cue"] == cue, "held"])
+            others = {
+                name: observed
+                for name in names
+                if name in self.seen.found
+                and fires(self.seen.found[name].contrast, self.run.policy)
+                and (
+                    observed := observe(view.examples, view.predictions, self.run.strata, view.classes, cue, held=name)
+                )
+                is not None
+            }
+            explained[cue], more = explained_by(item, others, self.run.policy)
+            rows += more
+        return explained, rows
+
+    def _gap_direction(self) -> document.Direction | None:
+        """The direction of the background's effect; without one, of the largest effect of any cue."""
+        found = self.seen.found
+        if not found or self.run.stratum_source != "environment":
+            return None
+        cue = BACKGROUND if BACKGROUND in found else max(found, key=lambda name: found[name].contrast.effect.estimate)
+        return direction_of(found[cue])
+
+    def _setting(self, gap: Mapping[str, Any]) -> Setting:
+        rows, estimated = self.seen.rows, gap.get("ci_low")
+        # A gap asks for an explanation only as long as no cue is found that could be one.
+        found = any(fires(item.contrast, self.run.policy) for item in self.seen.found.values())
+        return Setting(
+            finding=self.seen.view.finding,
+            n_classes=len(self.seen.view.classes),
+            accuracy=float(rows["correct"].mean()),
+            majority=float(rows["label"].value_counts(normalize=True).iloc[0]),
+            aligned_accuracy=_aligned(rows),
+            strata=self.run.stratum_source or "label",
+            clusters_given=self.run.clusters_given,
+            gap=None if found or estimated is None or not np.isfinite(estimated) else float(estimated),
+            failed_methods=self.failed,
+        )
+
+    def _cue(
+        self,
+        cue: str,
+        setting: Setting,
+        explained: Mapping[str, list[document.Explained]],
+        yields: Mapping[str, list[document.Explained]],
+    ) -> document.CueVerdict:
+        run, item, judge = self.run, self.seen.found.get(cue), CueJudge(self.run.policy, cue)
+        if item is None:
+            reason = why_not(cue, run.examples, run.strata, run.regions, run.grey, run.checks)
+            state = judge.inconclusive if reason.inconclusive else judge.not_tested
+            return state(reason.key, reason.next_step, setting.finding)
+        assayed = self.seen.assayed[cue]
+        evidence = Evidence(
+            contrast=item.contrast,
+            direction=direction_of(item),
+            p_adjusted=self.p_adjusted[cue],
+            check=assayed.check,
+            assay=assayed.assay,
+            placebo_p=assayed.placebo_p,
+            explained=explained[cue],
+            yields_to=yields[cue],
+            look=look_at(cue, run.attributions, self.seen.rows, self.failed, dict(run.areas), 1 - run.policy.alpha),
+            subsampled=not cue_spec(cue).primary and not bool(run.strata["subsample"].all()),
+            masks_disagree=masks_disagree(item, run.examples, run.policy),
+            whole_picture=cue in GLOBALS and not bool(self.seen.rows["object_area"].notna().all()),
+        )
+        return judge(evidence, setting)
+
+
+def direction_of(item: Contrasted) -> document.Direction:
     """The primary effect in names: which level pulls to which class."""
-    return document.Direction(**primary.names(observed))
+    names = item.contrast.primary.names(item.observed)
+    return document.Direction(
+        class_name=str(names["class_name"]), arm=str(names["arm"]), reference=str(names["reference"])
+    )
 
 
-def _why_not(examples: pd.DataFrame) -> tuple[str, str]:
-    rows = swap_rows(examples)
-    if rows.empty:
-        return "no_masks", "next_add_masks"
-    if rows["stratum"].nunique() < 2:
-        return "one_level", "next_add_environment"
-    return "too_few_donors", "next_more_backgrounds"
+def _all_checks(run: Evidenced) -> list[TrustCheck]:
+    return summary.trust(run.checks, None, _degenerate(run.attributions), run.policy)
 
 
 def _aligned(rows: pd.DataFrame) -> float:
@@ -192,74 +342,6 @@ def _degenerate(attributions: pd.DataFrame) -> dict[str, tuple[float, int]]:
     return found
 
 
-def _data(
-    examples: pd.DataFrame,
-    rows: pd.DataFrame,
-    grouping: Grouping,
-    config: AuditConfig,
-    clusters_given: bool,
-    source: dict[str, Any],
-) -> document.Data:
-    by_status = examples["status"].value_counts()
-    identity = examples.drop(columns=["path"]).astype(object).where(examples.drop(columns=["path"]).notna(), None)
-    return document.Data(
-        **source,
-        sha256=canonical_sha256(identity.to_dict("records")),
-        given=len(examples),
-        ok=int(by_status.get("ok", 0)),
-        quarantined=int(by_status.get("quarantined", 0)),
-        filtered=int(by_status.get("filtered", 0)),
-        quarantined_by_reason=_reasons(examples, "quarantined"),
-        filtered_by_reason=_reasons(examples, "filtered"),
-        with_mask=int(rows["object_area"].notna().sum()),
-        n_clusters=int(rows["cluster"].nunique()),
-        clusters_given=clusters_given,
-        split=config.split or ("test" if examples["split"].notna().any() else None),
-        environment=(config.environment or config.columns.get("environment") or "environment")
-        if has_environment(examples)
-        else None,
-        labels=_counts(rows["label"]),
-        environments=_counts(rows["environment"].dropna()),
-        groups=_groups(rows, grouping),
-        not_used=list(grouping.not_used),
-        composition=_composition(rows, grouping),
-    )
-
-
-def _groups(rows: pd.DataFrame, grouping: Grouping) -> list[document.Group]:
-    return [
-        document.Group(
-            attribute=group.attribute,
-            origin="declared" if group.origin == "declared" else "default",
-            levels=[
-                document.Level(level=level, n=int((group.values.loc[rows.index] == level).sum()))
-                for level in group.levels
-            ],
-            bin_edges=None if group.bin_edges is None else list(group.bin_edges),
-        )
-        for group in grouping.groups
-    ]
-
-
-def _composition(rows: pd.DataFrame, grouping: Grouping) -> list[document.Cell]:
-    cells = []
-    for group in grouping.groups:
-        values = group.values.loc[rows.index]
-        for label in sorted(rows["label"].unique()):
-            for level in group.levels:
-                n = int(((rows["label"] == label) & (values == level)).sum())
-                cells.append(document.Cell(label=label, attribute=group.attribute, level=level, n=n))
-    return cells
-
-
-def _reasons(examples: pd.DataFrame, status: str) -> dict[str, int]:
-    return _counts(examples.loc[examples["status"] == status, "reason"])
-
-
-def _counts(values: pd.Series) -> dict[str, int]:
-    return {str(name): int(n) for name, n in sorted(values.value_counts().items())}
-
-
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain JSON values; missing ones are null."""
     return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
@@ -273,4 +355,4 @@ def _plain(value: Any) -> Any:
     )
 
 
-__all__ = ["ALL", "Judgement", "direction_of", "judge_run", "records"]
+__all__ = ["Evidenced", "Group", "Judgement", "direction_of", "judge_run", "records"]

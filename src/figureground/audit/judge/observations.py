@@ -1,31 +1,37 @@
-"""The stored predictions of a swap as arrays: one observation per recipient and pass."""
+"""The stored predictions of a donor contrast as arrays: one observation per recipient and pass."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import softmax
-
-from figureground.audit.recipients import split_halves, swap_rows
 
 Ints = npt.NDArray[np.int64]
+Reals = npt.NDArray[np.float64]
 Names = npt.NDArray[np.object_]
+
+#: Stands for "all of the cue" among the parts, where a table has null.
+WHOLE = ""
+_PAIR = ["row_id", "pass"]
 
 
 @dataclass(frozen=True)
 class SwapObservations:
-    """N observations (recipient x pass) over E arms.
+    """N observations (recipient x pass) over P parts of the cue and E arms.
 
     Attributes
     ----------
+    cue : str
     levels : tuple of str
         The E arms.
     classes : tuple of str
         Class names; predictions are indices into it.
+    parts : tuple of str
+        Cells of a grid; ``("",)`` for a cue that is changed as a whole.
     row_id, number : ndarray of int64, [N]
         Recipient and pass.
     recipient : ndarray of object, [N]
@@ -34,21 +40,28 @@ class SwapObservations:
         ``"a"`` or ``"b"``; donors are of the same half.
     own : ndarray of int64, [N]
         The recipient's own level, as an index into ``levels``; -1 where that level is no arm.
-    label, original, mirrored, same : ndarray of int64, [N]
-        True class; class predicted for the unchanged image, on its own mirrored background, and on the second
-        background of its own level; -1 where there is none.
-    swapped, common : ndarray of int64, [N, E]
-        Class predicted under each arm, with that level's background and with one common background.
+    label, original, reference, same : ndarray of int64, [N]
+        True class; class predicted for the unchanged image, for its own value of the cue put back by the same
+        machinery, and with a second donor of its own level; -1 where there is none.
+    swapped, control : ndarray of int64, [N, P, E]
+        Class predicted under each arm, with that level's value of the cue and in the matched control.
     donor : ndarray of object, [N, E]
         Cluster of the donor in each arm.
-    probability : ndarray of float64, [N, E, K], or None
-        Softmax under each arm; None beyond 32 classes.
-    incomplete : int
-        Recipients x passes left out because an arm has no prediction.
+    donor_row : ndarray of int64, [N, E]
+        ``row_id`` of the donor in each arm.
+    logits, control_logits : ndarray of float64, [N, P, E, K], or None
+        None beyond 32 classes.
+    original_logits : ndarray of float64, [N, K], or None
+    score, control_score : ndarray of float64, [N, P, E], or None
+        The assay's reading of the cue on each picture; None where no assay was prepared.
+    incomplete : mapping of str to int
+        Recipients x passes left out because an arm has no prediction, by reason.
     """
 
+    cue: str
     levels: tuple[str, ...]
     classes: tuple[str, ...]
+    parts: tuple[str, ...]
     row_id: Ints = field(repr=False)
     number: Ints = field(repr=False)
     recipient: Names = field(repr=False)
@@ -56,92 +69,198 @@ class SwapObservations:
     own: Ints = field(repr=False)
     label: Ints = field(repr=False)
     original: Ints = field(repr=False)
-    mirrored: Ints = field(repr=False)
+    reference: Ints = field(repr=False)
     same: Ints = field(repr=False)
     swapped: Ints = field(repr=False)
-    common: Ints = field(repr=False)
+    control: Ints = field(repr=False)
     donor: Names = field(repr=False)
-    probability: npt.NDArray[np.float64] | None = field(repr=False)
-    incomplete: int
+    donor_row: Ints = field(repr=False)
+    logits: Reals | None = field(repr=False)
+    control_logits: Reals | None = field(repr=False)
+    original_logits: Reals | None = field(repr=False)
+    score: Reals | None = field(repr=False)
+    control_score: Reals | None = field(repr=False)
+    incomplete: Mapping[str, int]
 
     def __len__(self) -> int:
         return len(self.row_id)
 
-    def take(self, keep: npt.NDArray[np.bool_]) -> SwapObservations:
-        """The observations where ``keep``, bool ``[N]``."""
+    @property
+    def n_recipients(self) -> int:
+        """Different images among the recipients."""
+        return len(np.unique(self.row_id))
+
+    @property
+    def n_clusters(self) -> int:
+        """Independent units among the recipients."""
+        return len(set(self.recipient))
+
+    def take(self, keep: npt.NDArray[np.bool_] | Ints) -> SwapObservations:
+        """The observations where ``keep``, bool ``[N]``, or at these positions, int64."""
         arrays: dict[str, Any] = {
             item.name: value[keep] for item in fields(self) if isinstance(value := getattr(self, item.name), np.ndarray)
         }
         return replace(self, **arrays)
 
 
-def observe(examples: pd.DataFrame, predictions: pd.DataFrame, classes: tuple[str, ...], seed: int) -> SwapObservations:
-    """Join the swap's predictions by recipient and pass.
+def observe(
+    examples: pd.DataFrame,
+    predictions: pd.DataFrame,
+    strata: pd.DataFrame,
+    classes: tuple[str, ...],
+    cue: str,
+    *,
+    held: str | None = None,
+) -> SwapObservations | None:
+    """Join the predictions of one cue's contrast by recipient and pass; None where it was not run.
 
     Parameters
     ----------
-    examples, predictions : pandas.DataFrame
+    examples, predictions, strata : pandas.DataFrame
         Tables of a run.
     classes : tuple of str
         Class names in the model's order.
-    seed : int
-        The run's seed, which split the halves.
+    cue : str
+    held : str, optional
+        The contrast in which this other cue was kept at the recipient's own.
     """
-    rows = swap_rows(examples)
-    rows = rows.assign(half=split_halves(rows, seed)).set_index("row_id")
-    swap = predictions[(predictions["cue"] == "background") & (predictions["intervention"] != "mirrored")]
-    levels = tuple(sorted(swap.loc[swap["intervention"] == "swap", "arm"].unique()))
-    swapped = _wide(swap, "swap", "predicted", levels)
-    common = _wide(swap, "common_background", "predicted", levels).reindex(swapped.index)
-    donors = _wide(swap, "swap", "donor_row_id", levels)
-    same = swap[swap["intervention"] == "same_level"].set_index(["row_id", "pass"])["predicted"].reindex(swapped.index)
-    complete = (swapped.notna().all(axis=1) & common.notna().all(axis=1) & same.notna()).to_numpy()
-    index = swapped.index[complete]
+    held_column = predictions["held"].fillna(WHOLE)
+    chosen = predictions[(predictions["cue"] == cue) & (held_column == (held or WHOLE))]
+    chosen = chosen.assign(part=chosen["part"].fillna(WHOLE))
+    swap = chosen[chosen["intervention"] == "swap"]
+    if swap.empty:
+        return None
+    rows = examples[["row_id", "cluster", "label"]].merge(strata, on="row_id").set_index("row_id")
+    levels, parts = tuple(sorted(swap["arm"].unique())), tuple(sorted(swap["part"].unique()))
+    join = _Join(levels, parts, len(classes))
+    swapped = join.wide(swap, "predicted")
+    control = join.wide(chosen[chosen["intervention"] == "control"], "predicted").reindex(swapped.index)
+    same = chosen[(chosen["intervention"] == "same_level") & (chosen["part"] == parts[0])]
+    derived = not (chosen["intervention"] == "control").any()
+    complete = swapped.notna().all(axis=1) & (derived | control.notna().all(axis=1))
+    index = swapped.index[complete.to_numpy()]
+    known = index.get_level_values("row_id").isin(rows.index)
+    index = index[known]
     ids = index.get_level_values("row_id").to_numpy(dtype=np.int64)
-    own_level = rows.loc[ids, "stratum"].to_numpy(dtype=object)
+    number = index.get_level_values("pass").to_numpy(dtype=np.int64)
+    donor_row = join.donors(swap, index)
+    predicted = join.cube(swapped, index)
+    turns = _turns(ids, number, len(parts)) if derived else None
+    logits = join.logits(swap, index)
+    score = join.scores(swap, index)
     return SwapObservations(
+        cue=cue,
         levels=levels,
         classes=classes,
+        parts=parts,
         row_id=ids,
-        number=index.get_level_values("pass").to_numpy(dtype=np.int64),
+        number=number,
         recipient=rows.loc[ids, "cluster"].to_numpy(dtype=object),
         half=rows.loc[ids, "half"].to_numpy(dtype=object),
-        own=np.array([levels.index(level) if level in levels else -1 for level in own_level], dtype=np.int64),
+        own=np.array([levels.index(x) if x in levels else -1 for x in rows.loc[ids, "stratum"]], dtype=np.int64),
         label=np.array([classes.index(name) for name in rows.loc[ids, "label"]], dtype=np.int64),
-        original=_single(predictions, "none", ids),
-        mirrored=_single(predictions, "mirrored", ids),
-        same=same[complete].to_numpy(dtype=np.int64),
-        swapped=swapped[complete].to_numpy(dtype=np.int64),
-        common=common[complete].to_numpy(dtype=np.int64),
-        donor=_clusters(donors[complete], rows),
-        probability=_probabilities(swap, index, levels, len(classes)),
-        incomplete=int((~complete).sum()),
+        original=_single(predictions, "none", "none", ids),
+        reference=_single(chosen, cue, "reference", ids),
+        same=same.set_index(_PAIR)["predicted"].reindex(index).fillna(-1).to_numpy(dtype=np.int64),
+        swapped=predicted,
+        control=join.cube(control, index) if turns is None else _turned(predicted, turns),
+        donor=np.asarray(
+            rows["cluster"].reindex(donor_row.ravel()).to_numpy(dtype=object).reshape(donor_row.shape), dtype=object
+        ),
+        donor_row=donor_row,
+        logits=logits,
+        control_logits=join.logits(chosen[chosen["intervention"] == "control"], index)
+        if turns is None
+        else None
+        if logits is None
+        else _turned(logits, turns),
+        original_logits=_own_logits(predictions, ids, len(classes)),
+        score=score,
+        control_score=join.scores(chosen[chosen["intervention"] == "control"], index)
+        if turns is None
+        else None
+        if score is None
+        else _turned(score, turns),
+        incomplete=_reasons(chosen, swapped.index.difference(index)),
     )
 
 
-def _wide(swap: pd.DataFrame, intervention: str, column: str, levels: tuple[str, ...]) -> pd.DataFrame:
-    chosen = swap[swap["intervention"] == intervention]
-    return (
-        chosen.pivot(index=["row_id", "pass"], columns="arm", values=column).reindex(columns=list(levels)).sort_index()
-    )
+@dataclass(frozen=True)
+class _Join:
+    """Brings rows of ``predictions`` into the order (recipient x pass, part, arm)."""
+
+    levels: tuple[str, ...]
+    parts: tuple[str, ...]
+    n_classes: int
+
+    def wide(self, rows: pd.DataFrame, column: str) -> pd.DataFrame:
+        columns = pd.MultiIndex.from_product([self.parts, self.levels], names=["part", "arm"])
+        return rows.pivot(index=_PAIR, columns=["part", "arm"], values=column).reindex(columns=columns).sort_index()
+
+    def cube(self, wide: pd.DataFrame, index: pd.Index[Any]) -> Ints:
+        flat = wide.reindex(index).to_numpy(dtype=np.int64)
+        return flat.reshape(len(index), len(self.parts), len(self.levels))
+
+    def donors(self, rows: pd.DataFrame, index: pd.Index[Any]) -> Ints:
+        first = rows[rows["part"] == self.parts[0]]
+        wide = first.pivot(index=_PAIR, columns="arm", values="donor_row_id").reindex(columns=list(self.levels))
+        return np.asarray(wide.reindex(index).to_numpy(dtype=np.int64))
+
+    def logits(self, rows: pd.DataFrame, index: pd.Index[Any]) -> Reals | None:
+        if len(index) == 0 or rows.empty or rows["classes"].notna().any():
+            return None
+        keyed = rows.set_index([*_PAIR, "part", "arm"])["logits"].reindex(self._full(index))
+        flat = np.stack(keyed.to_list()).astype(np.float64)
+        return flat.reshape(len(index), len(self.parts), len(self.levels), self.n_classes)
+
+    def scores(self, rows: pd.DataFrame, index: pd.Index[Any]) -> Reals | None:
+        if len(index) == 0 or rows.empty or rows["score"].isna().all():
+            return None
+        keyed = rows.set_index([*_PAIR, "part", "arm"])["score"].reindex(self._full(index))
+        return keyed.to_numpy(dtype=np.float64).reshape(len(index), len(self.parts), len(self.levels))
+
+    def _full(self, index: pd.Index[Any]) -> pd.MultiIndex:
+        pairs = [(*pair, part, arm) for pair in index for part in self.parts for arm in self.levels]
+        return pd.MultiIndex.from_tuples(pairs, names=[*_PAIR, "part", "arm"])
 
 
-def _single(predictions: pd.DataFrame, intervention: str, ids: Ints) -> Ints:
-    chosen = predictions[predictions["intervention"] == intervention].set_index("row_id")["predicted"]
-    return chosen.reindex(ids).fillna(-1).to_numpy(dtype=np.int64)
+def _turns(ids: Ints, number: Ints, parts: int) -> Ints:
+    """For each observation a part's control: the same change in another part, a different one for every row.
+
+    A cell of a grid is compared with another cell of the same size in the same picture, which costs no further
+    forward pass. Int64 ``[N, P]``, never the part itself.
+    """
+    drawn = [
+        np.random.default_rng(np.random.SeedSequence([int(row), int(n), 0xC0])).integers(1, max(parts, 2), size=parts)
+        for row, n in zip(ids, number, strict=True)
+    ]
+    shift = np.stack(drawn) if drawn else np.zeros((0, parts), dtype=np.int64)
+    return np.asarray((np.arange(parts) + shift) % parts, dtype=np.int64)
 
 
-def _clusters(donors: pd.DataFrame, rows: pd.DataFrame) -> Names:
-    flat = donors.to_numpy(dtype=np.int64).ravel()
-    return np.asarray(rows.loc[flat, "cluster"].to_numpy(dtype=object).reshape(donors.shape))
+def _turned(values: npt.NDArray[Any], turns: Ints) -> Any:
+    index = turns.reshape(*turns.shape, *([1] * (values.ndim - 2)))
+    return np.take_along_axis(values, np.broadcast_to(index, (*turns.shape, *values.shape[2:])), axis=1)
 
 
-def _probabilities(
-    swap: pd.DataFrame, index: pd.Index[Any], levels: tuple[str, ...], n_classes: int
-) -> npt.NDArray[np.float64] | None:
-    chosen = swap[swap["intervention"] == "swap"]
-    if len(index) == 0 or chosen["classes"].notna().any():
+def _single(predictions: pd.DataFrame, cue: str, intervention: str, ids: Ints) -> Ints:
+    chosen = predictions[(predictions["cue"] == cue) & (predictions["intervention"] == intervention)]
+    first = chosen.drop_duplicates("row_id").set_index("row_id")["predicted"]
+    return first.reindex(ids).fillna(-1).to_numpy(dtype=np.int64)
+
+
+def _own_logits(predictions: pd.DataFrame, ids: Ints, n_classes: int) -> Reals | None:
+    chosen = predictions[predictions["intervention"] == "none"].set_index("row_id")
+    if len(ids) == 0 or chosen["classes"].notna().any():
         return None
-    by_arm = [chosen[chosen["arm"] == level].set_index(["row_id", "pass"])["logits"].reindex(index) for level in levels]
-    logits = np.stack([np.stack(column.to_list()) for column in by_arm], axis=1).astype(np.float64)
-    return np.asarray(softmax(logits.reshape(len(index), len(levels), n_classes), axis=2))
+    nothing = [np.nan] * n_classes
+    found = chosen["logits"].reindex(ids)
+    return np.stack([nothing if value is None else value for value in found]).astype(np.float64)
+
+
+def _reasons(rows: pd.DataFrame, left_out: pd.Index[Any]) -> dict[str, int]:
+    if len(left_out) == 0:
+        return {}
+    bad = rows[(rows["status"] != "ok") & rows["intervention"].isin(["swap", "control"])]
+    first = bad.drop_duplicates(_PAIR).set_index(_PAIR)["status"].reindex(left_out).fillna("not_all_arms")
+    return {str(reason): int(n) for reason, n in sorted(first.value_counts().items())}

@@ -5,7 +5,7 @@ A level without usable rows is a row with n = 0; nothing is dropped. Grouping is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,11 @@ import pandas as pd
 
 from figureground.audit.config import Policy
 from figureground.audit.judge.clustered import multiway_mean
-from figureground.audit.judge.contrast import Hypothesis
+from figureground.audit.judge.contrasts import Contrasted
+from figureground.audit.judge.effects import Clusterings, span
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.intervals import Interval, logit_t, mean_t
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
-from figureground.audit.judge.observations import SwapObservations
 from figureground.audit.judge.performance import accuracy
 from figureground.audit.judge.rows import estimate_columns, p_value
 from figureground.audit.tables import ALL
@@ -50,16 +50,13 @@ class SubgroupTable:
     ----------
     policy : Policy
     attributions : pandas.DataFrame
-    observed : SwapObservations or None
-        None where no swap was possible.
-    primary : Hypothesis or None
-        The effect that is followed into the subgroups.
+    followed : mapping of str to Contrasted
+        By cue, the contrasts whose primary effect is followed into the subgroups; empty where none could be run.
     """
 
     policy: Policy
     attributions: pd.DataFrame = field(repr=False)
-    observed: SwapObservations | None
-    primary: Hypothesis | None
+    followed: Mapping[str, Contrasted] = field(default_factory=dict, repr=False)
 
     def __call__(
         self, rows: pd.DataFrame, groups: Sequence[Group], labels: Sequence[str] | None = None
@@ -74,11 +71,12 @@ class SubgroupTable:
         table = pd.DataFrame(found)
         if "p_raw" not in table:  # without a swap no measure is tested
             table["p_raw"] = np.nan
-        contrasts = table["measure"] == "contrast"
-        followed = contrasts & ~((table["attribute"] == ALL) & (table["label"] == ALL))
-        p = table.loc[followed, "p_raw"].astype(float).to_numpy()
         table["p_adjusted"] = np.nan
-        table.loc[followed, "p_adjusted"] = benjamini_yekutieli(p)
+        parts = ~((table["attribute"] == ALL) & (table["label"] == ALL)) & (table["measure"] == "contrast")
+        for cue in self.followed:
+            chosen = parts & (table["cue"] == cue)
+            p = table.loc[chosen, "p_raw"].astype(float).to_numpy()
+            table.loc[chosen, "p_adjusted"] = benjamini_yekutieli(p)
         return table
 
     def _cell(
@@ -98,8 +96,8 @@ class SubgroupTable:
             yield from self._attribution(
                 keys | {"method": method, "sign": sign}, members, maps.reindex(members["row_id"])
             )
-        if self.observed is not None and self.primary is not None:
-            yield keys | {"measure": "contrast"} | self._contrast(members)
+        for cue, item in self.followed.items():
+            yield keys | {"measure": "contrast", "cue": cue} | self._contrast(item, members)
 
     def _attribution(self, keys: dict[str, Any], members: pd.DataFrame, maps: pd.DataFrame) -> Iterator[dict[str, Any]]:
         clusters = members["cluster"].to_numpy(dtype=object)
@@ -115,14 +113,18 @@ class SubgroupTable:
                 columns |= {"status": "not_estimable", "reason": _commonest(maps)}
             yield keys | {"measure": measure} | columns
 
-    def _contrast(self, members: pd.DataFrame) -> dict[str, Any]:
-        assert self.observed is not None and self.primary is not None  # noqa: S101, PT018  (guarded by the caller)
-        part = self.observed.take(np.isin(self.observed.row_id, members["row_id"].to_numpy()))
+    def _contrast(self, item: Contrasted, members: pd.DataFrame) -> dict[str, Any]:
+        part = item.observed.take(np.isin(item.observed.row_id, members["row_id"].to_numpy()))
         if len(part) == 0:
             empty = Interval(np.nan, np.nan, np.nan, 1 - self.policy.alpha, 0, 0, np.nan, 0)
             return self._columns(empty)
+        h, scale = item.contrast.primary, item.contrast.scale
+        reach = span(scale, "swapped")
         interval = multiway_mean(
-            self.primary.values(part, "swapped"), *self.primary.codes(part), level=1 - self.policy.alpha
+            h.values(part, scale),
+            *Clusterings.of(part).of_hypothesis(h),
+            level=1 - self.policy.alpha,
+            bounds=(-reach, reach) if np.isfinite(reach) else None,
         )
         return self._columns(interval) | {"p_raw": p_value(interval)}
 

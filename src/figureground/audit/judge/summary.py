@@ -1,8 +1,8 @@
-"""What stands around a verdict: findings worst first, the checks on the audit itself, and what was not tested."""
+"""What stands around the verdicts: findings worst first, the checks on the audit itself, and what was not tested."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 import numpy as np
@@ -12,21 +12,19 @@ from figureground.audit.config import Policy
 from figureground.audit.document import Finding, Message, NotTested, TrustCheck
 from figureground.audit.judge.contrast import Contrast
 
-#: Suspects without a causal test in this version. "Not tested" is never "fine".
+#: What no test of this version can see. "Not tested" is never "fine".
 UNTESTED_SUBJECTS = (
-    "annotations, corner tags and borders",
-    "brightness, tint and colour statistics",
-    "blur, sharpness and compression",
-    "size and position of the object",
-    "marks on the object itself",
-    "several cues at once",
+    ("objects of other classes in the scene", "no causal test in this version"),
+    ("cues that act only together", "cues are changed one at a time"),
+    ("cues that do not vary between the levels of this data", "what never changes here cannot be told apart here"),
 )
+#: Checks that this version does not make; to say so is part of the result.
 NOT_RUN = (
     ("randomised_weights", "maps of a re-initialised model are not compared in this version"),
-    ("contrast_check", "whether the levels can be told apart from their backgrounds is not checked in this version"),
-    ("assay", "no planted reliance was audited on this model and data, so this audit's power here is unknown"),
     ("second_layer", "maps of a second target layer are not compared in this version"),
 )
+#: Checks of an attribution method whose failure takes the method out of every reading.
+_DISQUALIFYING = ("randomised_weights_", "repeatability_", "maps_not_empty_")
 
 
 def findings(
@@ -36,18 +34,12 @@ def findings(
     preprocessing_source: str,
     contrast: Contrast | None,
     policy: Policy,
+    failed_methods: Sequence[str] = (),
 ) -> list[Finding]:
     """All findings: cues in the order of their states, then what a reader must know about the run."""
     order = sorted(verdict.cues, key=lambda cue: document.STATE_ORDER.index(cue.status))
-    found = [
-        Finding(
-            id=f"cue-{cue.cue}",
-            cue=cue.cue,
-            status=cue.status,
-            message=Message(key="cue_state", args={"cue": cue.cue, "state": cue.status}),
-        )
-        for cue in order
-    ]
+    found = [_of_cue(cue) for cue in order]
+    found += [item for cue in order for item in _discordant(cue)]
     worst = performance.worst_group
     if worst is not None:
         args = {
@@ -58,52 +50,102 @@ def findings(
             "overall": performance.overall.estimate,
         }
         found.append(_fact("worst-group", "worst_group", **args))
-    if contrast is not None and contrast.fragility.estimate > policy.max_fragility:
+    if contrast is not None and contrast.fragility.n and contrast.fragility.estimate > policy.max_fragility:
         found.append(_fact("fragile-compositing", "fragile_compositing", rate=contrast.fragility.estimate))
+    if any(cue.severity == "not_declared" for cue in verdict.cues):
+        found.append(_fact("severity-not-declared", "severity_not_declared"))
+    if failed_methods:
+        found.append(_fact("maps-failed", "maps_failed", methods=list(failed_methods)))
+    return found + _about_data(data, preprocessing_source, policy)
+
+
+def identity(cue: document.CueVerdict) -> str:
+    """Id of a cue's finding: the same in every run."""
+    return f"cue-{cue.finding}-{cue.cue}" if cue.finding else f"cue-{cue.cue}"
+
+
+def _of_cue(cue: document.CueVerdict) -> Finding:
+    return Finding(
+        id=identity(cue),
+        cue=cue.cue,
+        finding=cue.finding,
+        status=cue.status,
+        message=Message(key="cue_state", args={"cue": cue.cue, "state": cue.status}),
+    )
+
+
+def _discordant(cue: document.CueVerdict) -> list[Finding]:
+    """Maps and causal test disagree: a finding of its own."""
+    keys = {"looks_does_not_use": "discordant_looks", "uses_not_visible": "discordant_uses"}
+    key = keys.get(cue.attribution.key) if cue.attribution else None
+    if key is None:
+        return []
+    message = Message(key=key, args={"cue": cue.cue})
+    return [Finding(id=f"{identity(cue)}-maps", cue=cue.cue, finding=cue.finding, status=None, message=message)]
+
+
+def _about_data(data: document.Data, preprocessing_source: str, policy: Policy) -> list[Finding]:
+    found: list[Finding] = []
     if data.quarantined:
         above = data.quarantined > policy.max_bad * data.given
         args = {"n": data.quarantined, "given": data.given}
         found.append(_fact("rows-set-aside", "quarantine_above_limit" if above else "rows_set_aside", **args))
+    if 0 < data.with_mask < data.ok:
+        found.append(_fact("masks-partial", "masks_partial", n=data.with_mask, given=data.ok))
+    if data.sampling is not None and data.sampling.drawn < data.sampling.usable:
+        found.append(_fact("sampled", "sampled", drawn=data.sampling.drawn, usable=data.sampling.usable))
     if preprocessing_source == "assumed":
         found.append(_fact("preprocessing-assumed", "preprocessing_assumed"))
     return found
 
 
 def trust(
-    probes: Sequence[TrustCheck], contrast: Contrast | None, degenerate: dict[str, tuple[float, int]], policy: Policy
+    probes: Sequence[TrustCheck],
+    contrast: Contrast | None,
+    degenerate: Mapping[str, tuple[float, int]],
+    policy: Policy,
+    further: Sequence[TrustCheck] = (),
 ) -> list[TrustCheck]:
     """Every check on the audit itself: passed, failed, or not run with the reason."""
     checks = list(probes)
     for method, (rate, n) in degenerate.items():
-        checks.append(_limit(f"maps_not_empty_{method}", rate, 0.10, n))
+        checks.append(_limit(f"maps_not_empty_{method}", rate, policy.max_degenerate, n))
     if contrast is None:
-        checks += [
-            TrustCheck(check=name, status="not_run", value=None, threshold=None, n=None, reason="no swap was run")
-            for name in ("fragility", "replication")
-        ]
+        reason = "no background swap was run"
+        checks += [not_run(name, reason) for name in ("fragility", "replication")]
     else:
         checks.append(_limit("fragility", contrast.fragility.estimate, policy.max_fragility, contrast.fragility.n))
-        low = float(np.min([half.low for half in contrast.replication]))  # NaN, where a half has no interval
-        checks.append(
-            TrustCheck(
-                check="replication",
-                status="passed" if low > 0 else "failed",
-                value=low if isfinite(low) else None,
-                threshold=0.0,
-                n=min(half.n_clusters for half in contrast.replication),
-                reason=None if low > 0 else "the effect does not show in both halves",
-            )
-        )
-    return checks + [
-        TrustCheck(check=name, status="not_run", value=None, threshold=None, n=None, reason=reason)
-        for name, reason in NOT_RUN
-    ]
+        checks.append(_replication(contrast))
+    return [*checks, *further, *(not_run(name, reason) for name, reason in NOT_RUN)]
+
+
+def _replication(contrast: Contrast) -> TrustCheck:
+    low = float(np.min([half.low for half in contrast.replication]))  # NaN, where a half has no interval
+    return TrustCheck(
+        check="replication",
+        status="passed" if low > 0 else "failed",
+        value=low if isfinite(low) else None,
+        threshold=0.0,
+        n=min(half.n_clusters for half in contrast.replication),
+        reason=None if low > 0 else "the effect does not show in both halves",
+    )
+
+
+def failed_methods(checks: Sequence[TrustCheck], methods: Sequence[str]) -> tuple[str, ...]:
+    """Attribution methods that a check takes out of every reading."""
+    failed = {check.check for check in checks if check.status == "failed"}
+    return tuple(m for m in methods if any(f"{prefix}{m}" in failed for prefix in _DISQUALIFYING))
+
+
+def not_run(name: str, reason: str) -> TrustCheck:
+    """A check that was not run; that is never a pass."""
+    return TrustCheck(check=name, status="not_run", value=None, threshold=None, n=None, reason=reason)
 
 
 def not_tested(verdict: document.Verdict) -> list[NotTested]:
     """Cues that could not be tested, and suspects for which this version has no test."""
     cues = [NotTested(subject=cue.cue, reason=cue.reasons[0].key) for cue in verdict.cues if cue.status == "not_tested"]
-    return cues + [NotTested(subject=subject, reason="no causal test in this version") for subject in UNTESTED_SUBJECTS]
+    return cues + [NotTested(subject=subject, reason=reason) for subject, reason in UNTESTED_SUBJECTS]
 
 
 def _fact(identity: str, key: str, **args: object) -> Finding:

@@ -1,8 +1,8 @@
 """From evidence to a state. Pure: the same evidence and policy give the same state, with every reason that weighed.
 
 The causal effect with its simultaneous interval and its control decides. Attribution is shown beside it; it never
-demonstrates and never clears. Without an assay (a planted reliance that this audit finds on this model), a null result
-stays inconclusive.
+demonstrates and never clears. A null result counts only where a reliance of known size, implanted into this very
+model, would have been found.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from math import ceil, isfinite
 
 from figureground.audit import document
 from figureground.audit.config import Policy
-from figureground.audit.document import CueVerdict, Direction, Message, State
+from figureground.audit.cues import GLOBALS, cue_spec
+from figureground.audit.document import CueVerdict, Message, State
 from figureground.audit.judge.contrast import Contrast
+from figureground.audit.judge.effects import material
+from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.intervals import Interval
-from figureground.audit.judge.multiplicity import tost
 from figureground.audit.judge.rows import as_estimate
 
 #: Up to this many classes, every one must be predicted now and then; beyond, only the effect's own.
@@ -24,66 +26,51 @@ FEW_CLASSES = 10
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a verdict needs to know of the run beside the contrast.
-
-    Attributes
-    ----------
-    n, n_clusters : int
-        Recipients and their independent units.
-    n_classes : int
-    accuracy, majority : float
-        Of the model, and of always naming the commonest label; competence is their difference.
-    aligned_accuracy : float
-        The best accuracy within one environment alignment; a fully reliant model is competent there only.
-    by_environment : bool
-        Strata came from an environment column; otherwise from labels.
-    clusters_given : bool
-    """
-
-    n: int
-    n_clusters: int
-    n_classes: int
-    accuracy: float
-    majority: float
-    aligned_accuracy: float
-    by_environment: bool
-    clusters_given: bool
-
-
-@dataclass(frozen=True)
 class CueJudge:
-    """Judges the background cue under a policy."""
+    """Judges one cue under a policy."""
 
     policy: Policy
-    cue: str = "background"
+    cue: str
 
-    def __call__(self, contrast: Contrast, setting: Setting, direction: Direction) -> CueVerdict:
+    def __call__(self, evidence: Evidence, setting: Setting) -> CueVerdict:
         """The verdict on a contrast that could be run."""
-        few = self._too_few(setting)
-        weak = self._against_demonstration(contrast, setting)
-        material = contrast.effect.low >= self.policy.delta_material
-        if material and not few and not weak:
-            return self._verdict("demonstrated", [], contrast, setting, direction)
-        if tost(contrast.widest90, self.policy.delta_negligible, self.policy.alpha):
-            reasons = [_no_assay(), *few, *self._gates(contrast, setting)]
-            return self._verdict("inconclusive", reasons, contrast, setting, direction)
-        gates = [*few, *self._gates(contrast, setting)]
-        if gates:
-            return self._verdict("inconclusive", [*gates, *weak], contrast, setting, direction)
-        if contrast.effect.low > 0 and contrast.specific.low > 0:
-            small = [] if material else [Message(key="small_effect")]
-            return self._verdict("suspected", [*small, *weak], contrast, setting, direction)
-        # An effect that is clearly there fails for want of specificity; only one that is not can want precision.
-        unclear = [] if contrast.effect.low > 0 else [_imprecise(contrast.widest90, self.policy), _no_assay()]
-        reasons = [*unclear, *weak]
-        return self._verdict("inconclusive", reasons, contrast, setting, direction)
+        status, reasons = self.state(evidence, setting)
+        return self._verdict(status, reasons, evidence, setting)
 
-    def not_tested(self, reason: str, next_step: str, **args: object) -> CueVerdict:
+    def state(self, evidence: Evidence, setting: Setting) -> tuple[State, list[Message]]:
+        """The state, and every reason that weighed for it."""
+        contrast, few = evidence.contrast, self._too_few(evidence.contrast)
+        weak = self._against_demonstration(evidence, setting)
+        if self._material(evidence) and not few and not weak:
+            explained = self._explained(evidence)
+            return ("suspected", explained) if explained else ("demonstrated", [])
+        gates = self._gates(evidence, setting)
+        if contrast.negligible(self.policy.alpha):
+            doubts = [*few, *gates, *self._assay(evidence), *self._gap(setting)]
+            return ("inconclusive", doubts) if doubts else ("not_detected", [])
+        if few or gates:
+            return "inconclusive", [*few, *gates, *weak]
+        if contrast.effect.low > 0 and contrast.specific.low > 0:
+            return "suspected", [*self._short(evidence), *weak]
+        # An effect that is clearly there fails for want of specificity; only one that is not can want precision.
+        unclear = [] if contrast.effect.low > 0 else [_imprecise(contrast, self.policy), *self._assay(evidence)]
+        return "inconclusive", [*unclear, *weak]
+
+    def not_tested(self, reason: str, next_step: str, finding: str | None = None, **args: object) -> CueVerdict:
         """The verdict where the contrast could not be run."""
+        return self._without_contrast("not_tested", reason, next_step, finding, **args)
+
+    def inconclusive(self, reason: str, next_step: str, finding: str | None = None, **args: object) -> CueVerdict:
+        """The verdict where a test of the data said beforehand that no contrast would mean anything."""
+        return self._without_contrast("inconclusive", reason, next_step, finding, **args)
+
+    def _without_contrast(
+        self, status: State, reason: str, next_step: str, finding: str | None, **args: object
+    ) -> CueVerdict:
         return CueVerdict(
             cue=self.cue,
-            status="not_tested",
+            finding=finding,
+            status=status,
             estimate=None,
             ci_low=None,
             ci_high=None,
@@ -102,148 +89,254 @@ class CueJudge:
             next_step=[Message(key=next_step)],
         )
 
-    def _too_few(self, setting: Setting) -> list[Message]:
-        """Below the least number of independent units there are estimates and no verdict."""
-        if setting.n_clusters >= self.policy.min_clusters:
-            return []
-        return [Message(key="too_few_clusters", args={"n": setting.n_clusters, "needed": self.policy.min_clusters})]
+    def _material(self, evidence: Evidence) -> bool:
+        limit = material(self.policy, evidence.contrast.scale)
+        return evidence.contrast.effect.low >= limit
 
-    def _against_demonstration(self, contrast: Contrast, setting: Setting) -> list[Message]:
+    def _too_few(self, contrast: Contrast) -> list[Message]:
+        """Below the least number of independent units there are estimates and no verdict."""
+        if contrast.n_clusters >= self.policy.min_clusters:
+            return []
+        return [Message(key="too_few_clusters", args={"n": contrast.n_clusters, "needed": self.policy.min_clusters})]
+
+    def _against_demonstration(self, evidence: Evidence, setting: Setting) -> list[Message]:
         """What keeps even a material effect from being demonstrated."""
-        found: list[Message] = []
-        if self._rare(contrast, setting):
-            found.append(Message(key="rare_class"))
+        contrast, found = evidence.contrast, list(self._rare(evidence.contrast, setting))
         if not contrast.effect.low > 0:
             return found  # where no effect is shown, there is nothing to be specific or to be found again
         if not contrast.specific.low > 0:
             found.append(Message(key="not_specific"))
-        if not all(half.low > 0 for half in contrast.replication):
+        if not contrast.replicated:
             found.append(Message(key="not_replicated_halves"))
+        if evidence.p_adjusted > self.policy.alpha and self._material(evidence):
+            found.append(Message(key="not_simultaneous", args={"p": evidence.p_adjusted}))
+        if evidence.masks_disagree:
+            found.append(Message(key="masks_disagree"))
         return found
 
-    def _rare(self, contrast: Contrast, setting: Setting) -> bool:
+    def _rare(self, contrast: Contrast, setting: Setting) -> list[Message]:
+        if contrast.scale == "log_odds":
+            args = {"n": contrast.n_positive_clusters, "needed": self.policy.min_clusters}
+            few = contrast.n_positive_clusters < self.policy.min_clusters
+            return [Message(key="few_positive", args=args)] if few else []
         if setting.n_classes <= FEW_CLASSES:
-            return contrast.rarest_share < self.policy.min_class_share
-        return contrast.primary_class_clusters < self.policy.min_clusters
+            rare = contrast.rarest_share < self.policy.min_class_share
+        else:
+            rare = contrast.primary_class_clusters < self.policy.min_clusters
+        return [Message(key="rare_class")] if rare else []
 
-    def _gates(self, contrast: Contrast, setting: Setting) -> list[Message]:
+    def _explained(self, evidence: Evidence) -> list[Message]:
+        """Another cue accounts for (nearly) all of the effect."""
+        return [
+            Message(key="explained_by", args={"cue": other.by, "share": other.share}) for other in evidence.yields_to
+        ]
+
+    def _gates(self, evidence: Evidence, setting: Setting) -> list[Message]:
         """What keeps a result from being suspected or not detected; never from being demonstrated."""
         found: list[Message] = []
         best = max(setting.accuracy, setting.aligned_accuracy)
-        if best < setting.majority + self.policy.min_accuracy_margin:
+        if not best >= setting.majority + self.policy.min_accuracy_margin:
             found.append(Message(key="not_competent", args={"accuracy": best, "majority": setting.majority}))
-        if contrast.fragility.estimate > self.policy.max_fragility:
-            args = {"rate": contrast.fragility.estimate, "limit": self.policy.max_fragility}
+        if evidence.check is not None and evidence.check.status == "failed":
+            found.append(
+                Message(key="no_contrast", args={"auroc": evidence.check.value, "limit": self.policy.min_contrast})
+            )
+        fragility = evidence.contrast.fragility
+        if fragility.n and fragility.estimate > self.policy.max_fragility:
+            args = {"rate": fragility.estimate, "limit": self.policy.max_fragility}
             found.append(Message(key="fragile", args=args))
         return found
 
-    def _verdict(
-        self, status: State, reasons: Sequence[Message], contrast: Contrast, setting: Setting, direction: Direction
-    ) -> CueVerdict:
-        effect, policy = contrast.effect, self.policy
+    def _assay(self, evidence: Evidence) -> list[Message]:
+        """A null result means something only if an implanted reliance of the material size would have been found."""
+        assay = evidence.assay
+        if assay is None or not assay.power:
+            return [Message(key="assay_not_run", args={"reason": assay.reason if assay else None})]
+        limit = material(self.policy, evidence.contrast.scale)
+        if assay.smallest_found is not None and assay.smallest_found <= limit + 1e-9:
+            return []
+        size, power = max(
+            ((float(s), p) for s, p in assay.power.items() if float(s) <= limit + 1e-9), default=(limit, 0.0)
+        )
+        args = {"size": size, "power": power, "wanted": self.policy.power}
+        return [Message(key="assay_missed", args=args)]
 
-        def stated(interval: Interval) -> document.Estimate:
+    def _gap(self, setting: Setting) -> list[Message]:
+        if setting.gap is None or setting.gap < self.policy.delta_material:
+            return []
+        return [Message(key="gap_unexplained", args={"gap": setting.gap})]
+
+    def _short(self, evidence: Evidence) -> list[Message]:
+        return [] if self._material(evidence) else [Message(key="small_effect")]
+
+    def _verdict(self, status: State, reasons: Sequence[Message], evidence: Evidence, setting: Setting) -> CueVerdict:
+        contrast, policy = evidence.contrast, self.policy
+        effect = contrast.effect
+
+        def stated(interval: Interval) -> document.Estimate | None:
+            if interval.n == 0:
+                return None
             return as_estimate(interval, min_clusters=policy.min_clusters, alpha=policy.alpha)
 
+        shown = as_estimate(effect, min_clusters=policy.min_clusters, alpha=policy.alpha)
+        part = contrast.part
         return CueVerdict(
             cue=self.cue,
+            finding=setting.finding,
             status=status,
-            estimate=effect.estimate,
-            ci_low=effect.low,
-            ci_high=effect.high,
-            scale="decision",
+            estimate=shown.estimate,
+            ci_low=shown.ci_low,
+            ci_high=shown.ci_high,
+            scale=contrast.scale,
             level=effect.level,
             severity=self._severity(status),
-            evidence_level="L3" if shown_by_intervention(contrast) else None,
-            n=setting.n,
-            n_clusters=setting.n_clusters,
-            min_detectable=stated(effect).min_detectable,
-            direction=direction,
+            evidence_level=self._level(evidence, setting),
+            n=contrast.n_recipients,
+            n_clusters=contrast.n_clusters,
+            min_detectable=shown.min_detectable,
+            direction=evidence.direction,
             changed_other_level=stated(contrast.changed_other),
             changed_same_level=stated(contrast.changed_same),
             reasons=list(reasons),
-            does_not_show=self._does_not_show(contrast, setting),
+            does_not_show=self._does_not_show(evidence, setting),
             next_step=self._next_step(status, contrast, reasons),
+            p_adjusted=evidence.p_adjusted if isfinite(evidence.p_adjusted) else None,
+            part=part,
+            bound=contrast.bound if status == "not_detected" else None,
+            explained=list(evidence.explained),
+            alternatives=self._alternatives(evidence, setting),
+            attribution=self._attribution(evidence, setting),
+            assay=evidence.assay,
+            placebo_p=evidence.placebo_p,
+            tested_on="subsample" if evidence.subsampled else "all",
         )
 
     def _severity(self, status: State) -> str:
-        return (
-            self.policy.consequence.get(self.cue, self.policy.default_consequence)
-            if status == "demonstrated"
-            else "info"
-        )
+        if status != "demonstrated":
+            return "info"
+        declared = self.policy.consequence.get(self.cue, self.policy.default_consequence)
+        return declared or "not_declared"
 
-    def _does_not_show(self, contrast: Contrast, setting: Setting) -> list[Message]:
-        found = [
-            Message(key="not_everyday_errors"),
-            Message(key="other_cues_untested"),
-            Message(key="compositing_artificial"),
-        ]
+    def _level(self, evidence: Evidence, setting: Setting) -> str | None:
+        """The strongest kind of evidence that there is for the cue; L4 takes other data or another training."""
+        if evidence.contrast.shown:
+            return "L3"
+        if evidence.look == "cue":
+            return "L2"
+        return "L1" if setting.gap is not None and setting.gap > 0 and self.cue == "background" else None
+
+    def _does_not_show(self, evidence: Evidence, setting: Setting) -> list[Message]:
+        contrast = evidence.contrast
+        found = [Message(key="not_everyday_errors"), Message(key="compositing_artificial")]
         if contrast.n_donor_clusters < self.policy.min_clusters:
             found.append(Message(key="these_backgrounds_only", args={"n": contrast.n_donor_clusters}))
-        if not setting.by_environment:
+        if setting.strata == "label":
             found.append(Message(key="label_strata_blind"))
         if not setting.clusters_given:
             found.append(Message(key="assumes_independent_images"))
+        if evidence.subsampled:
+            found.append(Message(key="subsample", args={"n": contrast.n_recipients}))
+        if cue_spec(self.cue).kind == "grid":
+            found.append(Message(key="grid_coarse"))
+        if evidence.whole_picture:
+            found.append(Message(key="global_whole_picture"))
         return [*found, Message(key="attribution_alone"), Message(key="not_legal")]
+
+    def _alternatives(self, evidence: Evidence, setting: Setting) -> list[Message]:
+        """Other readings of an effect that this audit does not rule out; none where there is no effect."""
+        if not evidence.contrast.effect.low > 0:
+            return []
+        found = [
+            Message(key="alt_correlated", args={"cue": other.by})
+            for other in evidence.explained
+            if 0.2 < other.share < self.policy.explains
+        ]
+        if self.cue in GLOBALS and evidence.whole_picture:
+            found.append(Message(key="alt_legitimate_colour"))
+        if setting.strata == "label":
+            found.append(Message(key="alt_label_strata"))
+        if self.cue == "background":
+            found.append(Message(key="alt_inside_background"))
+        return [*found, Message(key="alt_compositing")]
+
+    def _attribution(self, evidence: Evidence, setting: Setting) -> Message | None:
+        """Whether the maps and the causal test agree; where they do not, that is a finding of its own."""
+        if evidence.look == "not_comparable":
+            return Message(key="not_comparable")
+        if evidence.look == "not_trusted":
+            return Message(key="maps_not_trusted", args={"methods": list(setting.failed_methods)})
+        contrast = evidence.contrast
+        limit = material(self.policy, contrast.scale)
+        idle = contrast.negligible(self.policy.alpha) or (not contrast.shown and contrast.effect.high < limit)
+        if evidence.look == "cue" and idle:
+            return Message(key="looks_does_not_use")
+        if evidence.look == "elsewhere" and contrast.shown and contrast.effect.low >= limit:
+            return Message(key="uses_not_visible")
+        agree = (evidence.look == "cue" and contrast.shown) or (evidence.look == "elsewhere" and idle)
+        return Message(key="agrees") if agree else None
 
     def _next_step(self, status: State, contrast: Contrast, reasons: Sequence[Message]) -> list[Message]:
         if status == "demonstrated":
             return [Message(key="next_break_association")]
-        needed = {"n_needed": needed_clusters(contrast.widest90, self.policy)}
+        needed = {"n_needed": needed_clusters(contrast, self.policy)}
+        more = {
+            "imprecise",
+            "too_few_clusters",
+            "small_effect",
+            "not_replicated_halves",
+            "few_positive",
+            "assay_missed",
+        }
         steps = [
-            (
-                Message(key="next_more_data", args=needed),
-                {"imprecise", "too_few_clusters", "small_effect", "not_replicated_halves"},
-            ),
+            (Message(key="next_more_data", args=needed), more),
             (Message(key="next_check_masks"), {"fragile", "not_specific"}),
+            (Message(key="next_better_masks"), {"masks_disagree"}),
             (Message(key="next_check_model"), {"not_competent", "rare_class"}),
-            (Message(key="next_assay"), {"no_assay"}),
+            (Message(key="next_name_environments"), {"no_contrast", "no_strata"}),
         ]
         keys = {reason.key for reason in reasons}
-        return [step for step, answers in steps if keys & answers]
+        found = [step for step, answers in steps if keys & answers]
+        # Said where it is true, so that nobody collects images for nothing.
+        helps = bool(keys & more)
+        return found if helps or status != "inconclusive" else [*found, Message(key="more_images_no_help")]
 
 
-def shown_by_intervention(contrast: Contrast) -> bool:
-    """Evidence level L3: an effect of the intervention, beyond its control, found again in both halves.
-
-    L4 would take a second data set or a model trained again.
-    """
-    return contrast.effect.low > 0 and contrast.specific.low > 0 and all(half.low > 0 for half in contrast.replication)
-
-
-def needed_clusters(interval: Interval, policy: Policy) -> int:
-    """Independent units at which an effect of 0 would be certified negligible with power 0.8: (2.93 SD / delta)^2.
+def needed_clusters(contrast: Contrast, policy: Policy) -> int:
+    """Independent units at which an effect of 0 would be certified negligible with power 0.8: (2.93 SD / margin)^2.
 
     At least as many as there are and as any verdict needs, which is also the answer where too few leave the spread
     unknown.
     """
-    least = max(interval.n_clusters, policy.min_clusters)
-    if not isfinite(interval.standard_error):
-        return least
-    spread = interval.standard_error * interval.n_clusters**0.5
-    return int(max(least, ceil((2.93 * spread / policy.delta_negligible) ** 2)))
+    least = max(contrast.n_clusters, policy.min_clusters)
+    found = [least]
+    for item in contrast.equivalence:
+        if isfinite(item.widest.standard_error):
+            spread = item.widest.standard_error * item.widest.n_clusters**0.5
+            found.append(ceil((2.93 * spread / item.margin) ** 2))
+    return max(found)
 
 
 def overall(cues: Sequence[CueVerdict], required: Sequence[str]) -> document.Verdict:
-    """Counts over all cues; the status is the worst over those that the policy requires."""
+    """Counts over all cues; the status is the worst over those that the policy requires.
+
+    A cue that is demonstrated counts whether it was required or not: what was found is found.
+    """
     counts = {state: sum(cue.status == state for cue in cues) for state in document.STATE_ORDER}
-    by_name = {cue.cue: cue.status for cue in cues}
-    statuses: list[State] = (
-        [by_name.get(name, "not_tested") for name in required] or [cue.status for cue in cues] or ["not_tested"]
-    )
+    asked: list[State] = []
+    for name in required:
+        found = [cue.status for cue in cues if cue.cue == name]
+        asked += found or ["not_tested"]
+    asked += [cue.status for cue in cues if cue.status == "demonstrated"]
+    statuses: list[State] = asked or [cue.status for cue in cues] or ["not_tested"]
     return document.Verdict(status=min(statuses, key=document.STATE_ORDER.index), counts=counts, cues=list(cues))
 
 
-def _no_assay() -> Message:
-    return Message(key="no_assay")
-
-
-def _imprecise(interval: Interval, policy: Policy) -> Message:
-    half_width = (interval.high - interval.low) / 2
+def _imprecise(contrast: Contrast, policy: Policy) -> Message:
+    widest = contrast.equivalence[0]
+    half_width = (widest.widest.high - widest.widest.low) / 2
     args = {
         "half_width": half_width if isfinite(half_width) else None,
-        "margin": policy.delta_negligible,
-        "n_needed": needed_clusters(interval, policy),
+        "margin": widest.margin,
+        "n_needed": needed_clusters(contrast, policy),
     }
     return Message(key="imprecise", args=args)

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from figureground.audit.recipients import HALVES, split_halves
+from figureground.audit.recipients import HALVES
 
 #: Arm of the second donor from the recipient's own level: a new background, but no other kind.
 SAME_LEVEL = "(same level)"
+#: Columns of a plan.
+PLAN = ("row_id", "pass", "half", "stratum", "arm", "donor_row_id")
 
 
 @dataclass(frozen=True)
@@ -37,43 +39,53 @@ class DonorDraw:
     max_reuse: int = 5
     seed: int = 0
 
-    def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def __call__(self, rows: pd.DataFrame, recipients: pd.Series | None = None) -> pd.DataFrame:
         """The plan.
 
         Parameters
         ----------
         rows : pandas.DataFrame
-            Usable rows with masks: ``row_id``, ``cluster``, ``label``, ``stratum``.
+            Usable rows that may lend: ``row_id``, ``cluster``, ``label``, ``stratum``, ``half``.
+        recipients : pandas.Series of bool, optional
+            Which of them may borrow; by default all.
 
         Returns
         -------
         pandas.DataFrame
             One row per recipient, pass and arm: ``row_id``, ``pass``, ``half``, ``stratum`` (the recipient's own
             level), ``arm`` (a level, or :data:`SAME_LEVEL`), ``donor_row_id``. Recipients without a full tuple of
-            donors are left out.
+            donors are left out. Empty with fewer than two levels.
         """
-        rows = rows.sort_values("row_id").reset_index(drop=True)
-        half = split_halves(rows, self.seed)
+        borrows = pd.Series(True, index=rows.index) if recipients is None else recipients
+        rows = rows.assign(borrows=borrows).sort_values("row_id").reset_index(drop=True)
+        levels = sorted(rows["stratum"].unique())
+        if len(levels) < 2:
+            return pd.DataFrame(columns=list(PLAN))
         parts = [
-            self._half(rows[half == name].reset_index(drop=True), name, code, sorted(rows["stratum"].unique()))
+            self._half(rows[rows["half"] == name].reset_index(drop=True), name, code, levels)
             for code, name in enumerate(HALVES)
         ]
-        return pd.concat(parts, ignore_index=True).sort_values(["row_id", "pass", "arm"], ignore_index=True)
+        found = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=list(PLAN))])
+        return found.sort_values(["row_id", "pass", "arm"], ignore_index=True)
 
     def _half(self, rows: pd.DataFrame, name: str, code: int, levels: list[str]) -> pd.DataFrame:
         recipients = self._affordable(rows, code, levels)
+        if recipients.empty:
+            return pd.DataFrame()
         tuples = [
             self._tuple(rows, recipients, code, number, levels).assign(half=name) for number in range(self.passes)
         ]
         return pd.concat(tuples, ignore_index=True)
 
     def _affordable(self, rows: pd.DataFrame, code: int, levels: list[str]) -> pd.DataFrame:
+        """As many recipients as the rarest level can lend to, without one donor serving too often."""
+        borrowing = rows[rows["borrows"]].reset_index(drop=True)
         fewest = min(int((rows["stratum"] == level).sum()) for level in levels)
         limit = self.max_reuse * fewest
-        if len(rows) <= limit:
-            return rows
-        kept = self._rng(code, 0xFF, 0).permutation(len(rows))[:limit]
-        return rows.iloc[np.sort(kept)].reset_index(drop=True)
+        if len(borrowing) <= limit:
+            return borrowing
+        kept = self._rng(code, 0xFF, 0).permutation(len(borrowing))[:limit]
+        return borrowing.iloc[np.sort(kept)].reset_index(drop=True)
 
     def _tuple(
         self, rows: pd.DataFrame, recipients: pd.DataFrame, code: int, number: int, levels: list[str]

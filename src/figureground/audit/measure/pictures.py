@@ -18,11 +18,14 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from figureground.audit.classify.subject import Subject
+from figureground.audit.cues import BACKGROUND
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.measure.shares import background_share
-from figureground.audit.measure.swap import Arm, BackgroundSwap, SwapDataset
+from figureground.audit.measure.suite import TupleDataset, tuples_of
+from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.run_folder import RunFolder
 from figureground.datasets.columns import OBJECT
 from figureground.datasets.datamodule import Row, RowReader
@@ -44,6 +47,8 @@ class Painter:
     rows : mapping of int to Row
         Usable rows by ``row_id``.
     folder : RunFolder
+    seed : int
+        Of the run, so that composites are made as they were measured.
     """
 
     subject: Subject = field(repr=False)
@@ -51,6 +56,7 @@ class Painter:
     reader: RowReader = field(repr=False)
     rows: Mapping[int, Row] = field(repr=False)
     folder: RunFolder = field(repr=False)
+    seed: int = 0
 
     def tiles(self, chosen: pd.DataFrame) -> Iterator[dict[str, Any]]:
         """Rows of ``gallery`` for chosen ``row_id``, ``rule``, ``rank``: the picture and its two maps."""
@@ -68,35 +74,31 @@ class Painter:
 
     def swaps(self, chosen: pd.DataFrame, plan: pd.DataFrame, levels: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         """Rows of ``gallery`` for chosen ``row_id``, ``pass``, ``other_level``: unchanged, own level, other level."""
-        dataset = SwapDataset(plan.reset_index(drop=True), self.rows, self.reader, levels)
+        dataset = TupleDataset(plan.reset_index(drop=True), self.rows, self.reader, levels)
         at = {key: index for index, key in enumerate(zip(plan["row_id"], plan["pass"], strict=True))}
         for row in _rows(chosen):
             drawn = dataset[at[row.row_id, row.number]]
-            arms = {
-                arm.name: arm
-                for arm in BackgroundSwap(levels)({k: v[None] for k, v in drawn.items()})
-                if arm.intervention == "swap"
-            }
-            own = levels[int(drawn["own_level"])]
             item = self.reader(self.rows[int(row.row_id)])
+            own = levels[int(drawn["own_level"])]
             yield self._keys(row, item, self._logits(item["image"])) | {
                 "panel": "original",
                 "caption_level": own,
                 "asset": self._store(picture(item["image"])),
             }
             for panel, level in (("own_level", own), ("other_level", str(row.other_level))):
-                yield self._composite(row, item, drawn, panel, arms[level])
+                yield self._composite(row, item, drawn, panel, level, levels.index(level))
 
     def _composite(
-        self, row: Any, item: Mapping[str, Any], drawn: Mapping[str, Tensor], panel: str, arm: Arm
+        self, row: Any, item: Mapping[str, Any], drawn: Mapping[str, Any], panel: str, level: str, arm: int
     ) -> dict[str, Any]:
-        donor = None if arm.donor is None else int(drawn["donor_ids"][arm.donor])
-        keys = self._keys(row, item, self._logits(arm.images[0]))
-        return keys | {
+        height, width = item["image"].shape[-2:]
+        transfer = transfer_for(BACKGROUND, height=height, width=width)
+        image = transfer.swap(tuples_of(default_collate([drawn]), self.seed), arm).images[0]
+        return self._keys(row, item, self._logits(image)) | {
             "panel": panel,
-            "caption_level": arm.name,
-            "donor_row_id": donor,
-            "asset": self._store(picture(arm.images[0])),
+            "caption_level": level,
+            "donor_row_id": int(drawn["donor_ids"][arm]),
+            "asset": self._store(picture(image)),
         }
 
     def _logits(self, image: Tensor) -> Tensor:

@@ -37,8 +37,7 @@ def prediction_rows(
     logits: Array,
     *,
     kept: Sequence[Sequence[int]] | None,
-    usable: npt.NDArray[np.bool_] | None = None,
-    unusable_reason: str = "",
+    unusable: npt.NDArray[np.object_] | None = None,
     **keys: object,
 ) -> pd.DataFrame:
     """Rows of the ``predictions`` table.
@@ -49,15 +48,15 @@ def prediction_rows(
         float32 ``[B, K]``.
     kept : sequence of sequences of int, or None
         From :func:`kept_classes`.
-    usable : ndarray of bool, [B], optional
-        False where the picture could not be composed; such rows have no prediction but ``unusable_reason``.
+    unusable : ndarray of object, [B], optional
+        ``"ok"``, or why the picture is no test; such rows have no prediction but this status.
     **keys
         The other columns: scalars or ``[B]`` sequences.
     """
     finite = np.asarray(np.isfinite(logits).all(axis=1))
-    fit = np.ones(len(logits), dtype=bool) if usable is None else usable
-    ok = finite & fit
-    status = np.where(ok, "ok", np.where(fit, "not_finite", unusable_reason or "unusable"))
+    given = np.full(len(logits), "ok", dtype=object) if unusable is None else unusable
+    ok = finite & (given == "ok")
+    status = np.where(ok, "ok", np.where(given == "ok", "not_finite", given))
     # argmax of a row of NaN would be class 0: no prediction is written where a logit is not finite.
     safe = np.where(finite[:, None], logits, 0)
     stored = list(safe) if kept is None else [row[list(which)] for row, which in zip(safe, kept, strict=True)]

@@ -12,7 +12,8 @@ from figureground.reports.figures.intervals import Words, interval_chart
 from figureground.reports.figures.swap import swap_chart
 from figureground.reports.sections import frames
 from figureground.reports.sections.charts import chart
-from figureground.reports.sections.context import Context, more
+from figureground.reports.sections.context import Context, cue_name, more
+from figureground.reports.sections.cues import foremost
 from figureground.reports.view import Chart, Table, table
 
 _OWN = "own"
@@ -21,12 +22,12 @@ _MAX_BARS, _MAX_CONTRASTS, _MAX_TESTS = 8, 4, 18
 _TEST_ORDER = (
     "donor_contrast",
     "specific",
-    "common_background",
+    "control",
     "replication_a",
     "replication_b",
     "changed_other_level",
     "changed_same_level",
-    "mirrored_fragility",
+    "reference_fragility",
     "same_minus_other",
     "performance_gap",
 )
@@ -36,13 +37,15 @@ def swaps(context: Context) -> tuple[Chart, ...]:
     """One chart per cue: how often each class is predicted under each background."""
     rows = [row for row in context.tests if row["test"] == "predicted_share" and row["estimate"] is not None]
     rows = [row for row in rows if row["scale"] != "probability"]
-    cues = dict.fromkeys(row["cue"] for row in rows)
+    told = foremost(context)
+    cues = dict.fromkeys(row["cue"] for row in rows if row["cue"] in told)
     return tuple(_swap(context, cue, [row for row in rows if row["cue"] == cue]) for cue in cues)
 
 
 def tests_table(context: Context) -> Table | None:
     """The tests behind the verdict: contrasts by size, everything else first."""
-    rows = [row for row in context.tests if row["test"] != "predicted_share"]
+    told = foremost(context)
+    rows = [row for row in context.tests if row["test"] != "predicted_share" and row["cue"] in told]
     if not rows:
         return None
     say = context.words.say
@@ -61,7 +64,8 @@ def tests_table(context: Context) -> Table | None:
 
 def contrast(context: Context) -> Chart | None:
     """The effect of the background by subgroup."""
-    rows = frames.measure_rows(context, "contrast")
+    told = foremost(context)[:1]
+    rows = [row for row in frames.measure_rows(context, "contrast") if row.get("cue") in (None, *told)]
     if not rows:
         return None
     words = context.words
@@ -174,12 +178,18 @@ def _test_row(context: Context, row: dict[str, Any]) -> list[str]:
 
 
 #: Tests whose estimate is a share, not a difference.
-_SHARES = ("mirrored_fragility", "changed_other_level", "changed_same_level")
+_SHARES = ("reference_fragility", "changed_other_level", "changed_same_level")
 
 
 def _what(context: Context, row: dict[str, Any]) -> str:
     say = context.words.say
     parts = []
+    if row["cue"] != foremost(context)[0]:
+        parts.append(cue_name(context, row["cue"]))
+    if row.get("held"):
+        parts.append(cue_name(context, row["held"]))
+    if row.get("part"):
+        parts.append(str(row["part"]))
     if row["class_name"]:
         parts.append(str(row["class_name"]))
     if row["arm"] and row["reference"]:

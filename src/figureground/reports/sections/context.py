@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import exp
 from typing import Any
 
 from figureground.audit.document import AuditDocument, CueVerdict
@@ -70,8 +71,11 @@ def cue_name(context: Context, cue: str) -> str:
 def state_words(context: Context, cue: CueVerdict) -> str:
     """The state in the report's fixed words; only ``demonstrated`` names its cue itself."""
     reason = context.words.message(cue.reasons[0]) if cue.reasons else context.words.say("state.no_reason")
-    bound = context.document.policy.get("delta_negligible", cue.min_detectable)
-    return context.words.say(f"verdict.{cue.status}", cue=cue_name(context, cue.cue), reason=reason, bound=bound)
+    bound = cue.bound if cue.bound is not None else context.document.policy.get("delta_negligible", cue.min_detectable)
+    odds = cue.scale == "log_odds" and cue.status == "not_detected" and bound is not None
+    key = "verdict.not_detected_odds" if odds else f"verdict.{cue.status}"
+    limit = exp(bound) if odds and bound is not None else bound
+    return context.words.say(key, cue=cue_name(context, cue.cue), reason=reason, bound=limit)
 
 
 def state_line(context: Context, cue: CueVerdict) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp
 
 import pandas as pd
 
@@ -10,6 +11,7 @@ from figureground.audit.document import STATE_ORDER, CueVerdict, Direction, Esti
 from figureground.reports import numbers
 from figureground.reports.figures.frequency import frequency_chart
 from figureground.reports.sections.context import Context, chip, cue_name, state_words
+from figureground.reports.sections.cues import foremost
 from figureground.reports.view import Chip, Picture, svg_picture
 
 #: What nobody should read into any audit; said on the first screen where the verdict says it.
@@ -55,7 +57,7 @@ def build(context: Context) -> Cover:
     return Cover(
         subject=_subject(context),
         headline=headline(context),
-        cards=tuple(_card(context, cue) for cue in _worst_first(cues)),
+        cards=tuple(_card(context, cue) for cue in _worst_first(cues) if cue.cue in foremost(context)),
         caveats=tuple(said[key] for key in _ALWAYS_SAID if key in said),
         facts=_facts(context),
     )
@@ -123,6 +125,8 @@ def _frequency_small(context: Context, other: Estimate, same: Estimate | None) -
 
 
 def _direction_sentence(context: Context, cue: CueVerdict, direction: Direction) -> str:
+    if cue.scale == "log_odds":
+        return _odds_sentence(context, cue, direction)
     key = "cover.direction" if cue.status == "demonstrated" else "cover.largest"
     return context.words.say(
         key,
@@ -132,6 +136,21 @@ def _direction_sentence(context: Context, cue: CueVerdict, direction: Direction)
         effect=cue.estimate,
         level=cue.level,
         interval=numbers.span(cue.ci_low, cue.ci_high),
+    )
+
+
+def _odds_sentence(context: Context, cue: CueVerdict, direction: Direction) -> str:
+    """On the log-odds scale: how many times the odds are, which people can picture."""
+    ratio, low, high = (None if value is None else exp(value) for value in (cue.estimate, cue.ci_low, cue.ci_high))
+    return context.words.say(
+        "cover.odds",
+        arm=direction.arm,
+        reference=direction.reference,
+        class_name=direction.class_name,
+        ratio=ratio,
+        low=low,
+        high=high,
+        level=cue.level,
     )
 
 

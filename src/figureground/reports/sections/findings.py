@@ -45,7 +45,8 @@ def _once(context: Context, messages: list[Message]) -> tuple[str, ...]:
 
 
 def _finding(context: Context, finding: Finding) -> FindingView:
-    cue = next((cue for cue in context.document.verdict.cues if cue.cue == finding.cue), None)
+    cues = context.document.verdict.cues
+    cue = next((cue for cue in cues if cue.cue == finding.cue and cue.finding == finding.finding), None)
     if cue is None or finding.status is None:
         return FindingView(finding.id, chip(context, finding.status or "note"), _fact(context, finding.message), ())
     line = state_line(context, cue)
@@ -75,7 +76,9 @@ def _details(context: Context, cue: CueVerdict) -> tuple[str, ...]:
                 scale=context.words.term("scale", cue.scale),
             )
         )
-    if cue.status == "demonstrated":
+    if cue.status == "demonstrated" and cue.severity == "not_declared":
+        lines.append(context.words.term("severity", cue.severity))
+    elif cue.status == "demonstrated":
         declared = cue.cue in context.document.policy.get("consequence", {})
         key = "finding.severity" if declared else "finding.severity.default"
         lines.append(say(key, severity=context.words.term("severity", cue.severity), cue=cue_name(context, cue.cue)))
@@ -83,7 +86,27 @@ def _details(context: Context, cue: CueVerdict) -> tuple[str, ...]:
         lines.append(say(f"finding.evidence.{cue.evidence_level}"))
     if cue.min_detectable is not None:
         lines.append(say("cover.min_detectable", value=cue.min_detectable))
+    lines += _beside(context, cue)
     if cue.reasons:
         reasons = "; ".join(context.words.message(reason) for reason in cue.reasons)
         lines.append(say("finding.reasons", reasons=reasons))
     return tuple(lines)
+
+
+def _beside(context: Context, cue: CueVerdict) -> list[str]:
+    """What stands beside the effect: its place, the maps, the assay, chance, and other readings."""
+    say, lines = context.words.say, []
+    if cue.part is not None:
+        lines.append(say("finding.part", part=cue.part))
+    if cue.attribution is not None:
+        lines.append(context.words.message(cue.attribution))
+    if cue.assay is not None and cue.assay.smallest_found is not None:
+        key = "finding.assay_odds" if cue.scale == "log_odds" else "finding.assay"
+        power = context.document.policy.get("power")
+        lines.append(say(key, smallest=cue.assay.smallest_found, power=power, redraws=cue.assay.redraws))
+    if cue.placebo_p is not None:
+        lines.append(say("finding.placebo", p=numbers.p_value(cue.placebo_p)))
+    if cue.alternatives:
+        others = "; ".join(context.words.message(other) for other in cue.alternatives)
+        lines.append(say("finding.alternatives", alternatives=others))
+    return lines

@@ -1,4 +1,4 @@
-"""The background swap on tiny pictures: which pixel comes from whom, and what a model sees of it.
+"""The suite and the background on tiny pictures: which pixel comes from whom, and what a model sees of it.
 
 Recipients' figures, donors' grounds and donors' objects are painted in colours of their own, so that every
 pixel of a composite tells where it came from.
@@ -16,22 +16,15 @@ from torch import nn
 
 from figureground.audit import tables
 from figureground.audit.classify.subject import as_subject
-from figureground.audit.judge.contrast import Hypothesis
+from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.observations import observe
 from figureground.audit.measure.donors import SAME_LEVEL, DonorDraw
-from figureground.audit.measure.swap import (
-    MIN_VISIBLE,
-    BackgroundSwap,
-    SwapDataset,
-    SwapStep,
-    dilation_radius,
-    shard_ranges,
-    swap_backgrounds,
-    widen,
-)
+from figureground.audit.measure.suite import CueStep, Suite, TupleDataset, shard_ranges, tuples_of, widen
+from figureground.audit.measure.transfers.background import MIN_VISIBLE, BackgroundTransfer, dilation_radius
+from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.progress import silent
-from figureground.audit.recipients import swap_rows
 from figureground.audit.run_folder import RunFolder, read_table
+from figureground.audit.strata import StrataDraw, by_environment
 from figureground.datasets import compose
 from figureground.datasets.datamodule import rows_of
 from figureground.datasets.transforms import Preprocess
@@ -79,6 +72,12 @@ def items():
         "row_id": torch.tensor([11, 12]),
         "image": torch.stack([image for image, _ in recipients]),
         "mask": torch.stack([mask for _, mask in recipients]),
+        "has_mask": torch.tensor([True, True]),
+        "regions": {},
+        "donor_regions": {},
+        "donor_has_mask": torch.ones(2, 3, dtype=torch.bool),
+        "half": torch.tensor([0, 1]),
+        "at": torch.tensor([0, 1]),
         "donor_images": torch.stack(donors),
         "donor_masks": torch.stack(masks),
         "donor_ids": torch.tensor([[1, 2, 3], [4, 5, 6]]),
@@ -87,8 +86,19 @@ def items():
     }
 
 
+ARMS = [("swap", 0), ("swap", 1), ("swap", 2), ("control", 0), ("control", 1), ("reference", None)]
+
+
 def arms_of(items):
-    return {(arm.intervention, arm.name): arm for arm in BackgroundSwap(LEVELS)(items)}
+    """Composites of all arms; swap 2 is the second donor of the own level."""
+    transfer, tuples = BackgroundTransfer(), tuples_of(items, seed=0)
+    made = {(kind, arm): getattr(transfer, kind)(tuples, arm) for kind, arm in ARMS[:-1]}
+    return made | {("reference", None): transfer.reference(tuples)}
+
+
+def deep(mask):
+    """Pixels of the figure whose neighbours are figure too: the edge lets the background through."""
+    return ~compose.dilate(~mask, 1)
 
 
 def union(items):
@@ -97,28 +107,24 @@ def union(items):
     return torch.stack(grown).any(dim=0)
 
 
-def test_arms_and_their_donors(items):
-    arms = arms_of(items)
-    assert {key: arm.donor for key, arm in arms.items()} == {
-        ("swap", "grass"): 0,
-        ("swap", "gravel"): 1,
-        ("same_level", None): 2,
-        ("common_background", "grass"): 0,
-        ("common_background", "gravel"): 1,
-        ("mirrored", "own"): None,
-    }
-
-
-@pytest.mark.parametrize("key", [("swap", "grass"), ("swap", "gravel"), ("same_level", None)])
-def test_figure_of_the_recipient_ground_of_the_donor(items, key):
-    arm = arms_of(items)[key]
+@pytest.mark.parametrize("arm", [0, 1, 2])
+def test_figure_of_the_recipient_ground_of_the_donor(items, arm):
+    made = arms_of(items)["swap", arm].images
     figure, hole = items["mask"] == 1, union(items)
-    inside = figure[:, None].expand_as(arm.images)
-    assert torch.equal(arm.images[inside], items["image"][inside])
-    outside = (~figure & ~hole)[:, None].expand_as(arm.images)
+    inside = deep(figure)[:, None].expand_as(made)
+    assert torch.equal(made[inside], items["image"][inside])
+    outside = (~figure & ~hole)[:, None].expand_as(made)
     assert outside.any()
-    assert torch.equal(arm.images[outside], items["donor_images"][:, arm.donor][outside])
-    torch.testing.assert_close(arm.visible, (~figure & ~hole).float().mean(dim=(1, 2)))
+    assert torch.equal(made[outside], items["donor_images"][:, arm][outside])
+
+
+def test_the_edge_is_a_mixture_of_figure_and_new_ground_only(items):
+    made = arms_of(items)["swap", 1].images
+    edge = (items["mask"] == 1) & ~deep(items["mask"] == 1)
+    red, green = made[:, 0][edge], made[:, 1][edge]
+    full = items["image"][:, 0][edge]
+    assert ((red > 0) & (red < full)).all()
+    assert (green > 0).all()  # the figure has no green, so what there is came from the new ground
 
 
 def test_no_pixel_of_a_donors_object_is_ever_visible(items):
@@ -128,39 +134,34 @@ def test_no_pixel_of_a_donors_object_is_ever_visible(items):
 
 def test_all_swap_arms_have_the_same_hole(items):
     """With one donor picture but different masks the arms are identical: only the union can be filled."""
-    plain = items | {
-        "donor_images": torch.rand(2, 1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)).expand(
-            2, 3, -1, -1, -1
-        )
-    }
-    arms = arms_of(plain)
-    assert torch.equal(arms["swap", "grass"].images, arms["swap", "gravel"].images)
-    assert torch.equal(arms["swap", "grass"].images, arms["same_level", None].images)
-    assert torch.equal(arms["swap", "grass"].visible, arms["swap", "gravel"].visible)
+    picture = torch.rand(2, 1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    arms = arms_of(items | {"donor_images": picture.expand(2, 3, -1, -1, -1)})
+    assert torch.equal(arms["swap", 0].images, arms["swap", 1].images)
+    assert torch.equal(arms["swap", 0].images, arms["swap", 2].images)
     # the control shows one picture with the arms' own holes, which differ
-    assert not torch.equal(arms["common_background", "grass"].images, arms["common_background", "gravel"].images)
+    assert not torch.equal(arms["control", 0].images, arms["control", 1].images)
 
 
 def test_the_common_background_is_that_of_the_second_donor_in_every_arm(items):
     radius = dilation_radius(items["image"])
-    for index, level in enumerate(LEVELS):
-        arm = arms_of(items)["common_background", level]
+    for index in range(2):
+        made = arms_of(items)["control", index].images
         hole = compose.dilate(items["donor_masks"][:, index] != 0, radius) | compose.dilate(
             items["donor_masks"][:, -1] != 0, radius
         )
-        outside = (~hole & (items["mask"] != 1))[:, None].expand_as(arm.images)
-        assert torch.equal(arm.images[outside], items["donor_images"][:, -1][outside])
+        outside = (~hole & (items["mask"] != 1))[:, None].expand_as(made)
+        assert torch.equal(made[outside], items["donor_images"][:, -1][outside])
 
 
-def test_the_mirrored_arm_has_its_own_ground_flipped_and_its_figure_in_place(items):
-    arm = arms_of(items)["mirrored", "own"]
+def test_the_reference_has_its_own_ground_flipped_and_its_figure_in_place(items):
+    made = arms_of(items)["reference", None].images
     figure = items["mask"] == 1
     hole = compose.dilate(items["mask"] != 0, dilation_radius(items["image"])).flip(-1)
-    inside = figure[:, None].expand_as(arm.images)
-    assert torch.equal(arm.images[inside], items["image"][inside])
-    outside = (~figure & ~hole)[:, None].expand_as(arm.images)
-    assert torch.equal(arm.images[outside], items["image"].flip(-1)[outside])
-    assert (arm.images[:, 0][~figure] == 0).all()  # no mirrored ghost of the figure
+    inside = deep(figure)[:, None].expand_as(made)
+    assert torch.equal(made[inside], items["image"][inside])
+    outside = (~figure & ~hole)[:, None].expand_as(made)
+    assert torch.equal(made[outside], items["image"].flip(-1)[outside])
+    assert (made[:, 0][~figure] == 0).all()  # no mirrored ghost of the figure
 
 
 def test_ignored_pixels_of_a_donor_are_filled_and_of_the_recipient_replaced(items):
@@ -170,6 +171,11 @@ def test_ignored_pixels_of_a_donor_are_filled_and_of_the_recipient_replaced(item
     items["donor_images"][1, 0, 2, 15, 0] = 1.0
     for arm in arms_of(items).values():
         assert arm.images[:, 2].max() == 0
+
+
+def test_a_donor_without_a_mask_makes_no_test(items):
+    items["donor_has_mask"][1, 1] = False
+    assert arms_of(items)["swap", 0].status == ("ok", "mask_absent")
 
 
 class GroundReader(nn.Module):
@@ -194,7 +200,8 @@ class FigureReader(nn.Module):
 
 def step_rows(module, items):
     subject = as_subject(module, transform=Preprocess())
-    return SwapStep(subject, BackgroundSwap(LEVELS), None)(module, items)["predictions"]
+    transfers = {("background", None): BackgroundTransfer()}
+    return CueStep(subject, transfers, LEVELS, 0, None)(module, items)["predictions"]
 
 
 def test_a_reader_of_the_ground_follows_it_and_a_reader_of_the_figure_never(items):
@@ -212,10 +219,12 @@ def test_a_reader_of_the_ground_follows_it_and_a_reader_of_the_figure_never(item
 def test_rows_name_arm_pass_and_level(items):
     rows = step_rows(FigureReader(), items)
     assert rows[rows["intervention"] == "same_level"]["arm"].tolist() == ["grass", "gravel"]
-    mirrored = rows[rows["intervention"] == "mirrored"]
-    assert mirrored["row_id"].tolist() == [11]  # on the first pass only: it has no donor
-    assert mirrored["donor_row_id"].isna().all()
+    reference = rows[rows["intervention"] == "reference"]
+    assert reference["row_id"].tolist() == [11]  # on the first pass only: it has no donor
+    assert reference["donor_row_id"].isna().all()
     assert set(rows["cue"]) == {"background"}
+    assert rows["held"].isna().all()
+    assert rows["part"].isna().all()
 
 
 def test_without_visible_background_there_is_no_answer(items):
@@ -245,7 +254,8 @@ class Scenes:
 
     def __call__(self, row):
         image, mask = self.pictures[row.row_id]
-        return {"row_id": torch.tensor(row.row_id), "image": image, "mask": mask}
+        there = torch.tensor(True)
+        return {"row_id": torch.tensor(row.row_id), "image": image, "mask": mask, "has_mask": there, "regions": {}}
 
 
 def world(n, per_cluster=2, seed=0):
@@ -256,6 +266,7 @@ def world(n, per_cluster=2, seed=0):
             "position": np.arange(n),
             "label": rng.choice(["cat", "dog"], n),
             "environment": rng.choice(LEVELS, n),
+            "split": "test",
             "cluster": [f"c{i // per_cluster}" for i in range(n)],
             "object_area": 25 / SIDE**2,
             "status": "ok",
@@ -274,12 +285,22 @@ def world(n, per_cluster=2, seed=0):
     return frame, pictures
 
 
-def streamed(tmp_path, module, frame, pictures, **draw):
+def lenders(frame):
+    """Rows with their level and half, as a plan is drawn from them."""
+    rows = by_environment(frame)
+    return rows.merge(StrataDraw(500, 0)(rows, "environment"), on=["row_id", "stratum"])
+
+
+def streamed(tmp_path, module, frame, pictures, cues=("background",), **draw):
     folder = RunFolder.create(tmp_path / "run")
     subject = as_subject(module, transform=Preprocess())
-    plan = DonorDraw(**draw)(swap_rows(frame))
-    swap_backgrounds(subject, plan, rows_of(frame), Scenes(pictures), folder, 64, silent)
-    return folder, plan, read_table(folder.path, "predictions")
+    plan = DonorDraw(**draw)(lenders(frame))
+    suite = Suite(subject, rows_of(frame), Scenes(pictures), folder, 64, 0, 20, silent)
+    transfers = {(cue, None): transfer_for(cue, height=SIDE, width=SIDE) for cue in cues}
+    spent = suite("background", plan, transfers, {}, {}, "Swapping")
+    rows = read_table(folder.path, "predictions")
+    assert spent == (rows["status"] == "ok").sum()
+    return folder, plan, rows
 
 
 def test_streamed_effects_are_one_and_exactly_zero(tmp_path):
@@ -288,16 +309,32 @@ def test_streamed_effects_are_one_and_exactly_zero(tmp_path):
         _, plan, rows = streamed(tmp_path / name, module, frame, pictures, passes=2)
         assert set(rows["status"]) == {"ok"}
         assert len(rows) == len(plan) // 3 * 5 + plan["row_id"].nunique()
-        observed = observe(frame, rows, ("cat", "dog"), 0)
+        observed = observe(frame, rows, lenders(frame).drop(columns=["cluster", "label"]), ("cat", "dog"), "background")
         assert observed.levels == LEVELS
         assert len(observed) == len(plan) // 3
-        effect = Hypothesis(1, arm=1, reference=0).values(observed, "swapped")
+        effect = Hypothesis(1, arm=1, reference=0).values(observed, "decision")
         assert effect.mean() == expected
         # the donors that the judge finds are those of the plan
         wide = widen(plan).set_index(["row_id", "pass"]).loc[list(zip(observed.row_id, observed.number, strict=True))]
         clusters = frame.set_index("row_id")["cluster"]
         assert observed.donor[:, 0].tolist() == clusters.loc[wide["grass"]].tolist()
         assert observed.donor[:, 1].tolist() == clusters.loc[wide["gravel"]].tolist()
+
+
+def test_one_stream_serves_many_cues_and_a_grid_is_scanned_on_some_tuples_only(tmp_path):
+    frame, pictures = world(60)
+    cues = ("background", "border", "corner_top_left", "brightness", "object_size", "object_patch", "place")
+    _, plan, rows = streamed(tmp_path, GroundReader(), frame, pictures, cues, passes=1)
+    assert set(rows["cue"]) == set(cues)
+    tuples = plan["row_id"].nunique()
+    swaps = rows[rows["intervention"] == "swap"]
+    counts = swaps.groupby("cue").size()
+    assert (counts[["background", "border", "brightness", "object_size"]] == 2 * tuples).all()
+    assert counts["object_patch"] == 9 * 2 * tuples
+    assert counts["place"] == 64 * 2 * 20
+    assert set(swaps.loc[swaps["cue"] == "place", "part"]) == {f"r{i}c{j}" for i in range(8) for j in range(8)}
+    again = streamed(tmp_path / "again", GroundReader(), frame, pictures, cues, passes=1)[2]
+    pd.testing.assert_frame_equal(rows, again)
 
 
 def test_shards_hold_at_most_512_recipients_and_batches_do_not_matter(tmp_path):
@@ -315,8 +352,8 @@ def test_shards_hold_at_most_512_recipients_and_batches_do_not_matter(tmp_path):
 
 def test_the_dataset_gives_donors_in_the_order_of_the_levels():
     frame, pictures = world(40)
-    plan = widen(DonorDraw(passes=1)(swap_rows(frame)))
-    dataset = SwapDataset(plan, {row.row_id: row for row in rows_of(frame)}, Scenes(pictures), LEVELS)
+    plan = widen(DonorDraw(passes=1)(lenders(frame)))
+    dataset = TupleDataset(plan, {row.row_id: row for row in rows_of(frame)}, Scenes(pictures), LEVELS)
     environment = frame.set_index("row_id")["environment"]
     for index in range(len(dataset)):
         item = dataset[index]

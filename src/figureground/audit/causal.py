@@ -1,0 +1,248 @@
+"""The causal stage: choose the levels, draw the donors, change every cue, and hold what might explain an effect.
+
+levels -> plans -> background on all rows -> the other cues on a subsample -> pairs held -> tables
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from figureground.audit import document, tables
+from figureground.audit.classify.subject import Subject
+from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.cues import BACKGROUND, REGION, cue_spec
+from figureground.audit.judge.contrasts import contrast_cues, to_hold
+from figureground.audit.judge.untested import needs_environment
+from figureground.audit.judge.views import views
+from figureground.audit.levels import Levels, choose_levels
+from figureground.audit.measure.donors import DonorDraw
+from figureground.audit.measure.scores import CueScorer, fit_scores
+from figureground.audit.measure.suite import Suite
+from figureground.audit.measure.transfers.registry import can_hold, transfer_for
+from figureground.audit.measure.transfers.tuples import Transfer
+from figureground.audit.progress import Progress
+from figureground.audit.run_folder import RunFolder, read_table
+from figureground.audit.strata import StrataDraw, usable_rows
+from figureground.audit.task import Task
+from figureground.datasets.datamodule import RowReader, rows_of
+from figureground.datasets.intake import Examples
+
+#: More arms than this would leave no background visible under the union of the donors' masks.
+MAX_LEVELS = 20
+
+
+@dataclass(frozen=True)
+class Plans:
+    """Who lends to whom, and for which cues.
+
+    Attributes
+    ----------
+    background : pandas.DataFrame
+        All drawn rows with masks, several passes.
+    masked, anyone : pandas.DataFrame
+        The subsample, one pass: rows with masks only, and all rows.
+    shared : bool
+        Whether the last two are the same, because all rows have masks.
+    """
+
+    background: pd.DataFrame = field(repr=False)
+    masked: pd.DataFrame = field(repr=False)
+    anyone: pd.DataFrame = field(repr=False)
+    shared: bool
+
+
+@dataclass(frozen=True)
+class Caused:
+    """What the stage leaves beside the tables ``strata``, ``scores`` and ``predictions``."""
+
+    plan: pd.DataFrame | None = field(repr=False)
+    checks: list[document.TrustCheck]
+    costs: list[document.StageCost]
+
+
+@dataclass(frozen=True)
+class CausalStage:
+    """Runs all causal tests of an audit.
+
+    Attributes
+    ----------
+    subject : Subject
+    config : AuditConfig
+    policy : Policy
+    task : Task
+    cues : tuple of str
+        Cues that are to be tested.
+    progress : Progress
+    """
+
+    subject: Subject = field(repr=False)
+    config: AuditConfig
+    policy: Policy
+    task: Task
+    cues: tuple[str, ...]
+    progress: Progress
+
+    def __call__(self, examples: Examples, reader: RowReader, folder: RunFolder) -> Caused:
+        """Write ``strata``, ``scores`` and the parts of ``predictions``."""
+        levels = choose_levels(self.subject, examples, reader, self.policy, self.config)
+        strata = StrataDraw(self.policy.secondary_rows, self.config.seed)(levels.rows, levels.source)
+        folder.write_table("strata.parquet", strata, tables.STRATA)
+        costs = list(levels.costs)
+        if not 2 <= strata["stratum"].nunique() <= MAX_LEVELS:
+            folder.write_table("scores.parquet", pd.DataFrame(columns=tables.SCORES.names), tables.SCORES)
+            return Caused(None, list(levels.checks), costs)
+        cues = self._feasible(examples, strata, levels)
+        scorers, scores, spent = self._scores(examples, reader, strata, cues)
+        folder.write_table("scores.parquet", scores, tables.SCORES)
+        plans = self._plans(examples, strata)
+        suite = Suite(
+            self.subject,
+            rows_of(examples.usable),
+            reader,
+            folder,
+            self.config.batch_size,
+            self.config.seed,
+            self.policy.grid_rows,
+            self.progress,
+        )
+        run = _Runner(suite, _shape(examples, reader), scorers, _by_cue(scores))
+        costs += [_cost("cue scores", len(examples.usable), spent), *run.all(plans, cues)]
+        costs += run.held(plans, self._pairs(folder, strata, cues))
+        plan = plans.background if BACKGROUND in cues and len(plans.background) else None
+        return Caused(plan, list(levels.checks), [cost for cost in costs if cost.forward_equivalents > 0])
+
+    def _feasible(self, examples: Examples, strata: pd.DataFrame, levels: Levels) -> tuple[str, ...]:
+        """Cues that this data allows to test; the judge says of the others why not."""
+        masked = bool(usable_rows(examples.stored)["masked"].any())
+        grey = self.subject.preprocess.channels == 1
+        failed = any(check.check == "strata" and check.status == "failed" for check in levels.checks)
+
+        def feasible(cue: str) -> bool:
+            if cue_spec(cue).needs_mask and not masked:
+                return False
+            if cue.startswith(REGION) and cue.removeprefix(REGION) not in examples.regions:
+                return False
+            if (cue == "tint" and grey) or (cue == BACKGROUND and failed):
+                return False
+            return not needs_environment(cue, strata)
+
+        return tuple(cue for cue in self.cues if feasible(cue))
+
+    def _scores(
+        self, examples: Examples, reader: RowReader, strata: pd.DataFrame, cues: Sequence[str]
+    ) -> tuple[Mapping[str, CueScorer], pd.DataFrame, float]:
+        with self.progress("Reading the cues", len(strata)) as advance:
+            return fit_scores(self.subject, rows_of(examples.usable), reader, strata, cues, self.config.seed, advance)
+
+    def _plans(self, examples: Examples, strata: pd.DataFrame) -> Plans:
+        rows = usable_rows(examples.stored).merge(strata, on="row_id")
+        masked = rows[rows["masked"]].reset_index(drop=True)
+        many = DonorDraw(self.policy.passes, self.policy.max_donor_reuse, self.config.seed)
+        once = DonorDraw(1, self.policy.max_donor_reuse, self.config.seed)
+        shared = len(masked) == len(rows)
+        second = once(masked, masked["subsample"])
+        return Plans(many(masked), second, second if shared else once(rows, rows["subsample"]), shared)
+
+    def _pairs(self, folder: RunFolder, strata: pd.DataFrame, cues: Sequence[str]) -> list[tuple[str, str]]:
+        """Which cues are to be held while which others change: those that could explain an effect that was seen."""
+        examples, predictions = read_table(folder.path, "examples"), read_table(folder.path, "predictions")
+        found: dict[tuple[str, str], None] = {}
+        for view in views(examples, predictions, self.task):
+            contrasts = contrast_cues(
+                view.examples,
+                view.predictions,
+                strata,
+                view.classes,
+                cues,
+                self.policy,
+                self.config.seed,
+                view.scale,
+            )
+            found |= dict.fromkeys(to_hold(contrasts, self.policy))
+        return [pair for pair in found if can_hold(*pair)]
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Streams of one audit: which cues go over which plan."""
+
+    suite: Suite
+    shape: tuple[int, int]
+    scorers: Mapping[str, CueScorer]
+    scores: Mapping[str, pd.Series]
+
+    def all(self, plans: Plans, cues: Sequence[str]) -> Iterator[document.StageCost]:
+        """Every cue once: the background on all rows, the others on the subsample."""
+        first = [cue for cue in cues if cue_spec(cue).primary]
+        masked, anyone = _split(cues, plans)
+        yield self._stream("background", plans.background, first, "Swapping backgrounds")
+        yield self._stream("masked", plans.masked, masked, "Changing the other cues")
+        yield self._stream("anyone", plans.anyone, anyone, "Changing cues that need no mask", masks=False)
+
+    def held(self, plans: Plans, pairs: Sequence[tuple[str, str]]) -> list[document.StageCost]:
+        """Pairs (cue, held) on the subsample."""
+        if not pairs:
+            return []
+        masked, _ = _split([cue for cue, _ in pairs], plans, primary=True)
+        parts = {
+            "held-masked": (plans.masked, [pair for pair in pairs if pair[0] in masked]),
+            "held-anyone": (plans.anyone, [pair for pair in pairs if pair[0] not in masked]),
+        }
+        return [
+            self._run(name, plan, chosen, "Holding one cue", {}, masks=name == "held-masked" or plans.shared)
+            for name, (plan, chosen) in parts.items()
+        ]
+
+    def _stream(
+        self, name: str, plan: pd.DataFrame, cues: Sequence[str], title: str, *, masks: bool = True
+    ) -> document.StageCost:
+        known = {cue: self.scores[cue] for cue in cues if cue in self.scores}
+        return self._run(name, plan, [(cue, None) for cue in cues], title, known, masks=masks)
+
+    def _run(
+        self,
+        name: str,
+        plan: pd.DataFrame,
+        pairs: Sequence[tuple[str, str | None]],
+        title: str,
+        scores: Mapping[str, pd.Series],
+        *,
+        masks: bool,
+    ) -> document.StageCost:
+        if plan.empty or not pairs:
+            return _cost(name, 0, 0)
+        height, width = self.shape
+        transfers: dict[tuple[str, str | None], Transfer] = {
+            (cue, held): transfer_for(cue, height=height, width=width, held=held) for cue, held in pairs
+        }
+        spent = self.suite(name, plan, transfers, self.scorers, scores, title, masks=masks)
+        return _cost(name, plan["row_id"].nunique(), spent)
+
+
+def _split(cues: Sequence[str], plans: Plans, *, primary: bool = False) -> tuple[list[str], list[str]]:
+    """Cues for the plan of masked rows, and those for the plan of all rows.
+
+    The value of a global cue is read on the object, so that nothing of the background enters; where only some rows
+    have masks it is read on whole pictures, the same way for all.
+    """
+    second = [cue for cue in cues if primary or not cue_spec(cue).primary]
+    masked = [cue for cue in second if cue_spec(cue).needs_mask or plans.shared or cue == BACKGROUND]
+    return masked, [cue for cue in second if cue not in masked]
+
+
+def _by_cue(scores: pd.DataFrame) -> dict[str, pd.Series]:
+    """Readings of the cues by ``row_id``; those of the model's own features serve the contrast check only."""
+    read = scores[scores["features"] == "descriptors"]
+    return {str(cue): part.set_index("row_id")["score"].astype(float) for cue, part in read.groupby("cue")}
+
+
+def _shape(examples: Examples, reader: RowReader) -> tuple[int, int]:
+    height, width = reader(rows_of(examples.usable.head(1))[0])["image"].shape[-2:]
+    return int(height), int(width)
+
+
+def _cost(stage: str, images: int, spent: float) -> document.StageCost:
+    return document.StageCost(stage=stage, images=images, forward_equivalents=float(spent))

@@ -1,0 +1,122 @@
+"""Would this audit have found a reliance if there were one? Known ones are implanted and audited, with no model.
+
+``f'(x) = logits(x) + weight * u_c * g(x)``, where g reads the cue from the picture (``measure/scores.py``) and the
+weight gives the reliance its size. The implanted model is then seen as the audit sees any: through the composites,
+which may carry the cue only in part, and against the control. An effect counts as found where the lower bound of the
+specific effect lies above 0. Redraws of the recipients' clusters give the power.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from figureground.audit.config import Policy
+from figureground.audit.document import Assay
+from figureground.audit.judge.clustered import multiway_mean
+from figureground.audit.judge.effects import Clusterings, Scale
+from figureground.audit.judge.implant import Implant
+from figureground.audit.judge.multiplicity import max_t
+from figureground.audit.judge.observations import Reals, SwapObservations
+
+#: Sizes on the log-odds scale: odds ratios of 1.5, 2 and 3.
+LOG_ODDS_EFFECTS = (0.41, 0.69, 1.10)
+#: Beyond this many hypotheses the donors' share of the variance is not computed for each.
+_MANY = 12
+
+
+@dataclass(frozen=True)
+class SpikeIn:
+    """Audits implanted reliances.
+
+    Attributes
+    ----------
+    policy : Policy
+        Sizes, redraws, and the power that counts as enough.
+    seed : int
+    """
+
+    policy: Policy
+    seed: int
+
+    def __call__(self, observed: SwapObservations, scores: pd.Series | None, scale: Scale) -> Assay:
+        """Power by size of the implant.
+
+        Parameters
+        ----------
+        observed : SwapObservations
+            With logits and the readings of the composites.
+        scores : pandas.Series or None
+            Readings of the unchanged images by ``row_id``.
+        scale : {"decision", "log_odds"}
+        """
+        implant = None if scores is None else Implant.of(observed, scores)
+        if implant is None:
+            return Assay(smallest_found=None, power={}, redraws=0, reason="the cue could not be read on enough images")
+        sizes = LOG_ODDS_EFFECTS if scale == "log_odds" else self.policy.assay_effects
+        power = {f"{size:g}": self._power(implant, size, scale) for size in sizes}
+        found = [float(size) for size, share in power.items() if share >= self.policy.power]
+        return Assay(smallest_found=min(found, default=None), power=power, redraws=self.policy.assay_redraws)
+
+    def _power(self, implant: Implant, size: float, scale: Scale) -> float:
+        weight = implant.weight_for(size, scale)
+        if weight is None:  # no weight of this score moves so many answers: such a reliance cannot be implanted
+            return 0.0
+        return self.detection(implant, weight, scale)
+
+    def detection(self, implant: Implant, weight: float, scale: Scale) -> float:
+        """Share of the redraws, in [0, 1], in which the implanted reliance is found."""
+        swapped, control = implant.answers(weight, scale)
+        values = _differences(swapped - control)
+        codes = Clusterings.of(implant.observed)
+        groups = int(codes.recipient.max()) + 1
+        if groups < 2:
+            return 0.0
+        sums = np.column_stack([np.bincount(codes.recipient, weights=v, minlength=groups) for v in values.T])
+        counts = np.bincount(codes.recipient, minlength=groups).astype(np.float64)
+        inflation = self._donors_share(values, codes, implant.observed)
+        influence = (sums - values.mean(axis=0) * counts[:, None]) / len(values)
+        critical = max_t(influence, groups - 1, 1 - self.policy.alpha, self.seed, draws=4000).critical
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, 0xA5]))
+        weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=self.policy.assay_redraws).astype(
+            np.float64
+        )
+        return float(_found(weights, np.asarray(sums, dtype=np.float64), counts, inflation, critical).mean())
+
+    def _donors_share(self, values: Reals, codes: Clusterings, observed: SwapObservations) -> Reals:
+        """Variance clustered by donors too, over that clustered by recipients alone, at least 1; ``[H]``."""
+        pairs = list(combinations(range(len(observed.levels)), 2))
+        found = np.ones(values.shape[1])
+        if values.shape[1] > _MANY:
+            return found
+        for at in range(values.shape[1]):
+            arm, reference = pairs[at % len(pairs)]
+            both = multiway_mean(values[:, at], codes.recipient, codes.donor[:, arm], codes.donor[:, reference])
+            alone = multiway_mean(values[:, at], codes.recipient)
+            if alone.standard_error > 0 and np.isfinite(both.standard_error):
+                found[at] = max(1.0, (both.standard_error / alone.standard_error) ** 2)
+        return found
+
+
+def _differences(values: Reals) -> Reals:
+    """Every pair of arms in every part: float64 ``[N, H]`` from ``[N, P, E]``, pairs running fastest."""
+    n, parts, arms = values.shape
+    pairs = list(combinations(range(arms), 2))
+    return np.stack([values[:, p, a] - values[:, p, r] for p in range(parts) for a, r in pairs], axis=1).reshape(n, -1)
+
+
+def _found(weights: Reals, sums: Reals, counts: Reals, inflation: Reals, critical: float) -> npt.NDArray[np.bool_]:
+    """Whether the largest effect of each redraw lies above its bound; bool ``[R]``."""
+    groups = len(counts)
+    total = weights @ counts
+    means = (weights @ sums) / total[:, None]
+    squares = (
+        weights @ sums**2 - 2 * means * (weights @ (sums * counts[:, None])) + means**2 * (weights @ counts**2)[:, None]
+    )
+    errors = np.sqrt(np.clip(squares, 0, None) * groups / (groups - 1) * inflation) / total[:, None]
+    at = np.arange(len(means)), np.abs(means).argmax(axis=1)
+    return np.asarray(np.abs(means[at]) > critical * np.maximum(errors[at], 1e-12))

@@ -1,0 +1,127 @@
+"""The contrasts of all cues of a run, from its tables; and which of them might explain which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from figureground.audit import document
+from figureground.audit.config import Policy
+from figureground.audit.cues import explanations
+from figureground.audit.judge.clustered import multiway_mean
+from figureground.audit.judge.contrast import Contrast, DonorContrast
+from figureground.audit.judge.effects import Clusterings, Scale, material
+from figureground.audit.judge.intervals import Interval
+from figureground.audit.judge.multiplicity import holm
+from figureground.audit.judge.observations import SwapObservations, observe
+from figureground.audit.judge.rows import as_estimate, estimate_columns
+
+
+@dataclass(frozen=True)
+class Contrasted:
+    """One cue: what was observed and what it shows."""
+
+    observed: SwapObservations = field(repr=False)
+    contrast: Contrast
+
+
+def contrast_cues(
+    examples: pd.DataFrame,
+    predictions: pd.DataFrame,
+    strata: pd.DataFrame,
+    classes: tuple[str, ...],
+    cues: Sequence[str],
+    policy: Policy,
+    seed: int,
+    scale: Scale = "decision",
+) -> dict[str, Contrasted]:
+    """Every cue whose contrast was run and has at least two arms with one complete recipient."""
+    found: dict[str, Contrasted] = {}
+    judge = DonorContrast(policy, seed, scale)
+    for cue in cues:
+        observed = observe(examples, predictions, strata, classes, cue)
+        if observed is not None and len(observed) and len(observed.levels) > 1:
+            found[cue] = Contrasted(observed, judge(observed))
+    return found
+
+
+def to_hold(found: Mapping[str, Contrasted], policy: Policy) -> list[tuple[str, str]]:
+    """Pairs (cue, held) to be tested: both show a material effect, and changing the one also changes the other."""
+    loud = [cue for cue, item in found.items() if fires(item.contrast, policy)]
+    return [(cue, other) for cue in loud for other in explanations(cue, loud)]
+
+
+def fires(contrast: Contrast, policy: Policy) -> bool:
+    """Whether a cue has a material effect beyond its control."""
+    return contrast.effect.low >= material(policy, contrast.scale) and contrast.specific.low > 0
+
+
+def explained_by(
+    item: Contrasted, others: Mapping[str, SwapObservations], policy: Policy
+) -> tuple[list[document.Explained], list[dict[str, Any]]]:
+    """What is left of a cue's primary effect with each other cue held, and the rows of the ``tests`` table."""
+    parts, rows = [], []
+    for name, held in others.items():
+        left = _left(item, held, policy)
+        whole = item.contrast.effect.estimate
+        share = float(np.clip(1 - left.estimate / whole, 0.0, 1.0)) if whole > 0 and np.isfinite(left.estimate) else 0.0
+        stated = as_estimate(left, min_clusters=policy.min_clusters, alpha=policy.alpha)
+        parts.append(document.Explained(by=name, share=share, left=stated))
+        rows.append(
+            {
+                "cue": item.observed.cue,
+                "test": "held",
+                "held": name,
+                "scale": item.contrast.scale,
+                "simultaneous": False,
+            }
+            | item.contrast.primary.names(item.observed)
+            | estimate_columns(left, min_clusters=policy.min_clusters, alpha=policy.alpha)
+        )
+    return parts, rows
+
+
+def _left(item: Contrasted, held: SwapObservations, policy: Policy) -> Interval:
+    h = item.contrast.primary
+    level = 1 - policy.alpha
+    if len(held) == 0:
+        return Interval(np.nan, np.nan, np.nan, level, 0, 0, np.nan, 0)
+    scale: Any = item.contrast.scale
+    codes = Clusterings.of(held)
+    return multiway_mean(h.values(held, scale), *codes.of_hypothesis(h), level=level)
+
+
+def yielding(
+    explained: Mapping[str, Sequence[document.Explained]], found: Mapping[str, Contrasted], least: float
+) -> dict[str, list[document.Explained]]:
+    """By cue, the explanations that it yields to: other cues that account for at least ``least`` of its effect.
+
+    Of two cues that explain each other the smaller effect yields; otherwise overlapping cues would excuse each other
+    and neither would be named.
+    """
+    strong = {(cue, other.by) for cue, parts in explained.items() for other in parts if other.share >= least}
+
+    def yields(cue: str, by: str) -> bool:
+        mutual = (by, cue) in strong
+        return not mutual or found[cue].contrast.effect.estimate < found[by].contrast.effect.estimate
+
+    return {
+        cue: [other for other in parts if (cue, other.by) in strong and yields(cue, other.by)]
+        for cue, parts in explained.items()
+    }
+
+
+def holm_over(found: Mapping[Any, Contrasted]) -> dict[Any, float]:
+    """Holm-adjusted p of "no effect larger than the material one", over all cues and findings of a run."""
+    keys = list(found)
+    raw = [min(1.0, _p_material(found[key].contrast)) for key in keys]
+    return dict(zip(keys, holm(np.array(raw)).tolist(), strict=True)) if keys else {}
+
+
+def _p_material(contrast: Contrast) -> float:
+    p = contrast.effect.p_material
+    return 1.0 if np.isnan(p) else float(p)

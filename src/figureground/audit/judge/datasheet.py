@@ -1,0 +1,114 @@
+"""The part ``data`` of ``audit.json``: what was given, what was left out, and who is in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from figureground.audit import document
+from figureground.audit.config import AuditConfig, Policy, canonical_sha256
+from figureground.audit.judge.grouping import Grouping
+from figureground.audit.judge.performance import accuracy
+from figureground.audit.judge.rows import as_estimate
+from figureground.audit.recipients import has_environment
+from figureground.audit.tables import ALL, MISSING
+
+
+def data_sheet(
+    examples: pd.DataFrame,
+    rows: pd.DataFrame,
+    grouping: Grouping,
+    config: AuditConfig,
+    clusters_given: bool,
+    source: dict[str, Any],
+    policy: Policy,
+    stratum_source: Any = None,
+    sampling: document.Sampling | None = None,
+) -> document.Data:
+    """The whole part; ``rows`` are the usable rows with ``correct``."""
+    by_status = examples["status"].value_counts()
+    identity = examples.drop(columns=["path"]).astype(object).where(examples.drop(columns=["path"]).notna(), None)
+    return document.Data(
+        **source,
+        sha256=canonical_sha256(identity.to_dict("records")),
+        given=len(examples),
+        ok=int(by_status.get("ok", 0)),
+        quarantined=int(by_status.get("quarantined", 0)),
+        filtered=int(by_status.get("filtered", 0)),
+        quarantined_by_reason=_reasons(examples, "quarantined"),
+        filtered_by_reason=_reasons(examples, "filtered"),
+        with_mask=int(rows["object_area"].notna().sum()),
+        without_mask=_by_mask(rows, policy),
+        mask_sources=_mask_sources(rows),
+        stratum_source=stratum_source,
+        sampling=sampling,
+        n_clusters=int(rows["cluster"].nunique()),
+        clusters_given=clusters_given,
+        split=config.split or ("test" if examples["split"].notna().any() else None),
+        environment=(config.environment or config.columns.get("environment") or "environment")
+        if has_environment(examples)
+        else None,
+        labels=_counts(rows["label"]),
+        environments=_counts(rows["environment"].dropna()),
+        groups=_groups(rows, grouping),
+        not_used=list(grouping.not_used),
+        composition=_composition(rows, grouping),
+    )
+
+
+def _groups(rows: pd.DataFrame, grouping: Grouping) -> list[document.Group]:
+    return [
+        document.Group(
+            attribute=group.attribute,
+            origin="declared" if group.origin == "declared" else "default",
+            levels=[
+                document.Level(level=level, n=int((group.values.loc[rows.index] == level).sum()))
+                for level in group.levels
+            ],
+            bin_edges=None if group.bin_edges is None else list(group.bin_edges),
+        )
+        for group in grouping.groups
+    ]
+
+
+def _composition(rows: pd.DataFrame, grouping: Grouping) -> list[document.Cell]:
+    cells = []
+    for group in grouping.groups:
+        values = group.values.loc[rows.index]
+        for label in sorted(rows["label"].unique()):
+            for level in group.levels:
+                n = int(((rows["label"] == label) & (values == level)).sum())
+                cells.append(document.Cell(label=label, attribute=group.attribute, level=level, n=n))
+    return cells
+
+
+def _reasons(examples: pd.DataFrame, status: str) -> dict[str, int]:
+    return _counts(examples.loc[examples["status"] == status, "reason"])
+
+
+def _counts(values: pd.Series) -> dict[str, int]:
+    return {str(name): int(n) for name, n in sorted(values.value_counts().items())}
+
+
+def _by_mask(rows: pd.DataFrame, policy: Policy) -> list[document.GroupPerformance]:
+    """Accuracy of rows with and without a mask, overall and by label; empty where all or none have one."""
+    masked = rows["object_area"].notna()
+    if masked.all() or not masked.any():
+        return []
+    found = []
+    for level, part in (("with", rows[masked]), ("without", rows[~masked])):
+        for label in (ALL, *sorted(rows["label"].unique())):
+            members = part if label == ALL else part[part["label"] == label]
+            interval = accuracy(
+                members["correct"].to_numpy(dtype=float), members["cluster"].to_numpy(dtype=object), 1 - policy.alpha
+            )
+            stated = as_estimate(interval, min_clusters=policy.min_clusters, alpha=policy.alpha)
+            found.append(document.GroupPerformance(attribute="mask", level=level, label=label, accuracy=stated))
+    return found
+
+
+def _mask_sources(rows: pd.DataFrame) -> dict[str, int]:
+    if "mask_source" not in rows:
+        return {}
+    return _counts(rows.loc[rows["object_area"].notna(), "mask_source"].fillna(MISSING))

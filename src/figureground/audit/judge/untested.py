@@ -1,0 +1,55 @@
+"""Why a cue could not be tested: never silence, never a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from figureground.audit.cues import BACKGROUND, REGION, cue_spec
+from figureground.audit.document import TrustCheck
+from figureground.audit.strata import usable_rows
+
+#: Cues that carry the object's own properties: between labels they differ rightly, so labels cannot be their levels.
+NEEDS_ENVIRONMENT = ("global", "geometry", "object", "grid")
+
+
+@dataclass(frozen=True)
+class WhyNot:
+    """A reason, what to do about it, and whether it leaves the cue inconclusive rather than not tested."""
+
+    key: str
+    next_step: str
+    inconclusive: bool = False
+
+
+def why_not(
+    cue: str,
+    examples: pd.DataFrame,
+    strata: pd.DataFrame,
+    regions: Sequence[str],
+    grey: bool,
+    checks: Sequence[TrustCheck],
+) -> WhyNot:
+    """The first reason that applies, from what is missing in the data to what the draw could not do."""
+    rows, spec = usable_rows(examples), cue_spec(cue)
+    if spec.needs_mask and not rows["masked"].any():
+        return WhyNot("no_masks", "next_add_masks")
+    if cue.startswith(REGION) and cue.removeprefix(REGION) not in regions:
+        return WhyNot("region_absent", "next_add_masks")
+    if cue == "tint" and grey:
+        return WhyNot("grey_images", "next_none")
+    if strata["stratum"].nunique() < 2:
+        return WhyNot("one_level", "next_add_environment")
+    if cue == BACKGROUND and any(check.check == "strata" and check.status == "failed" for check in checks):
+        return WhyNot("no_strata", "next_name_environments", inconclusive=True)
+    if needs_environment(cue, strata):
+        return WhyNot("needs_environment", "next_name_environments")
+    return WhyNot("too_few_donors", "next_more_backgrounds")
+
+
+def needs_environment(cue: str, strata: pd.DataFrame) -> bool:
+    """Whether the levels of this run carry the object's own, rightful differences into this cue."""
+    by_environment = len(strata) > 0 and strata["source"].iloc[0] == "environment"
+    return cue_spec(cue).kind in NEEDS_ENVIRONMENT and not by_environment

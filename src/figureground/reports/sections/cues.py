@@ -1,0 +1,83 @@
+"""Every cue in one table: its state, its effect, what is left beyond the control, and what would have been found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from figureground.audit.cues import BACKGROUND
+from figureground.audit.document import STATE_ORDER, CueVerdict
+from figureground.reports import numbers
+from figureground.reports.sections.context import Context, cue_name, state_words
+from figureground.reports.view import Table, table
+
+_SHOWN = ("demonstrated", "error", "suspected")
+
+
+def cue_table(context: Context) -> Table | None:
+    """One row per cue and finding, worst first; None where there is one cue only, which has its own card."""
+    cues = context.document.verdict.cues
+    if len(cues) < 2:
+        return None
+    order = sorted(cues, key=lambda cue: STATE_ORDER.index(cue.status))
+    columns = ["cue", "state", "effect", "interval", "control", "n", "assay", "level_of_evidence"]
+    words = [context.words.say(f"column.{name}") for name in columns]
+    body = [_row(context, cue) for cue in order]
+    return table(context.words.say("cues.table"), words, body, text_columns=2, limit=len(body))
+
+
+def cost_line(context: Context) -> str:
+    """What the audit cost, by stage; empty for runs that did not count it."""
+    cost = context.document.audit.cost
+    if cost is None:
+        return ""
+    stages = ", ".join(f"{stage.stage} {stage.forward_equivalents / max(cost.images, 1):.1f}" for stage in cost.stages)
+    return context.words.say("cost.line", per_image=cost.per_image, stages=stages)
+
+
+def foremost(context: Context) -> tuple[str, ...]:
+    """Cues that are told in full: the background, and whatever was found or went wrong."""
+    cues = context.document.verdict.cues
+    found = [cue.cue for cue in cues if cue.cue == BACKGROUND or cue.status in _SHOWN]
+    return tuple(dict.fromkeys(found or [cue.cue for cue in cues[:1]]))
+
+
+def amount(cue: CueVerdict, value: float | None) -> str:
+    """An effect on the cue's own scale: hundredths of the images, or an odds ratio's logarithm."""
+    return numbers.general(value) if cue.scale == "log_odds" else numbers.signed(value)
+
+
+def _row(context: Context, cue: CueVerdict) -> list[str]:
+    name = cue_name(context, cue.cue)
+    specific = _specific(context, cue)
+    assay = cue.assay.smallest_found if cue.assay else None
+    return [
+        f"{cue.finding}: {name}" if cue.finding else name,
+        state_words(context, cue),
+        amount(cue, cue.estimate),
+        _span(cue),
+        amount(cue, specific["estimate"]) if specific else numbers.NONE,
+        numbers.count(cue.n) if cue.n else numbers.NONE,
+        numbers.NONE if assay is None else amount(cue, assay).lstrip("+"),
+        context.words.say(f"level.{cue.evidence_level}") if cue.evidence_level else numbers.NONE,
+    ]
+
+
+def _span(cue: CueVerdict) -> str:
+    if cue.scale == "log_odds":
+        return f"{numbers.general(cue.ci_low)} to {numbers.general(cue.ci_high)}"
+    return numbers.span(cue.ci_low, cue.ci_high)
+
+
+def _specific(context: Context, cue: CueVerdict) -> dict[str, Any] | None:
+    """The effect beyond the control, of the hypothesis that the verdict names."""
+    if cue.direction is None:
+        return None
+    wanted = cue.direction.model_dump()
+    for row in context.tests:
+        same = row["cue"] == cue.cue and row["test"] == "specific" and row.get("finding") == cue.finding
+        if same and row["class_name"] == wanted["class_name"] and row.get("part") == cue.part:
+            if (row["arm"], row["reference"]) == (wanted["arm"], wanted["reference"]):
+                return row
+            if (row["arm"], row["reference"]) == (wanted["reference"], wanted["arm"]):
+                return row | {"estimate": None if row["estimate"] is None else -row["estimate"]}
+    return None

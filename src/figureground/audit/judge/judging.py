@@ -12,7 +12,7 @@ import pandas as pd
 from figureground.audit import document
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import BACKGROUND, GLOBALS, cue_spec
-from figureground.audit.document import TrustCheck
+from figureground.audit.document import Message, TrustCheck
 from figureground.audit.judge import summary
 from figureground.audit.judge.assaying import Assayed, assay_cues
 from figureground.audit.judge.contrasts import (
@@ -278,9 +278,11 @@ class _ViewJudge:
     ) -> document.CueVerdict:
         run, item, judge = self.run, self.seen.found.get(cue), CueJudge(self.run.policy, cue)
         if item is None:
-            reason = why_not(cue, run.examples, run.strata, run.regions, run.grey, run.checks)
+            reason = why_not(cue, run.examples, run.strata, run.regions, run.grey, run.checks, run.policy.min_clusters)
             state = judge.inconclusive if reason.inconclusive else judge.not_tested
-            return state(reason.key, reason.next_step, setting.finding)
+            return state(
+                reason.key, Message(key=reason.next_step, args=dict(reason.step_args)), setting.finding, **reason.args
+            )
         assayed = self.seen.assayed[cue]
         evidence = Evidence(
             contrast=item.contrast,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -22,6 +22,8 @@ class WhyNot:
     key: str
     next_step: str
     inconclusive: bool = False
+    args: Mapping[str, int] = field(default_factory=dict)
+    step_args: Mapping[str, int] = field(default_factory=dict)
 
 
 def why_not(
@@ -31,6 +33,7 @@ def why_not(
     regions: Sequence[str],
     grey: bool,
     checks: Sequence[TrustCheck],
+    min_clusters: int,
 ) -> WhyNot:
     """The first reason that applies, from what is missing in the data to what the draw could not do."""
     rows, spec = usable_rows(examples), cue_spec(cue)
@@ -46,6 +49,11 @@ def why_not(
         return WhyNot("no_strata", "next_name_environments", inconclusive=True)
     if needs_environment(cue, strata):
         return WhyNot("needs_environment", "next_name_environments")
+    usable = rows[rows["masked"]] if spec.needs_mask else rows
+    units = int(usable["cluster"].nunique())
+    if units < min_clusters:
+        args = {"n": units, "needed": min_clusters}
+        return WhyNot("too_few_clusters", "next_more_data", True, args, {"n_needed": min_clusters})
     return WhyNot("too_few_donors", "next_more_backgrounds")
 
 

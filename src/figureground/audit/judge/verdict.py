@@ -56,16 +56,20 @@ class CueJudge:
         unclear = [] if contrast.effect.low > 0 else [_imprecise(contrast, self.policy), *self._assay(evidence)]
         return "inconclusive", [*unclear, *weak]
 
-    def not_tested(self, reason: str, next_step: str, finding: str | None = None, **args: object) -> CueVerdict:
+    def not_tested(
+        self, reason: str, next_step: str | Message, finding: str | None = None, **args: object
+    ) -> CueVerdict:
         """The verdict where the contrast could not be run."""
         return self._without_contrast("not_tested", reason, next_step, finding, **args)
 
-    def inconclusive(self, reason: str, next_step: str, finding: str | None = None, **args: object) -> CueVerdict:
+    def inconclusive(
+        self, reason: str, next_step: str | Message, finding: str | None = None, **args: object
+    ) -> CueVerdict:
         """The verdict where a test of the data said beforehand that no contrast would mean anything."""
         return self._without_contrast("inconclusive", reason, next_step, finding, **args)
 
     def _without_contrast(
-        self, status: State, reason: str, next_step: str, finding: str | None, **args: object
+        self, status: State, reason: str, next_step: str | Message, finding: str | None, **args: object
     ) -> CueVerdict:
         return CueVerdict(
             cue=self.cue,
@@ -86,7 +90,7 @@ class CueJudge:
             changed_same_level=None,
             reasons=[Message(key=reason, args=dict(args))],
             does_not_show=[Message(key="not_legal")],
-            next_step=[Message(key=next_step)],
+            next_step=[next_step if isinstance(next_step, Message) else Message(key=next_step)],
         )
 
     def _material(self, evidence: Evidence) -> bool:

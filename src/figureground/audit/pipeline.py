@@ -1,6 +1,7 @@
 """The order of an audit. Nothing else knows it.
 
-declare -> take in -> probe -> explain and measure -> change the cues -> judge -> picture -> write -> seal
+declare -> take in -> probe -> explain and measure -> check the maps -> change the cues -> judge -> picture -> write
+-> seal
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from figureground.audit.measure.base import measure_images
 from figureground.audit.measure.pictures import Painter
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.suite import levels_of, widen
+from figureground.audit.measure.trust.checks import MapChecks, MapReport
 from figureground.audit.progress import Progress, silent
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder, file_sha256, read_table
@@ -96,15 +98,17 @@ class Pipeline:
             explainer = SinglePass(layer)
             dataset = ExampleDataset(rows_of(examples.usable), reader)
             measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
+            maps = self._check_maps(explainer, examples, reader, layer)
             cues = self.config.cues or default_cues(examples.regions)
             caused = CausalStage(self.subject, self.config, self.policy, self.task, cues, self.progress)(
                 examples, reader, folder
             )
             costs = [
                 _cost("explanations", len(dataset), SINGLE_PASS_COST * len(dataset)),
+                _cost("checks of the maps", len(dataset), maps.cost),
                 *caused.costs,
             ]
-            checks = [*probes, *caused.checks]
+            checks = [*probes, *maps.checks, *caused.checks]
             judgement = self._judge(folder, examples, reader, cues, checks)
             self._write_tables(folder, judgement)
             gallery = self._picture(folder, explainer, reader, examples, judgement, caused)
@@ -147,6 +151,12 @@ class Pipeline:
             layer = self.config.layer
             check_layer(self.subject.module, layer, sample[:1])
         return layer, check_auditable(self.subject, sample, layer)
+
+    def _check_maps(self, explainer: SinglePass, examples: Examples, reader: RowReader, layer: str) -> MapReport:
+        with self.progress("Checking the maps", 1) as advance:
+            report = MapChecks(self.subject, explainer, layer, self.config.seed)(rows_of(examples.usable), reader)
+            advance(1)
+        return report
 
     def _judge(
         self,

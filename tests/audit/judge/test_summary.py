@@ -136,10 +136,7 @@ def checks(contrast=None, degenerate=None, probes=()):
 
 def test_what_did_not_run_is_listed_as_such_with_the_reason():
     trust = checks(swap())
-    assert {name for name, check in trust.items() if check.status == "not_run"} == {
-        "randomised_weights",
-        "second_layer",
-    }
+    assert not [name for name, check in trust.items() if check.status == "not_run"]
     assert all(check.reason for check in trust.values() if check.status != "passed")
     without = checks(None)
     assert {without[name].status for name in ("fragility", "replication")} == {"not_run"}

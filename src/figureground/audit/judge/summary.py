@@ -18,11 +18,6 @@ UNTESTED_SUBJECTS = (
     ("cues that act only together", "cues are changed one at a time"),
     ("cues that do not vary between the levels of this data", "what never changes here cannot be told apart here"),
 )
-#: Checks that this version does not make; to say so is part of the result.
-NOT_RUN = (
-    ("randomised_weights", "maps of a re-initialised model are not compared in this version"),
-    ("second_layer", "maps of a second target layer are not compared in this version"),
-)
 #: Checks of an attribution method whose failure takes the method out of every reading.
 _DISQUALIFYING = ("randomised_weights_", "repeatability_", "maps_not_empty_")
 
@@ -116,7 +111,7 @@ def trust(
     else:
         checks.append(_limit("fragility", contrast.fragility.estimate, policy.max_fragility, contrast.fragility.n))
         checks.append(_replication(contrast))
-    return [*checks, *further, *(not_run(name, reason) for name, reason in NOT_RUN)]
+    return [*checks, *further]
 
 
 def _replication(contrast: Contrast) -> TrustCheck:

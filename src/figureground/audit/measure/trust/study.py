@@ -1,0 +1,188 @@
+"""The checks of one sample, in their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import nn
+
+from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.measure.masked_maps import ObjectMasks
+from figureground.audit.measure.trust import against, agreement, layers, masks, references, repeatability
+from figureground.audit.measure.trust.estimates import correlation_of, mean_of
+from figureground.audit.measure.trust.limits import Limits
+from figureground.audit.measure.trust.lines import TOO_FEW, Line, Outcome, degenerate, not_run, reference
+from figureground.audit.measure.trust.maps import FloatMaps, Mapper, Maps, points_somewhere
+from figureground.audit.measure.trust.sample import Sample
+from figureground.errors import SubjectError
+
+#: The class activation method that the second layer is about.
+CAM = "gradcam"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A sample, its maps under the trained model, and what more is needed to check them."""
+
+    module: nn.Module
+    sample: Sample
+    first: Maps
+    mapper: Mapper
+    layer: str
+    seed: int
+    limits: Limits
+
+    def outcomes(self) -> list[Outcome]:
+        """Every check, per method where it is one of a method; references come as an outcome named ``references``."""
+        compared = self._compared()
+        found = [self._randomised(method, compared) for method in self.first.methods]
+        found += self._repeated()
+        found.append(self._agreement())
+        found += [self._masks(method) for method in self.first.methods]
+        return [*found, self._second_layer(), self._references(compared)]
+
+    def _rate(self, method: str) -> float:
+        """Share of the images whose map is degenerate."""
+        return float(1 - self.first.usable(method).mean())
+
+    def _degenerate(self, method: str, check: str) -> Line | None:
+        rate = self._rate(method)
+        if rate <= self.limits.max_degenerate:
+            return None
+        return degenerate(method, check, rate, len(self.sample), self.limits.max_degenerate)
+
+    def _compared(self) -> against.Against | str:
+        if len(self.sample) < self.limits.min_rows:
+            return TOO_FEW
+        if all(self._rate(method) > self.limits.max_degenerate for method in self.first.methods):
+            return "every method is degenerate"
+        draws = np.random.SeedSequence([self.seed, 1]).generate_state(self.limits.reinitialisations)
+        copies = self.limits.noisy_copies
+        return against.compare(self.mapper, self.module, self.sample, self.first, draws.tolist(), copies)
+
+    def _randomised(self, method: str, compared: against.Against | str) -> Outcome:
+        blank, name = self._degenerate(method, against.NAME), f"{against.NAME}_{method}"
+        if blank is not None:
+            return Outcome(name, method, (blank,))
+        if isinstance(compared, str):
+            return Outcome(name, method, (not_run(method, against.NAME, compared, len(self.sample)),))
+        own = masks.density_ratios(self._primary(method), self.sample.masks, self.first.shape(method))
+        limits = (self.limits.max_correlation, self.limits.max_similarity)
+        lines = against.randomised_lines(method, compared, own, limits, self.limits.min_rows)
+        return Outcome(name, method, lines)
+
+    def _repeated(self) -> list[Outcome]:
+        others = repeatability.repeated(self.mapper, self.module, self.sample)
+        found = []
+        for method in self.first.methods:
+            blank = self._degenerate(method, repeatability.NAME)
+            lines = (
+                (blank,)
+                if blank
+                else repeatability.repeatability(method, self.first, others, self.limits.max_difference)
+            )
+            found.append(Outcome(f"{repeatability.NAME}_{method}", method, lines))
+        return found
+
+    def _agreement(self) -> Outcome:
+        blanks = [self._degenerate(method, agreement.NAME) for method in self.first.methods]
+        found = tuple(line for line in blanks if line is not None)
+        return Outcome(agreement.NAME, "", found or self._families())
+
+    def _families(self) -> tuple[Line, ...]:
+        methods, limits = self.first.methods, self.limits
+        size = self.sample.masks.shape[1:]
+        fine = next((method for method in methods if self.first.shape(method) == size), methods[0])
+        other = next((method for method in methods if method != fine), None)
+        if other is None:
+            return self._occluded(fine)
+        pair = (self._primary(fine), self._primary(other))
+        shapes = (self.first.shape(fine), self.first.shape(other))
+        return agreement.agreement(
+            f"{fine}/{other}", pair, shapes, self.sample.masks, limits.min_agreement, limits.min_rows
+        )
+
+    def _occluded(self, method: str) -> tuple[Line, ...]:
+        few = slice(0, agreement.OCCLUSION_ROWS)
+        maps, spent = agreement.occlusion_maps(self.module, self.sample.inputs[few], self.first.predicted[few])
+        self.mapper.spent += spent
+        rate, limits = float(1 - points_somewhere(maps).mean()), self.limits
+        if rate > limits.max_degenerate:
+            return (degenerate("occlusion", agreement.NAME, rate, len(maps), limits.max_degenerate),)
+        cells = (agreement.OCCLUSION_CELLS, agreement.OCCLUSION_CELLS)
+        pair, shapes = (self._primary(method)[few], maps), (self.first.shape(method), cells)
+        return agreement.agreement(
+            f"{method}/occlusion", pair, shapes, self._masks_of(few), limits.min_agreement, limits.min_rows
+        )
+
+    def _masks_of(self, rows: slice) -> ObjectMasks:
+        return ObjectMasks(self.sample.masks.foreground[rows], self.sample.masks.background[rows])
+
+    def _masks(self, method: str) -> Outcome:
+        blank = self._degenerate(method, masks.NAME)
+        lines = (blank,) if blank else masks.mask_sensitivity(
+            method, self._primary(method), self.sample.masks, self.first.shape(method), self.limits.min_rows
+        )  # fmt: skip
+        return Outcome(f"{masks.NAME}_{method}", method, lines)
+
+    def _second_layer(self) -> Outcome:
+        name = layers.NAME
+        if CAM not in self.first.methods or not isinstance(self.mapper.explainer, SinglePass):
+            return Outcome(name, CAM, (not_run(CAM, name, "no class activation map that can look elsewhere"),))
+        blank = self._degenerate(CAM, name)
+        if blank is not None:
+            return Outcome(name, CAM, (blank,))
+        layer = layers.earlier_layer(self.module, self.layer, self.sample.inputs)
+        if layer is None:
+            return Outcome(name, CAM, (not_run(CAM, name, "no earlier layer with another resolution"),))
+        try:
+            there = replace(self.mapper.explainer, layer=layer)
+            other = self.mapper(self.module, self.sample.inputs, self.first.predicted, explainer=there)
+        except SubjectError as error:
+            return Outcome(name, CAM, (not_run(CAM, name, f"{layer}: {error.code}"),))
+        rate = float(1 - other.usable(CAM).mean())
+        if rate > self.limits.max_degenerate:
+            blank = degenerate(CAM, name, rate, len(self.sample), self.limits.max_degenerate)
+            return Outcome(name, CAM, (blank,))
+        return Outcome(name, CAM, self._beside(other))
+
+    def _beside(self, other: Maps) -> tuple[Line, ...]:
+        name, limits, given = layers.NAME, self.limits, self.sample.masks
+        pair = (self._primary(CAM), np.where(other.usable(CAM)[:, None, None], other.primary[CAM], np.nan))
+        own, there = (
+            masks.density_ratios(values, given, maps.shape(CAM))
+            for values, maps in zip(pair, (self.first, other), strict=True)
+        )
+        told = "a second layer ranks the images differently"
+        ldr = agreement.ldr_line(
+            CAM, f"{name}_ldr", correlation_of(own, there), given, limits.min_agreement, limits.min_rows, told
+        )
+        grid = min((self.first.shape(CAM), other.shape(CAM)), key=lambda shape: shape[0] * shape[1])
+        maps = mean_of(agreement.map_agreement(*pair, grid))
+        lines = [ldr, reference(CAM, f"{name}_maps", maps)]
+        if ldr.status != "not_run":
+            lines.append(reference(CAM, f"{name}_difference", mean_of(own - there)))
+        return tuple(lines)
+
+    def _references(self, compared: against.Against | str) -> Outcome:
+        given = self.sample.masks
+        size = (given.shape[1], given.shape[2])
+        named = {name: (maps, size) for name, maps in references.reference_maps(self.sample.images).items()}
+        own = {m: (self._primary(m), self.first.shape(m)) for m in self.first.methods}
+        lines = references.reference_lines({**named, **own}, given)
+        if not isinstance(compared, str):
+            lines += against.random_references(compared, bool((given.n_object > 0).any()))
+            lines += (_drawn(compared.drawn),)
+        return Outcome("references", "", lines)
+
+    def _primary(self, method: str) -> FloatMaps:
+        """Maps of a method, NaN where they are degenerate: what is not usable enters no number."""
+        usable = self.first.usable(method)[:, None, None]
+        return np.where(usable, self.first.primary[method], np.float32(np.nan))
+
+
+def _drawn(names: tuple[str, ...]) -> Line:
+    """How many parameters no ``reset_parameters`` reached, the first few by name."""
+    told, nothing = ", ".join(names[:5]) or None, np.nan
+    return Line("model", "reference_drawn_parameters", len(names), nothing, nothing, 0, nothing, "reference", told)

@@ -5,21 +5,37 @@ import itertools
 import pytest
 
 from figureground.audit.config import Policy
-from figureground.audit.document import STATE_ORDER, AuditDocument, CueVerdict, Data, Verdict
+from figureground.audit.document import (
+    STATE_ORDER,
+    AuditDocument,
+    CueVerdict,
+    Data,
+    Decision,
+    Finding,
+    Message,
+    Verdict,
+)
 from figureground.audit.exits import exit_code
 
 SEVERITIES = ("low", "moderate", "high", "critical")
 
 
-def document(*cues, given=1000, quarantined=0):
-    """Only what the exit code reads; cues are (name, status, severity)."""
+def document(*cues, given=1000, quarantined=0, findings=()):
+    """Only what the exit code reads; cues are (name, status, severity) or (name, status, severity, finding)."""
     verdicts = [
-        CueVerdict.model_construct(cue=name, status=status, severity=severity) for name, status, severity in cues
+        CueVerdict.model_construct(cue=name, status=status, severity=severity, finding=more[0] if more else None)
+        for name, status, severity, *more in cues
     ]
     return AuditDocument.model_construct(
         verdict=Verdict.model_construct(cues=verdicts),
         data=Data.model_construct(given=given, quarantined=quarantined),
+        findings=list(findings),
     )
+
+
+def decided(identity, *, active=True, decision="accepted"):
+    made = Decision(decision=decision, reason="known", by="A. Person", expires="2027-01-31", active=active)
+    return Finding(id=identity, cue=None, status=None, message=Message(key="cue_state"), decision=made)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +101,29 @@ def test_a_severity_that_nobody_declared_is_never_low():
 def test_a_required_cue_must_be_assessed_for_every_finding():
     both = document(("background", "not_detected", "info"), ("background", "inconclusive", "info"))
     assert exit_code(both, Policy()) == 3
+
+
+@pytest.mark.parametrize("decision", ["accepted", "disputed", "legitimate"])
+@pytest.mark.parametrize(("active", "expected"), [(True, 0), (False, 1)])
+def test_a_decision_keeps_a_finding_from_failing_until_it_expires(decision, active, expected):
+    findings = [decided("cue-background", active=active, decision=decision)]
+    found = document(("background", "demonstrated", "critical"), findings=findings)
+    assert exit_code(found, Policy()) == expected
+
+
+def test_a_decision_is_about_one_finding_only():
+    cues = ("background", "demonstrated", "high", "effusion"), ("background", "demonstrated", "high", "nodule")
+    first, second = decided("cue-effusion-background"), decided("cue-nodule-background")
+    assert exit_code(document(*cues, findings=[first]), Policy()) == 1
+    assert exit_code(document(*cues, findings=[first, second]), Policy()) == 0
+    assert exit_code(document(*cues, findings=[decided("cue-background")]), Policy()) == 1
+
+
+def test_what_could_not_be_assessed_cannot_be_decided_away():
+    found = document(("background", "inconclusive", "info"), findings=[decided("cue-background")])
+    assert exit_code(found, Policy()) == 3
+
+
+@pytest.mark.parametrize("severity", [None, "not_declared", "info", "unheard of"])
+def test_an_unknown_severity_is_at_or_above_any_limit(severity):
+    assert exit_code(document(("background", "demonstrated", severity)), Policy(fail_on="critical")) == 1

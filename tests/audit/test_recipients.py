@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from figureground.audit.recipients import HALVES, has_environment, split_halves, swap_rows
+from figureground.audit.recipients import HALVES, has_environment, split_halves
 
 EXAMPLES = pd.DataFrame(
     {
@@ -20,20 +20,9 @@ EXAMPLES = pd.DataFrame(
 )
 
 
-def test_only_usable_rows_with_something_to_swap_take_part():
-    rows = swap_rows(EXAMPLES)
-    assert rows["row_id"].tolist() == [7, 9]  # row 4 has a background of unknown kind
-    assert list(rows.columns) == ["row_id", "cluster", "label", "stratum"]
-    assert rows["stratum"].tolist() == ["hill", "hill"]
-    assert rows.index.tolist() == [0, 1]
-
-
 @pytest.mark.parametrize("without", [EXAMPLES.drop(columns="environment"), EXAMPLES.assign(environment=None)])
-def test_without_an_environment_the_label_is_the_stratum(without):
+def test_an_environment_is_there_only_where_a_row_names_one(without):
     assert not has_environment(without)
-    rows = swap_rows(without)
-    assert rows["row_id"].tolist() == [4, 7, 9]
-    assert rows["stratum"].tolist() == rows["label"].tolist()
     assert has_environment(EXAMPLES)
 
 

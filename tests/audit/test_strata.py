@@ -86,3 +86,21 @@ def test_the_subsample_has_every_cell_in_its_share(wanted):
     assert found["subsample"].sum() == wanted
     for _, cell in found.groupby(["label", "stratum"]):
         assert abs(cell["subsample"].sum() - wanted * len(cell) / 1000) <= 1.5
+
+
+def test_rows_at_the_edges_of_what_can_be_compared():
+    """Areas of 0 and of 0.98 leave nothing to compare, those between do; a broken row takes no part."""
+    table = pd.DataFrame(
+        {
+            "row_id": [9, 3, 5, 1, 7, 2, 4],
+            "cluster": list("abcdefg"),
+            "label": ["cat", "dog"] * 3 + ["cat"],
+            "environment": ["hill", "sea", "hill", "sea", "hill", "sea", MISSING],
+            "object_area": [0.5, 0.0, None, 0.98, 0.97, 0.01, 0.4],
+            "status": ["ok", "ok", "ok", "ok", "ok", "quarantined", "ok"],
+        }
+    )
+    named, labelled = by_environment(table), by_label(table)
+    assert sorted(named.loc[named["masked"], "row_id"]) == [7, 9]  # row 4 has a background of unknown kind
+    assert sorted(labelled.loc[labelled["masked"], "row_id"]) == [4, 7, 9]
+    assert labelled["stratum"].tolist() == labelled["label"].tolist()

@@ -13,9 +13,9 @@ import pandas as pd
 from figureground.audit import document, tables
 from figureground.audit.classify.subject import Subject
 from figureground.audit.config import AuditConfig, Policy
-from figureground.audit.cues import BACKGROUND, REGION, cue_spec
+from figureground.audit.cues import BACKGROUND, cue_spec
 from figureground.audit.judge.contrasts import contrast_cues, to_hold
-from figureground.audit.judge.untested import needs_environment
+from figureground.audit.judge.untested import obstacle
 from figureground.audit.judge.views import views
 from figureground.audit.levels import Levels, choose_levels
 from figureground.audit.measure.donors import DonorDraw
@@ -116,20 +116,12 @@ class CausalStage:
 
     def _feasible(self, examples: Examples, strata: pd.DataFrame, levels: Levels) -> tuple[str, ...]:
         """Cues that this data allows to test; the judge says of the others why not."""
-        masked = bool(usable_rows(examples.stored)["masked"].any())
         grey = self.subject.preprocess.channels == 1
-        failed = any(check.check == "strata" and check.status == "failed" for check in levels.checks)
-
-        def feasible(cue: str) -> bool:
-            if cue_spec(cue).needs_mask and not masked:
-                return False
-            if cue.startswith(REGION) and cue.removeprefix(REGION) not in examples.regions:
-                return False
-            if (cue == "tint" and grey) or (cue == BACKGROUND and failed):
-                return False
-            return not needs_environment(cue, strata)
-
-        return tuple(cue for cue in self.cues if feasible(cue))
+        return tuple(
+            cue
+            for cue in self.cues
+            if obstacle(cue, examples.stored, strata, examples.regions, grey, levels.checks) is None
+        )
 
     def _scores(
         self, examples: Examples, reader: RowReader, strata: pd.DataFrame, cues: Sequence[str]
@@ -150,7 +142,7 @@ class CausalStage:
         """Which cues are to be held while which others change: those that could explain an effect that was seen."""
         examples, predictions = read_table(folder.path, "examples"), read_table(folder.path, "predictions")
         found: dict[tuple[str, str], None] = {}
-        for view in views(examples, predictions, self.task):
+        for view in views(examples, predictions, self.task, self.policy.rare_share):
             contrasts = contrast_cues(
                 view.examples,
                 view.predictions,

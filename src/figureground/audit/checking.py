@@ -15,7 +15,8 @@ from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.explain.layers import choose_layer
 from figureground.audit.judge.grouping import MAX_LEVELS, Grouping, group_rows
-from figureground.audit.recipients import has_environment, swap_rows
+from figureground.audit.recipients import has_environment
+from figureground.audit.strata import by_environment, by_label
 from figureground.datasets.datamodule import RowReader, rows_of
 from figureground.datasets.intake import Examples, Intake
 from figureground.datasets.sources import open_source
@@ -61,7 +62,10 @@ def _checked(
     examples: Examples, grouping: Grouping, probes: tuple[document.TrustCheck, ...], layer: str | None
 ) -> Checked:
     frame = examples.frame
-    rows = swap_rows(examples.stored)
+    stored = examples.stored
+    named = by_environment(stored)
+    rows = by_label(stored) if named is None else named
+    rows = rows[rows["masked"]]
     levels = {str(level): int(n) for level, n in rows["stratum"].value_counts().sort_index().items()}
     bad = frame[frame["status"] == "quarantined"]
     n = rows["cluster"].nunique()

@@ -68,8 +68,6 @@ class Policy(_Frozen):
     grid_rows: int = Field(120, ge=20, description="images on which the grid is scanned")
     required_cues: tuple[str, ...] = Field(("background",), description="cues without which the audit is not complete")
     subgroups: tuple[str, ...] | None = Field(None, description="attributes and crossings such as site*sex")
-    thresholds: dict[str, float] = Field(default_factory=dict, description="operating threshold of each finding")
-    shared_mask: tuple[str, ...] | None = Field(None, description="findings that the one object mask is the object of")
     consequence: dict[str, Severity] = Field(default_factory=dict, description="declared severity of each cue")
     default_consequence: Severity | None = Field(None, description="severity of the cues that are not listed")
     fail_on: Severity = Field("low", description="demonstrated cues of this severity or worse give exit code 1")
@@ -98,8 +96,6 @@ class AuditConfig(_Frozen):
     layer: str | None = None
     batch_size: int = Field(64, ge=1)
     max_images: int | None = Field(None, ge=1)
-    time_limit: float | None = Field(None, gt=0, description="seconds that measuring may take")
-    all_rows: bool = Field(False, description="audit every usable row, whatever the power needs")
     images: bool = True
 
 

@@ -140,20 +140,6 @@ class GroupPerformance(_Part):
     accuracy: Estimate
 
 
-class Sampling(_Part):
-    """How the audited rows were drawn from the usable ones."""
-
-    usable: int
-    drawn: int
-    clusters_usable: int
-    clusters_drawn: int
-    wanted_clusters: int | None = Field(description="what the power that the policy asks for needs; null without limit")
-    limit: Literal["none", "power", "max_images", "time", "all"]
-    equal_probability: bool = Field(
-        description="whether every cluster had the same chance: then weights change nothing"
-    )
-
-
 class Data(_Part):
     """What was given, and the ledger: given = ok + quarantined + filtered."""
 
@@ -172,7 +158,6 @@ class Data(_Part):
     )
     mask_sources: dict[str, int] = Field(default_factory=dict)
     stratum_source: Literal["environment", "label", "prediction"] | None = None
-    sampling: Sampling | None = None
     n_clusters: int
     clusters_given: bool
     split: str | None
@@ -257,12 +242,6 @@ class Performance(_Part):
 
     finding: str | None = Field(None, description="multi-label data: the finding that these numbers are of")
     overall: Estimate
-    group_weighted: Estimate | None = Field(
-        None, description="mean over groups of their accuracy, each weighing the same"
-    )
-    worst_bound: Estimate | None = Field(
-        None, description="lower bound of the worst group that holds for all groups at once"
-    )
     others: list[Performance] = Field(default_factory=list, description="multi-label data: the other findings")
     worst_group: GroupPerformance | None
     by_group: list[GroupPerformance]

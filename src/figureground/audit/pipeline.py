@@ -7,18 +7,16 @@ declare -> take in -> probe -> explain and measure -> check the maps -> change t
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from torch.utils.data import default_collate
 
-from figureground.audit import document, tables
+from figureground.audit import clock, document, tables
 from figureground.audit.causal import CausalStage, Caused
 from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
@@ -88,7 +86,7 @@ class Pipeline:
 
     def __call__(self, folder: RunFolder) -> AuditResult:
         """Run everything and seal the folder."""
-        started = _now()
+        started = clock.stamp()
         self._declare(folder)
         examples = self._take_in()
         folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
@@ -186,6 +184,7 @@ class Pipeline:
                     regions=examples.regions,
                     grey=self.subject.preprocess.channels == 1,
                     areas=_areas(examples, reader),
+                    today=clock.today(),
                 )
             )
             advance(1)
@@ -258,7 +257,7 @@ class Pipeline:
             audit=document.Audit(
                 id=identity[:16],
                 started=started,
-                ended=_now(),
+                ended=clock.stamp(),
                 seed=self.config.seed,
                 tool=document.Tool(name="figureground", version=software()["figureground"]),
                 cost=cost,
@@ -289,12 +288,6 @@ def software() -> dict[str, str]:
     """Versions of everything that computes a number, by package name."""
     found = {name: importlib.metadata.version(name) for name in _SOFTWARE}
     return {"python": platform.python_version(), **found}
-
-
-def _now() -> str:
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
-    return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 def _assets(folder: RunFolder) -> list[document.Asset]:

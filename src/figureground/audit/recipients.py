@@ -1,4 +1,4 @@
-"""Who takes part in a swap, in which stratum and half: needed before the forward passes and again when judging.
+"""Two disjoint halves of the rows: needed before the forward passes and again when judging.
 
 A pure function of the ``examples`` table and the seed, so that a stored run can be judged again without its plan.
 """
@@ -9,26 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from figureground.audit.tables import MISSING
-
 #: Two disjoint halves of clusters; an effect must show in each.
 HALVES = ("a", "b")
-#: Objects that cover less or more of the picture than this leave nothing to swap.
-MIN_AREA, MAX_AREA = 0.0, 0.98
-
-
-def swap_rows(examples: pd.DataFrame) -> pd.DataFrame:
-    """Usable rows with a usable mask: ``row_id``, ``cluster``, ``label``, ``stratum``, in sorted ``row_id``.
-
-    The stratum is the environment where the table has one, else the label. Label strata are blind on data where
-    label and background are balanced; the verdict says so.
-    """
-    area = examples["object_area"].astype(float)
-    usable = examples[(examples["status"] == "ok") & (area > MIN_AREA) & (area < MAX_AREA)]
-    stratum = "environment" if has_environment(examples) else "label"
-    rows = usable[["row_id", "cluster", "label"]].assign(stratum=usable[stratum])
-    rows = rows[rows["stratum"] != MISSING]  # a background of unknown kind can stand for no level
-    return rows.sort_values("row_id").reset_index(drop=True)
 
 
 def has_environment(examples: pd.DataFrame) -> bool:

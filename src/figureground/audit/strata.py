@@ -17,6 +17,8 @@ from figureground.audit.recipients import has_environment, split_halves
 from figureground.audit.tables import MISSING
 
 Source = Literal["environment", "label", "prediction"]
+#: Objects that cover less or more of the picture than this leave nothing to compare.
+MIN_AREA, MAX_AREA = 0.0, 0.98
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def usable_rows(examples: pd.DataFrame) -> pd.DataFrame:
     """
     area = examples["object_area"].astype(float)
     known = examples["status"] == "ok"
-    masked = (area > 0.0) & (area < 0.98)
+    masked = (area > MIN_AREA) & (area < MAX_AREA)
     return examples.assign(masked=masked)[known][["row_id", "cluster", "label", "environment", "masked"]]
 
 

@@ -146,4 +146,7 @@ def _warp(layers: Tensor, theta: Tensor, scale: Tensor) -> Tensor:
         layers = layers.clone()
         layers[smaller] = F.avg_pool2d(F.pad(layers[smaller], (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     grid = F.affine_grid(theta, list(layers.shape), align_corners=False)
-    return F.grid_sample(layers, grid, align_corners=False)
+    # The picture goes on beyond its frame, its mask does not: else objects at the frame get a dark rim.
+    images = F.grid_sample(layers[:, :-1], grid, padding_mode="border", align_corners=False)
+    mask = F.grid_sample(layers[:, -1:], grid, align_corners=False)
+    return torch.cat([images, mask], dim=1)

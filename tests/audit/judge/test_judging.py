@@ -128,7 +128,7 @@ def test_label_strata_stand_in_and_say_so(make):
     found = judge(*make(environment=False)[:2])
     assert "label_strata_blind" in {message.key for message in cue(found).does_not_show}
     gap = found.tests[found.tests["test"] == "performance_gap"].iloc[0]
-    assert (gap["status"], gap["reason"]) == ("not_estimable", "no direction to align with")
+    assert (gap["status"], gap["reason"]) == ("not_estimable", "no environment column")
     assert found.data.environment is None
 
 

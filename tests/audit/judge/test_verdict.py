@@ -202,6 +202,7 @@ def test_states_and_reasons(name):
     assert (verdict.bound is not None) == (state == "not_detected")
     for message in (*verdict.reasons, *verdict.does_not_show, *verdict.next_step, *verdict.alternatives):
         assert catalogue.load("en").message(message)
+        assert None not in message.args.values()
 
 
 def test_every_state_and_reason_of_the_machine_is_in_the_table():
@@ -288,7 +289,11 @@ def test_other_readings_of_an_effect_are_named_and_none_where_there_is_no_effect
     }
     half = TINT.model_copy(update={"share": 0.5})
     assert "alt_correlated" in others(explained=[half])
-    assert others(cue="tint", whole_picture=True) == {"alt_legitimate_colour", "alt_compositing"}
+    assert others(cue="tint", whole_picture=True) == {
+        "alt_background_carries",
+        "alt_legitimate_colour",
+        "alt_compositing",
+    }
 
 
 @pytest.mark.parametrize(

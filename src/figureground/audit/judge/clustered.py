@@ -32,7 +32,6 @@ from figureground.audit.judge.intervals import (
     t_bounds,
     unanimous_bounds,
 )
-from figureground.audit.judge.weighting import design_weights, effective_size, satterthwaite_df
 from figureground.errors import UsageError
 
 
@@ -57,7 +56,6 @@ def multiway_mean(
     *codes: npt.ArrayLike,
     level: float = 0.95,
     bounds: tuple[float, float] | None = (-1.0, 1.0),
-    weights: npt.ArrayLike | None = None,
 ) -> Interval:
     """Mean with a t interval that allows for every clustering given.
 
@@ -74,14 +72,12 @@ def multiway_mean(
         Smallest and largest possible value, used only where all observations agree: then the variance is
         zero, and :func:`~figureground.audit.judge.intervals.unanimous_bounds` over the fewest clusters takes
         its place. None keeps the interval without width.
-    weights : array_like, optional
-        Inverse inclusion probabilities, ``[N]``; the mean is ``sum w y / sum w``.
 
     Returns
     -------
     Interval
-        ``n_clusters`` is the smallest number of clusters over the clusterings, ``df`` one less (with weights the
-        smallest of Satterthwaite's); with fewer than two the bounds are NaN.
+        ``n_clusters`` is the smallest number of clusters over the clusterings, ``df`` one less; with fewer
+        than two the bounds are NaN.
 
     Examples
     --------
@@ -89,19 +85,15 @@ def multiway_mean(
     0.5
     """
     observed, known = _observed(values, codes)
-    chosen = design_weights(weights, ~np.isnan(np.asarray(values, dtype=np.float64)))
     groups = min(count_clusters(code) for code in known)
-    estimate = float(np.average(observed, weights=chosen)) if observed.size else math.nan
+    estimate = float(observed.mean()) if observed.size else math.nan
     if groups < 2:
         df = float(max(groups - 1, 0))
         return Interval(estimate, math.nan, math.nan, level, observed.size, groups, math.nan, df)
-    error, df, independent = math.sqrt(_multiway(observed, known, chosen)), float(groups - 1), float(groups)
-    if chosen is not None:
-        sizes = [np.bincount(code, weights=chosen) for code in known]
-        df, independent = min(map(satterthwaite_df, sizes)), min(map(effective_size, sizes))
+    error, df = math.sqrt(multiway_variance(observed, *known)), float(groups - 1)
     low, high = t_bounds(estimate, error, df, level)
     if error == 0 and bounds is not None:
-        low, high = unanimous_bounds(estimate, independent, level, *bounds)
+        low, high = unanimous_bounds(estimate, groups, level, *bounds)
     return Interval(estimate, low, high, level, observed.size, groups, error, df)
 
 
@@ -112,7 +104,6 @@ def multiway_means(
     *,
     level: float = 0.95,
     bounds: tuple[float, float] | None = (-1.0, 1.0),
-    weights: npt.ArrayLike | None = None,
 ) -> MultiwayMeans:
     """:func:`multiway_mean` of every column, and what is needed to cover all of them at once.
 
@@ -124,39 +115,40 @@ def multiway_means(
         Clusters shared by all columns, ``[N]``.
     donors : sequence
         Per column the further clusterings, ``[N]`` each; empty for one-way clustering.
-    level, bounds, weights
-        As in :func:`multiway_mean`; one weight per observation, ``[N]``, shared by all columns.
+    level, bounds
+        As in :func:`multiway_mean`.
     """
     matrix = np.asarray(values, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[1] != len(donors):
         raise _shape_error("values", matrix.shape, f"[N, {len(donors)}], one column per entry of donors")
     columns = list(matrix.T)
     intervals = tuple(
-        multiway_mean(column, recipients, *further, level=level, bounds=bounds, weights=weights)
+        multiway_mean(column, recipients, *further, level=level, bounds=bounds)
         for column, further in zip(columns, donors, strict=True)
     )
-    influence = [cluster_influence(column, recipients, weights=weights) for column in columns]
+    influence = [cluster_influence(column, recipients) for column in columns]
     return MultiwayMeans(intervals, np.stack(influence, axis=1) if influence else np.empty((0, 0)))
 
 
-def multiway_variance(values: npt.ArrayLike, *codes: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
+def multiway_variance(values: npt.ArrayLike, *codes: npt.ArrayLike) -> float:
     """Variance of the mean by inclusion and exclusion, at least the largest one-way variance.
 
     NaN where a clustering has fewer than two clusters. Arguments as in :func:`multiway_mean`.
     """
     observed, known = _observed(values, codes)
-    chosen = design_weights(weights, ~np.isnan(np.asarray(values, dtype=np.float64)))
     if min(count_clusters(code) for code in known) < 2:
         return math.nan
-    return _multiway(observed, known, chosen)
+    influence = _influence(observed)
+    one_way = [_one_way(influence, code) for code in known]
+    total = sum(one_way)
+    for size in range(2, len(known) + 1):
+        for chosen in combinations(known, size):
+            total += (-1) ** (size + 1) * _one_way(influence, _intersection(chosen))
+    return max(total, *one_way) if len(one_way) > 1 else total
 
 
-def cluster_influence(
-    values: npt.ArrayLike, clusters: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
-) -> FloatArray:
+def cluster_influence(values: npt.ArrayLike, clusters: npt.ArrayLike) -> FloatArray:
     """What each cluster contributes to the mean's deviation: ``sum_{i in g} (y_i - mean) / N``.
-
-    With design weights ``sum_{i in g} w_i (y_i - mean) / sum w``.
 
     Sums to zero; the sum of squares times G / (G - 1) is the one-way cluster-robust variance, and the
     correlation between the influences of two means is the correlation of their estimates.
@@ -171,28 +163,15 @@ def cluster_influence(
     if found.shape != codes.shape:
         raise _shape_error("clusters", codes.shape, f"that of the values, {list(found.shape)}")
     known = ~np.isnan(found)
-    share = _influence(found[known], design_weights(weights, known))
-    return np.bincount(codes[known], weights=share, minlength=count_clusters(codes)).astype(np.float64)
+    weights = _influence(found[known])
+    return np.bincount(codes[known], weights=weights, minlength=count_clusters(codes)).astype(np.float64)
 
 
-def _multiway(observed: FloatArray, known: Sequence[IntArray], weights: FloatArray | None) -> float:
-    influence = _influence(observed, weights)
-    one_way = [_one_way(influence, code) for code in known]
-    total = sum(one_way)
-    for size in range(2, len(known) + 1):
-        for chosen in combinations(known, size):
-            total += (-1) ** (size + 1) * _one_way(influence, _intersection(chosen))
-    return max(total, *one_way) if len(one_way) > 1 else total
-
-
-def _influence(observed: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+def _influence(observed: FloatArray) -> FloatArray:
     if not observed.size:
         return observed
     if np.ptp(observed) == 0:  # the mean of equal numbers may be rounded; their deviation is exactly zero
         return np.zeros_like(observed)
-    if weights is not None:
-        deviation = observed - np.average(observed, weights=weights)
-        return np.asarray(weights * deviation / weights.sum(), dtype=np.float64)
     return np.asarray((observed - observed.mean()) / observed.size, dtype=np.float64)
 
 

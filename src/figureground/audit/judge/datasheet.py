@@ -24,7 +24,6 @@ def data_sheet(
     source: dict[str, Any],
     policy: Policy,
     stratum_source: Any = None,
-    sampling: document.Sampling | None = None,
 ) -> document.Data:
     """The whole part; ``rows`` are the usable rows with ``correct``."""
     by_status = examples["status"].value_counts()
@@ -42,7 +41,6 @@ def data_sheet(
         without_mask=_by_mask(rows, policy),
         mask_sources=_mask_sources(rows),
         stratum_source=stratum_source,
-        sampling=sampling,
         n_clusters=int(rows["cluster"].nunique()),
         clusters_given=clusters_given,
         split=config.split or ("test" if examples["split"].notna().any() else None),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import logsumexp
 
 from figureground.audit.judge.effects import Scale
 from figureground.audit.judge.observations import Reals, SwapObservations
@@ -90,8 +91,6 @@ class Implant:
     def _read(self, logits: Reals, raised: Reals, scale: Scale) -> Reals:
         others = np.delete(logits, self.class_index, axis=-1)
         if scale == "log_odds":
-            top = others.max(axis=-1)
-            rest = top + np.log(np.exp(others - top[..., None]).sum(axis=-1))
-            return np.asarray(logits[..., self.class_index] + raised - rest)
+            return np.asarray(logits[..., self.class_index] + raised - logsumexp(others, axis=-1))
         ahead: npt.NDArray[np.bool_] = logits[..., self.class_index] + raised > others.max(axis=-1)
         return np.asarray(ahead, dtype=np.float64)

@@ -18,7 +18,6 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special, stats
 
-from figureground.audit.judge.weighting import design_weights, effective_size, satterthwaite_df, weighted_clusters
 from figureground.errors import UsageError
 
 FloatArray = npt.NDArray[np.float64]
@@ -96,9 +95,7 @@ def wilson(k: float, n: int, level: float = 0.95, design_effect: float = 1.0, *,
     return Interval(p, low, high, level, n, n, standard_error, df)
 
 
-def clustered_wilson(
-    values: npt.ArrayLike, clusters: npt.ArrayLike, level: float = 0.95, *, weights: npt.ArrayLike | None = None
-) -> Interval:
+def clustered_wilson(values: npt.ArrayLike, clusters: npt.ArrayLike, level: float = 0.95) -> Interval:
     """Wilson interval of a proportion whose observations come in clusters.
 
     :func:`wilson` with the estimated :func:`design_effect` and the t quantile of ``clusters - 1``, because a
@@ -112,20 +109,15 @@ def clustered_wilson(
         Cluster of each observation, ``[N]``.
     level : float
         Confidence level.
-    weights : array_like, optional
-        Inverse inclusion probabilities, ``[N]``; see :mod:`~figureground.audit.judge.weighting`.
     """
     observed, codes = drop_missing(values, clusters)
-    chosen = design_weights(weights, ~np.isnan(np.asarray(values, dtype=np.float64)))
     groups = count_clusters(codes)
-    df = float(max(groups - 1, 0)) if chosen is None else satterthwaite_df(np.bincount(codes, weights=chosen))
-    positive = observed.sum() if chosen is None else (chosen * observed).sum() / chosen.sum() * observed.size
-    deff = design_effect(observed, codes, weights=chosen)
-    found = wilson(float(positive), observed.size, level, deff, df=df)
+    df = float(max(groups - 1, 0))
+    found = wilson(float(observed.sum()), observed.size, level, design_effect(observed, codes), df=df)
     return replace(found, n_clusters=groups, df=df)
 
 
-def design_effect(values: npt.ArrayLike, clusters: npt.ArrayLike, *, weights: npt.ArrayLike | None = None) -> float:
+def design_effect(values: npt.ArrayLike, clusters: npt.ArrayLike) -> float:
     """Variance of a proportion with clusters over its variance with independent observations, DEFF.
 
     ``DEFF = [G / (G - 1) sum_g (sum_{i in g} (y_i - p))² / n²] / [p (1 - p) / n]``: the linearised (ratio)
@@ -139,9 +131,6 @@ def design_effect(values: npt.ArrayLike, clusters: npt.ArrayLike, *, weights: np
         0 or 1, ``[N]``; NaN is left out.
     clusters : array_like
         ``[N]``.
-    weights : array_like, optional
-        Inverse inclusion probabilities, ``[N]``; then the floor is what they cost by themselves,
-        ``n sum w² / (sum w)²``.
 
     Returns
     -------
@@ -149,16 +138,14 @@ def design_effect(values: npt.ArrayLike, clusters: npt.ArrayLike, *, weights: np
         At least 1; NaN with fewer than two clusters.
     """
     observed, codes = drop_missing(values, clusters)
-    chosen = design_weights(weights, ~np.isnan(np.asarray(values, dtype=np.float64)))
     groups = count_clusters(codes)
     if groups < 2:
         return math.nan
-    w, n = np.ones(observed.size) if chosen is None else chosen, observed.size  # their sum is n
-    p = float(observed.mean()) if chosen is None else float((w * observed).sum() / w.sum())
+    p, n = float(observed.mean()), observed.size
     if p in (0.0, 1.0):
-        return float((np.bincount(codes, weights=w) ** 2).sum() / n)
-    clustered = groups / (groups - 1) * float((np.bincount(codes, weights=w * (observed - p)) ** 2).sum()) / n**2
-    return max(n / effective_size(w), clustered / (p * (1 - p) / n))
+        return float((np.bincount(codes).astype(np.float64) ** 2).sum() / n)
+    clustered = groups / (groups - 1) * float((np.bincount(codes, weights=observed - p) ** 2).sum()) / n**2
+    return max(1.0, clustered / (p * (1 - p) / n))
 
 
 def cluster_means(values: npt.ArrayLike, clusters: npt.ArrayLike) -> FloatArray:
@@ -181,7 +168,6 @@ def mean_t(
     level: float = 0.95,
     *,
     bounds: tuple[float, float] | None = None,
-    weights: npt.ArrayLike | None = None,
 ) -> Interval:
     """Student's t interval for the mean of the cluster means: every cluster counts the same.
 
@@ -197,30 +183,20 @@ def mean_t(
         Smallest and largest value that is possible at all, for example (-1, 1) for differences of decisions.
         Where all clusters agree, t gives an interval without width, which would "show" equivalence from a
         handful of clusters; with bounds :func:`unanimous_bounds` takes its place.
-    weights : array_like, optional
-        Inverse inclusion probabilities, ``[N]``: clusters count by the mean weight of their observations, and the
-        degrees of freedom are Satterthwaite's.
     """
-    observed, codes = drop_missing(values, clusters)
-    chosen = design_weights(weights, ~np.isnan(np.asarray(values, dtype=np.float64)))
-    means, sizes = cluster_means(observed, codes), None
-    if chosen is not None:
-        means, sizes = weighted_clusters(observed, codes, chosen)
+    means, n = cluster_means(values, clusters), drop_missing(values, clusters)[0].size
     groups = means.size
-    estimate = float(np.average(means, weights=sizes)) if groups else math.nan
+    estimate = float(means.mean()) if groups else math.nan
     if groups < 2:
-        return _without_bounds(estimate, level, observed.size, groups)
-    error, df = _standard_error(means, sizes), float(groups - 1) if sizes is None else satterthwaite_df(sizes)
+        return _without_bounds(estimate, level, n, groups)
+    df, error = float(groups - 1), _standard_error(means)
     low, high = t_bounds(estimate, error, df, level)
     if error == 0 and bounds is not None:
-        independent = groups if sizes is None else effective_size(sizes)
-        low, high = unanimous_bounds(estimate, independent, level, *bounds)
-    return Interval(estimate, low, high, level, observed.size, groups, error, df)
+        low, high = unanimous_bounds(estimate, groups, level, *bounds)
+    return Interval(estimate, low, high, level, n, groups, error, df)
 
 
-def logit_t(
-    values: npt.ArrayLike, clusters: npt.ArrayLike, level: float = 0.95, *, weights: npt.ArrayLike | None = None
-) -> Interval:
+def logit_t(values: npt.ArrayLike, clusters: npt.ArrayLike, level: float = 0.95) -> Interval:
     """Interval for the mean of values in [0, 1]: t on the logit of the mean of the cluster means.
 
     With m the mean and s its standard error, ``expit(logit(m) ± t s / (m (1 - m)))`` (delta method). Stays in
@@ -236,10 +212,8 @@ def logit_t(
         ``[N]``.
     level : float
         Confidence level.
-    weights : array_like, optional
-        As in :func:`mean_t`.
     """
-    plain = mean_t(values, clusters, level, bounds=(0.0, 1.0), weights=weights)
+    plain = mean_t(values, clusters, level, bounds=(0.0, 1.0))
     observed = drop_missing(values, clusters)[0]
     if observed.size and not (observed.min() >= 0 and observed.max() <= 1):
         raise _value_error("logit_t", f"values from {observed.min()} to {observed.max()}", "values in [0, 1]")
@@ -251,9 +225,7 @@ def logit_t(
     return Interval(m, low, high, level, plain.n, plain.n_clusters, plain.standard_error, plain.df)
 
 
-def unanimous_bounds(
-    value: float, n_clusters: float, level: float, lowest: float, highest: float
-) -> tuple[float, float]:
+def unanimous_bounds(value: float, n_clusters: int, level: float, lowest: float, highest: float) -> tuple[float, float]:
     """Bounds for a mean when all G clusters gave the same value: the rule of three for any value.
 
     If more than ``q = 1 - ((1 - level) / 2)^(1 / G)`` of the population differed, G clusters would have
@@ -317,12 +289,9 @@ def count_clusters(codes: IntArray) -> int:
     return int(codes.max()) + 1 if codes.size else 0
 
 
-def _standard_error(means: FloatArray, sizes: FloatArray | None = None) -> float:
+def _standard_error(means: FloatArray) -> float:
     if np.ptp(means) <= _SAME * max(1.0, float(np.abs(means).max())):
         return 0.0
-    if sizes is not None:
-        influence = sizes * (means - np.average(means, weights=sizes)) / sizes.sum()
-        return math.sqrt(means.size / (means.size - 1) * float((influence**2).sum()))
     return float(means.std(ddof=1)) / math.sqrt(means.size)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from figureground.audit.judge.contrasts import (
     yielding,
 )
 from figureground.audit.judge.datasheet import data_sheet
+from figureground.audit.judge.decisions import apply_decisions
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.gallery import GalleryRules
 from figureground.audit.judge.grouping import Group, group_rows
@@ -67,7 +69,8 @@ class Evidenced:
         Whether the pictures have one channel.
     areas : mapping of str to float
         Share of the picture that each built-in place covers.
-    sampling : document.Sampling or None
+    today : date
+        The day by which decisions expire.
     """
 
     examples: pd.DataFrame = field(repr=False)
@@ -87,7 +90,7 @@ class Evidenced:
     regions: tuple[str, ...] = ()
     grey: bool = False
     areas: Mapping[str, float] = field(default_factory=dict)
-    sampling: document.Sampling | None = None
+    today: date = date.max
 
     @property
     def stratum_source(self) -> Any:
@@ -132,7 +135,7 @@ class _Viewed:
 
 def judge_run(run: Evidenced) -> Judgement:
     """Judge stored tables."""
-    seen = [_viewed(run, view) for view in views(run.examples, run.predictions, run.task)]
+    seen = [_viewed(run, view) for view in views(run.examples, run.predictions, run.task, run.policy.rare_share)]
     p = holm_over({(at, cue): item for at, one in enumerate(seen) for cue, item in one.found.items()})
     failed = summary.failed_methods(_all_checks(run), [method for method, _ in REPORTED])
     parts = [_ViewJudge(run, one, {cue: p[at, cue] for cue in one.found}, failed)() for at, one in enumerate(seen)]
@@ -148,11 +151,11 @@ def judge_run(run: Evidenced) -> Judgement:
         dict(run.source),
         run.policy,
         run.stratum_source,
-        run.sampling,
     )
     background = seen[0].found.get(BACKGROUND)
     contrast = background.contrast if background else None
     measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})
+    listed = summary.findings(verdict, measured, data, run.preprocessing_source, contrast, run.policy, failed)
     rules = GalleryRules(seed=run.config.seed)
     further = [check for one in seen[:1] for item in one.assayed.values() for check in item.checks]
     return Judgement(
@@ -162,7 +165,7 @@ def judge_run(run: Evidenced) -> Judgement:
         performance=measured,
         data=data,
         trust=summary.trust(run.checks, contrast, _degenerate(run.attributions), run.policy, further),
-        findings=summary.findings(verdict, measured, data, run.preprocessing_source, contrast, run.policy, failed),
+        findings=apply_decisions(listed, run.policy.decision, run.today),
         not_tested=summary.not_tested(verdict),
         levels=background.observed.levels if background else (),
         swaps=rules.swaps(background.observed, background.contrast.primary) if background else pd.DataFrame(),

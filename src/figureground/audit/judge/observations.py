@@ -124,30 +124,20 @@ def observe(
     held : str, optional
         The contrast in which this other cue was kept at the recipient's own.
     """
-    held_column = predictions["held"].fillna(WHOLE)
-    chosen = predictions[(predictions["cue"] == cue) & (held_column == (held or WHOLE))]
-    chosen = chosen.assign(part=chosen["part"].fillna(WHOLE))
-    swap = chosen[chosen["intervention"] == "swap"]
+    chosen = _of_cue(predictions, cue, held)
+    swap, control = (chosen[chosen["intervention"] == name] for name in ("swap", "control"))
     if swap.empty:
         return None
     rows = examples[["row_id", "cluster", "label"]].merge(strata, on="row_id").set_index("row_id")
     levels, parts = tuple(sorted(swap["arm"].unique())), tuple(sorted(swap["part"].unique()))
     join = _Join(levels, parts, len(classes))
-    swapped = join.wide(swap, "predicted")
-    control = join.wide(chosen[chosen["intervention"] == "control"], "predicted").reindex(swapped.index)
+    index = join.complete(swap, control, rows.index)
+    ids, number = (index.get_level_values(name).to_numpy(dtype=np.int64) for name in _PAIR)
     same = chosen[(chosen["intervention"] == "same_level") & (chosen["part"] == parts[0])]
-    derived = not (chosen["intervention"] == "control").any()
-    complete = swapped.notna().all(axis=1) & (derived | control.notna().all(axis=1))
-    index = swapped.index[complete.to_numpy()]
-    known = index.get_level_values("row_id").isin(rows.index)
-    index = index[known]
-    ids = index.get_level_values("row_id").to_numpy(dtype=np.int64)
-    number = index.get_level_values("pass").to_numpy(dtype=np.int64)
     donor_row = join.donors(swap, index)
-    predicted = join.cube(swapped, index)
-    turns = _turns(ids, number, len(parts)) if derived else None
-    logits = join.logits(swap, index)
-    score = join.scores(swap, index)
+    donor = rows["cluster"].reindex(donor_row.ravel()).to_numpy(dtype=object).reshape(donor_row.shape)
+    swapped = join.answers(swap, index)
+    compared = join.answers(control, index) if len(control) else swapped.turned(_turns(ids, number, len(parts)))
     return SwapObservations(
         cue=cue,
         levels=levels,
@@ -162,27 +152,37 @@ def observe(
         original=_single(predictions, "none", "none", ids),
         reference=_single(chosen, cue, "reference", ids),
         same=same.set_index(_PAIR)["predicted"].reindex(index).fillna(-1).to_numpy(dtype=np.int64),
-        swapped=predicted,
-        control=join.cube(control, index) if turns is None else _turned(predicted, turns),
-        donor=np.asarray(
-            rows["cluster"].reindex(donor_row.ravel()).to_numpy(dtype=object).reshape(donor_row.shape), dtype=object
-        ),
+        swapped=swapped.predicted,
+        control=compared.predicted,
+        donor=np.asarray(donor, dtype=object),
         donor_row=donor_row,
-        logits=logits,
-        control_logits=join.logits(chosen[chosen["intervention"] == "control"], index)
-        if turns is None
-        else None
-        if logits is None
-        else _turned(logits, turns),
+        logits=swapped.logits,
+        control_logits=compared.logits,
         original_logits=_own_logits(predictions, ids, len(classes)),
-        score=score,
-        control_score=join.scores(chosen[chosen["intervention"] == "control"], index)
-        if turns is None
-        else None
-        if score is None
-        else _turned(score, turns),
-        incomplete=_reasons(chosen, swapped.index.difference(index)),
+        score=swapped.score,
+        control_score=compared.score,
+        incomplete=_reasons(chosen, join.pairs(swap).difference(index)),
     )
+
+
+def _of_cue(predictions: pd.DataFrame, cue: str, held: str | None) -> pd.DataFrame:
+    kept = (predictions["cue"] == cue) & (predictions["held"].fillna(WHOLE) == (held or WHOLE))
+    chosen = predictions[kept]
+    return chosen.assign(part=chosen["part"].fillna(WHOLE))
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What the model said under every arm: ``predicted [N, P, E]``, ``logits [N, P, E, K]``, ``score [N, P, E]``."""
+
+    predicted: Ints
+    logits: Reals | None
+    score: Reals | None
+
+    def turned(self, turns: Ints) -> _Answers:
+        """The same with every part's answers exchanged for those of another part."""
+        logits, score = (None if values is None else _turned(values, turns) for values in (self.logits, self.score))
+        return _Answers(_turned(self.predicted, turns), logits, score)
 
 
 @dataclass(frozen=True)
@@ -197,9 +197,22 @@ class _Join:
         columns = pd.MultiIndex.from_product([self.parts, self.levels], names=["part", "arm"])
         return rows.pivot(index=_PAIR, columns=["part", "arm"], values=column).reindex(columns=columns).sort_index()
 
-    def cube(self, wide: pd.DataFrame, index: pd.Index[Any]) -> Ints:
-        flat = wide.reindex(index).to_numpy(dtype=np.int64)
-        return flat.reshape(len(index), len(self.parts), len(self.levels))
+    def pairs(self, rows: pd.DataFrame) -> pd.Index[Any]:
+        return self.wide(rows, "predicted").index
+
+    def complete(self, swap: pd.DataFrame, control: pd.DataFrame, known: pd.Index[Any]) -> pd.Index[Any]:
+        """Recipients x passes of known rows that have an answer under every arm, in the control too if there is one."""
+        swapped = self.wide(swap, "predicted")
+        whole = swapped.notna().all(axis=1)
+        if len(control):
+            whole &= self.wide(control, "predicted").reindex(swapped.index).notna().all(axis=1)
+        index = swapped.index[whole.to_numpy()]
+        return index[index.get_level_values("row_id").isin(known)]
+
+    def answers(self, rows: pd.DataFrame, index: pd.Index[Any]) -> _Answers:
+        flat = self.wide(rows, "predicted").reindex(index).to_numpy(dtype=np.int64)
+        predicted = flat.reshape(len(index), len(self.parts), len(self.levels))
+        return _Answers(predicted, self.logits(rows, index), self.scores(rows, index))
 
     def donors(self, rows: pd.DataFrame, index: pd.Index[Any]) -> Ints:
         first = rows[rows["part"] == self.parts[0]]

@@ -76,7 +76,7 @@ def performance_gap(
     """
     keys = {"cue": "background", "test": "performance_gap", "scale": "decision", "simultaneous": False}
     if direction is None or rows["environment"].isna().all():
-        reason = "no environment column" if direction is not None else "no direction to align with"
+        reason = "no environment column" if rows["environment"].isna().all() else "no direction to align with"
         return keys | {
             "n": len(rows),
             "n_clusters": rows["cluster"].nunique(),

@@ -26,7 +26,6 @@ from figureground.audit.tables import ALL
 #: Methods and signs that are reported by subgroup; the second sign of Grad-CAM stays in ``attributions``.
 REPORTED = (("saliency", "absolute"), ("gradcam", "positive"))
 SHARES = ("background_share", "background_area", "bleed_floor")
-MAX_DEGENERATE = 0.10
 #: Beyond this many labels the crossing label x attribute is not tabulated.
 MAX_LABELS = 20
 
@@ -107,7 +106,7 @@ class SubgroupTable:
             known = np.isfinite(values)
             interval = (mean_t if measure == "ldr" else logit_t)(values[known], clusters[known], 1 - self.policy.alpha)
             columns = self._columns(interval)
-            if degenerate > MAX_DEGENERATE:
+            if degenerate > self.policy.max_degenerate:
                 columns |= {"status": "degenerate", "reason": f"{degenerate:.0%} of the maps are empty"}
             elif len(members) and not known.any():
                 columns |= {"status": "not_estimable", "reason": _commonest(maps)}

@@ -87,8 +87,6 @@ def _about_data(data: document.Data, preprocessing_source: str, policy: Policy) 
         found.append(_fact("rows-set-aside", "quarantine_above_limit" if above else "rows_set_aside", **args))
     if 0 < data.with_mask < data.ok:
         found.append(_fact("masks-partial", "masks_partial", n=data.with_mask, given=data.ok))
-    if data.sampling is not None and data.sampling.drawn < data.sampling.usable:
-        found.append(_fact("sampled", "sampled", drawn=data.sampling.drawn, usable=data.sampling.usable))
     if preprocessing_source == "assumed":
         found.append(_fact("preprocessing-assumed", "preprocessing_assumed"))
     return found

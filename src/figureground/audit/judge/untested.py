@@ -35,7 +35,28 @@ def why_not(
     checks: Sequence[TrustCheck],
     min_clusters: int,
 ) -> WhyNot:
-    """The first reason that applies, from what is missing in the data to what the draw could not do."""
+    """What is in the way of a cue that was not tested: in the data, or else in the draw of donors."""
+    found = obstacle(cue, examples, strata, regions, grey, checks)
+    if found is not None:
+        return found
+    rows = usable_rows(examples)
+    usable = rows[rows["masked"]] if cue_spec(cue).needs_mask else rows
+    units = int(usable["cluster"].nunique())
+    if units < min_clusters:
+        args = {"n": units, "needed": min_clusters}
+        return WhyNot("too_few_clusters", "next_more_data", True, args, {"n_needed": min_clusters})
+    return WhyNot("too_few_donors", "next_more_backgrounds")
+
+
+def obstacle(
+    cue: str,
+    examples: pd.DataFrame,
+    strata: pd.DataFrame,
+    regions: Sequence[str],
+    grey: bool,
+    checks: Sequence[TrustCheck],
+) -> WhyNot | None:
+    """The first thing in the data that rules a test out; None where it can be tried."""
     rows, spec = usable_rows(examples), cue_spec(cue)
     if spec.needs_mask and not rows["masked"].any():
         return WhyNot("no_masks", "next_add_masks")
@@ -49,12 +70,7 @@ def why_not(
         return WhyNot("no_strata", "next_name_environments", inconclusive=True)
     if needs_environment(cue, strata):
         return WhyNot("needs_environment", "next_name_environments")
-    usable = rows[rows["masked"]] if spec.needs_mask else rows
-    units = int(usable["cluster"].nunique())
-    if units < min_clusters:
-        args = {"n": units, "needed": min_clusters}
-        return WhyNot("too_few_clusters", "next_more_data", True, args, {"n_needed": min_clusters})
-    return WhyNot("too_few_donors", "next_more_backgrounds")
+    return None
 
 
 def needs_environment(cue: str, strata: pd.DataFrame) -> bool:

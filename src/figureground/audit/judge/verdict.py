@@ -155,7 +155,7 @@ class CueJudge:
         """A null result means something only if an implanted reliance of the material size would have been found."""
         assay = evidence.assay
         if assay is None or not assay.power:
-            return [Message(key="assay_not_run", args={"reason": assay.reason if assay else None})]
+            return [Message(key="assay_not_run")]
         limit = material(self.policy, evidence.contrast.scale)
         if assay.smallest_found is not None and assay.smallest_found <= limit + 1e-9:
             return []
@@ -256,7 +256,7 @@ class CueJudge:
             if 0.2 < other.share < self.policy.explains
         ]
         if self.cue in GLOBALS and evidence.whole_picture:
-            found.append(Message(key="alt_legitimate_colour"))
+            found += [Message(key="alt_background_carries"), Message(key="alt_legitimate_colour")]
         if setting.strata == "label":
             found.append(Message(key="alt_label_strata"))
         if self.cue == "background":

@@ -155,7 +155,8 @@ class _CueRun:
         for part in self.transfer.parts:
             for index, level in enumerate(levels):
                 yield self._rows("swap", level, part, index, self.transfer.swap(self.tuples, index, part))
-                control = self.transfer.control(self.tuples, index, part)
+                # With another cue held, only what is left of the effect is asked, not what is specific in it.
+                control = None if self.held else self.transfer.control(self.tuples, index, part)
                 if control is not None:
                     yield self._rows("control", level, part, index, control)
         if self.held is None and len(self.transfer.parts) == 1:

@@ -47,11 +47,22 @@ def _once(context: Context, messages: list[Message]) -> tuple[str, ...]:
 def _finding(context: Context, finding: Finding) -> FindingView:
     cues = context.document.verdict.cues
     cue = next((cue for cue in cues if cue.cue == finding.cue and cue.finding == finding.finding), None)
+    decided = _decided(context, finding)
     if cue is None or finding.status is None:
-        return FindingView(finding.id, chip(context, finding.status or "note"), _fact(context, finding.message), ())
+        words = _fact(context, finding.message)
+        return FindingView(finding.id, chip(context, finding.status or "note"), words, decided)
     line = state_line(context, cue)
     sentence = line if finding.message.key == "cue_state" else context.words.message(finding.message)
-    return FindingView(finding.id, chip(context, cue.status), sentence, _details(context, cue))
+    return FindingView(finding.id, chip(context, cue.status), sentence, (*decided, *_details(context, cue)))
+
+
+def _decided(context: Context, finding: Finding) -> tuple[str, ...]:
+    """What a person decided about the finding, first of all: it marks the finding and hides nothing."""
+    decision = finding.decision
+    if decision is None:
+        return ()
+    key = "finding.decision" if decision.active else "finding.decision_expired"
+    return (context.words.say(key, **decision.model_dump(exclude={"active"})),)
 
 
 def _fact(context: Context, message: Message) -> str:

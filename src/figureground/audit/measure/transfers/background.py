@@ -69,7 +69,7 @@ class BackgroundTransfer(Transfer):
     def _composite(self, tuples: Tuples, background: Tensor, hole: Tensor) -> Composite:
         figure = tuples.mask == OBJECT
         if self.held_region is not None:
-            background = torch.where(self.held_region(tuples)[:, None], tuples.image, background)
+            background = compose.paste(tuples.image, self.held_region(tuples), background)
         images = compose.blend(tuples.image, compose.feather(figure), background)
         hidden = compose.visible_share(figure, hole) < MIN_VISIBLE
         return Composite(

@@ -108,7 +108,7 @@ class InsideTransfer(Transfer):
         own, other = _object(tuples.mask), _object(tuples.donor_masks[:, arm])
         image, mask = aligned(tuples.donor_images[:, arm], other, own)
         where = own & mask & _cell(own, part or "r0c0")
-        images = torch.where(where[:, None], image, tuples.image)
+        images = compose.paste(image, where, tuples.image)
         return Composite(images, statuses(*_faults(tuples), n=len(tuples)))
 
     def control(self, tuples: Tuples, arm: int, part: str | None = None) -> None:

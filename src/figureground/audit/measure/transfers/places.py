@@ -185,5 +185,5 @@ def inner_frame(frame: Tensor) -> Tensor:
 
 
 def _pasted(tuples: Tuples, arm: int, where: Tensor) -> Composite:
-    images = torch.where(where[:, None], tuples.donor_images[:, arm], tuples.image)
+    images = compose.paste(tuples.donor_images[:, arm], where, tuples.image)
     return Composite(images, statuses(n=len(tuples)))

@@ -2,9 +2,11 @@
 
     python benchmarks/recovery.py --family corner_tag --association 0.95 --seed 0 --out recovery.jsonl
     python benchmarks/recovery.py --out recovery.jsonl        # 13 families x 3 associations x 3 seeds
+    python benchmarks/recovery.py --keep models --train-only  # train and measure the truth, audit later
 
 One line of JSON per model: the generator's own effect of each planted cue (R*), and the state and effect of every
-cue. A line that is already there is not computed again.
+cue. A line that is already there is not computed again. ``--keep`` stores models with their truth, so that a changed
+audit can be measured again on the same models.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import json
 import tempfile
 import time
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -29,28 +32,55 @@ HALF = (0.5, 0.5, 0.5)
 TRUTH_SEED, AUDIT_SEED = 7_000, 5_000
 
 
-def one(family: str, association: float, seed: int, per_label: int, epochs: int) -> dict[str, object]:
+@dataclass(frozen=True)
+class Case:
+    """One model with a planted cue."""
+
+    family: str
+    association: float
+    seed: int
+    epochs: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}-{self.association:g}-{self.seed}"
+
+    def truth_data(self) -> PlantedCue:
+        return PlantedCue(self.family, 0.5, "test", TRUTH_SEED + self.seed, repeats=3)
+
+
+def prepared(case: Case, keep: Path) -> tuple[Path, dict[str, list[float]]]:
+    """The case's checkpoint and its R* by cue, from ``keep`` or made now."""
+    model, known = keep / f"{case.name}.ckpt", keep / f"{case.name}.json"
+    if not known.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            train = PlantedCue(case.family, case.association, "train", case.seed).write(Path(folder) / "train")
+            config = TrainConfig(seed=case.seed, epochs=case.epochs)
+            trained = fg.train_classifier(train, out=model, preprocess=Preprocess(mean=HALF, std=HALF), config=config)
+        fresh = case.truth_data()
+        truths = [directional_effect(trained, trained.preprocess, fresh, cue) for cue in range(len(fresh.named))]
+        found = {
+            cue: [round(t.estimate, 3), round(t.standard_error, 3)] for cue, t in zip(fresh.named, truths, strict=True)
+        }
+        known.write_text(json.dumps(found))
+    return model, json.loads(known.read_text())
+
+
+def one(case: Case, per_label: int, keep: Path) -> dict[str, object]:
     start = time.perf_counter()
+    model, truth = prepared(case, keep)
+    trained = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        train = PlantedCue(family, association, "train", seed).write(folder / "train")
-        model = fg.train_classifier(
-            train, preprocess=Preprocess(mean=HALF, std=HALF), config=TrainConfig(seed=seed, epochs=epochs)
-        )
-        fresh = PlantedCue(family, 0.5, "test", TRUTH_SEED + seed, repeats=3)
-        truths = [directional_effect(model, model.preprocess, fresh, cue) for cue in range(len(fresh.named))]
-        trained = time.perf_counter()
-        planted = PlantedCue(family, 0.5, "test", AUDIT_SEED + seed, per_label=per_label)
-        run = fg.run_audit(model, planted.write(folder / "audit"), report=False, images=False, seed=seed)
+        planted = PlantedCue(case.family, 0.5, "test", AUDIT_SEED + case.seed, per_label=per_label)
+        data = planted.write(Path(name) / "audit")
+        run = fg.run_audit(model, data, out=Path(name) / "run", report=False, images=False, seed=case.seed)
         document = run.document
     return {
-        "family": family,
-        "association": association,
-        "seed": seed,
+        "family": case.family,
+        "association": case.association,
+        "seed": case.seed,
         "accuracy": document.performance.overall.estimate,
-        "truth": {
-            cue: [round(t.estimate, 3), round(t.standard_error, 3)] for cue, t in zip(fresh.named, truths, strict=True)
-        },
+        "truth": truth,
         "cues": {
             cue.cue: [
                 cue.status,
@@ -74,17 +104,31 @@ def main() -> None:
     parser.add_argument("--per-label", type=int, default=400)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--out", type=Path, default=Path("recovery.jsonl"))
+    parser.add_argument(
+        "--keep", type=Path, help="Folder of trained models with their truth; default: a temporary one."
+    )
+    parser.add_argument("--train-only", action="store_true", help="Fill --keep and audit nothing.")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        keep = given.keep or Path(folder)
+        keep.mkdir(parents=True, exist_ok=True)
+        run(given, keep)
+
+
+def run(given: argparse.Namespace, keep: Path) -> None:
     lines = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.exists() else []
     done = {(line["family"], line["association"], line["seed"]) for line in lines}
     for seed, association, family in product(given.seed, given.association, given.family):
-        if (family, association, seed) not in done:
-            line = one(family, association, seed, given.per_label, given.epochs)
+        case = Case(family, association, seed, given.epochs)
+        if given.train_only:
+            print(case.name, prepared(case, keep)[1], flush=True)
+        elif (family, association, seed) not in done:
+            line = one(case, given.per_label, keep)
             with given.out.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
             shown = [cue for cue, found in line["cues"].items() if found[0] == "demonstrated"]
-            print(family, association, seed, line["truth"], "demonstrated:", shown, line["seconds"], flush=True)
+            print(case.name, line["truth"], "demonstrated:", shown, line["seconds"], flush=True)
 
 
 if __name__ == "__main__":

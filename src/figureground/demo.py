@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 #: Share of training pictures on the background that goes with their label, by the name of the run.
 ASSOCIATIONS = {"shortcut": 0.95, "balanced": 0.5}
-#: What the audit must say of each, or the demo itself is broken.
-EXPECTED = {"shortcut": "demonstrated", "balanced": "inconclusive"}
+#: What the audit may say of each, or the demo itself is broken. Whether the balanced model can be cleared depends on
+#: how much composing pictures upsets it: near the limit of the policy, some seeds stay inconclusive.
+EXPECTED = {"shortcut": ("demonstrated",), "balanced": ("not_detected", "inconclusive")}
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Demonstrated:
 
     @property
     def as_expected(self) -> bool:
-        """Whether the shortcut was demonstrated and the balanced model was neither accused nor cleared."""
-        return all(result.verdict.status == EXPECTED[name] for name, result in self.results.items())
+        """Whether the shortcut was demonstrated and the balanced model was not accused."""
+        return all(result.verdict.status in EXPECTED[name] for name, result in self.results.items())
 
 
 @dataclass(frozen=True)

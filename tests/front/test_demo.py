@@ -9,9 +9,11 @@ from figureground.demo import EXPECTED, run_demo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_every_seed_gives_the_same_two_verdicts(seed, tmp_path):
+def test_every_seed_shows_the_shortcut_and_does_not_accuse_its_twin(seed, tmp_path):
     found = run_demo(tmp_path, seed=seed)
-    assert {name: result.verdict.status for name, result in found.results.items()} == EXPECTED
+    assert found.results["shortcut"].verdict.status == "demonstrated"
+    assert found.results["balanced"].verdict.status in EXPECTED["balanced"]
+    assert not {"demonstrated", "suspected"} & set(EXPECTED["balanced"])
     assert found.as_expected
     for name, result in found.results.items():
         assert (result.path / "COMPLETE.json").is_file()

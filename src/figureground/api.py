@@ -156,6 +156,48 @@ def load_run(run: str | Path) -> AuditResult:
     return AuditResult(Path(run))
 
 
+def judge_again(
+    run: str | Path,
+    *,
+    out: str | Path | None = None,
+    by: Sequence[str] | None = None,
+    policy: Policy | dict[str, Any] | str | Path | None = None,
+    overwrite: bool = False,
+    report: bool = True,
+) -> AuditResult:
+    """Ask the stored numbers of a run something new; needs neither the model nor torch.
+
+    Parameters
+    ----------
+    run : path
+        A finished run; it is read, checked against its seal and left alone.
+    out : path, optional
+        The new run folder, new or empty. Default: a new temporary folder.
+    by : sequence of str, optional
+        Further subgroups, crossings as ``"site*sex"``. They are marked exploratory; those of the run stay.
+    policy : Policy, dict or path, optional
+        Thresholds, consequences, decisions. Default: those that the run was judged under. Every declared field that
+        differs from what was hashed before the first image is listed as a deviation; decisions are none.
+    overwrite : bool
+        Whether an earlier run in ``out`` is replaced.
+    report : bool
+        Whether ``report.en.html`` is written as well.
+
+    Raises
+    ------
+    figureground.errors.FiguregroundError
+        The run is not as it was sealed, a subgroup names no column, or the policy asks for what was not measured.
+    """
+    from figureground.audit.rejudge import Rejudge
+
+    declared = None if policy is None else load_policy(policy)
+    target = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
+    found = Rejudge(by=tuple(by or ()), policy=declared)(Path(run), target, overwrite=overwrite)
+    if report:
+        render_report(found)
+    return AuditResult(found.path)
+
+
 def render_report(run: str | Path | results.AuditResult, *, out: str | Path | None = None, lang: str = "en") -> Path:
     """Write the HTML report of a finished run again; measures nothing and needs no model. Returns its path."""
     from figureground.reports import html
@@ -240,4 +282,13 @@ def check_inputs(
     return check(data, subject, classes=classes, columns=mapping, by=by, root=folder, split=split)
 
 
-__all__ = ["AuditResult", "check_inputs", "find_subject", "load_run", "render_report", "run_audit", "train_classifier"]
+__all__ = [
+    "AuditResult",
+    "check_inputs",
+    "find_subject",
+    "judge_again",
+    "load_run",
+    "render_report",
+    "run_audit",
+    "train_classifier",
+]

@@ -207,6 +207,57 @@ def audit(
 
 
 @app.command()
+def judge(
+    run: Annotated[Path, typer.Argument(help="Finished run folder; it is read and left alone.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to write, new or empty.")],
+    by: Annotated[
+        str | None, typer.Option("--by", help="Further subgroups, marked exploratory, for example site,site*sex.")
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="TOML or JSON file: thresholds, consequences, decisions. Default: the run's."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
+) -> None:
+    """Ask the stored numbers of a run something new; needs no model."""
+    from figureground.api import judge_again
+    from figureground.audit.config import load_policy
+    from figureground.audit.exits import exit_code
+    from figureground.reports.closing import closing_lines
+
+    result = judge_again(run, out=out, by=_list(by), policy=policy, overwrite=overwrite)
+    for line in closing_lines(result):
+        typer.echo(line)
+    typer.echo(f"report: {out / 'report.en.html'}")
+    raise typer.Exit(exit_code(result.document, load_policy(out / "policy.json")))
+
+
+policies = typer.Typer(no_args_is_help=True, help="Write a policy file, or say what one may hold.")
+app.add_typer(policies, name="policy")
+
+
+@policies.command()
+def init(
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("policy.toml"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier file.")] = False,
+) -> None:
+    """Write a policy with every field, its default, unit and meaning, to be edited before the audit."""
+    from figureground.audit.policy_file import write_policy
+
+    typer.echo(f"policy: {write_policy(out, overwrite=overwrite)}")
+
+
+@policies.command()
+def schema() -> None:
+    """Print the JSON Schema of a policy."""
+    import json
+
+    from figureground.audit.policy_file import policy_schema
+
+    typer.echo(json.dumps(policy_schema(), indent=1, ensure_ascii=False))
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Finished run folder.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write. Default: in the run folder.")] = None,

@@ -19,6 +19,8 @@ from figureground.audit.config import (
 from figureground.errors import UsageError
 
 FIELDS = {"delta_material": 0.2, "required_cues": ["background"], "consequence": {"background": "high"}}
+ENTRY = {"finding": "cue-tint", "decision": "accepted", "reason": "known", "by": "A", "expires": "2027-01-31"}
+DECIDED = {"decision": [ENTRY]}
 TOML = 'delta_material = 0.2\nrequired_cues = ["background"]\n[consequence]\nbackground = "high"\n'
 
 
@@ -46,10 +48,33 @@ def test_a_given_policy_stays_itself():
     assert load_policy(policy) is policy
 
 
-def test_an_unknown_field_is_named():
-    error = refused({"delta_materiel": 0.2})
-    assert (error.code, error.where) == ("POLICY_FIELD", "policy:delta_materiel")
-    assert "delta_material" in error.fix
+@pytest.mark.parametrize(
+    ("fields", "where", "near"),
+    [
+        ({"delta_materiel": 0.2}, "delta_materiel", "delta_material"),
+        ({"min_cluster": 5}, "min_cluster", "min_clusters"),
+        ({"required_cue": ["background"]}, "required_cue", "required_cues"),
+        ({"decision": [{"findings": "cue-tint"}]}, "decision.0.findings", "finding"),
+    ],
+)
+def test_an_unknown_field_is_named_with_the_nearest_one(fields, where, near):
+    error = refused(DECIDED | fields if "decision" not in fields else {"decision": [ENTRY | fields["decision"][0]]})
+    assert (error.code, error.where) == ("POLICY_FIELD", f"policy:{where}")
+    assert error.found == f"the unknown field {where.split('.')[-1]!r}"
+    assert error.fix.startswith(f"did you mean {near!r}? ")
+
+
+def test_a_field_that_is_like_no_other_is_named_with_all():
+    error = refused({"xyzzy": 1})
+    assert error.fix == f"fields are: {', '.join(Policy.model_fields)}"
+    assert refused([1]).code == "POLICY_FIELD"
+
+
+def test_a_consequence_of_no_cue_is_refused_with_the_nearest_one():
+    error = refused({"consequence": {"backgruond": "high"}})
+    assert (error.code, error.where, error.found) == ("CUE_UNKNOWN", "policy:consequence", "'backgruond'")
+    assert error.fix.startswith("did you mean 'background'? ")
+    assert load_policy({"consequence": {"region:ruler": "low"}}).consequence == {"region:ruler": "low"}
 
 
 @pytest.mark.parametrize(

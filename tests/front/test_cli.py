@@ -75,6 +75,24 @@ def test_report_refuses_altered_evidence(audited, tmp_path, monkeypatch, capsys)
     assert "RUN_ALTERED" in capsys.readouterr().err
 
 
+def test_judge_asks_a_real_run_again_and_keeps_what_was_measured(audited, tmp_path):
+    out, again = audited[0], tmp_path / "again"
+    done = call("judge", out, "--by", "object", "-o", again)
+    assert done.exit_code == 1, done.output
+    assert f"report: {again}/report.en.html" in done.output.replace("\n", "")
+    before, after = (json.loads((path / "audit.json").read_text()) for path in (out, again))
+    same = ("subject", "verdict", "trust", "performance", "assets", "software", "policy", "deviations")
+    kept = {key: before[key] == after[key] for key in same if key != "performance"}
+    assert kept == dict.fromkeys(kept, True)
+    assert before["audit"]["cost"] == after["audit"]["cost"]
+    assert before["performance"]["worst_group"] == after["performance"]["worst_group"]
+    assert {group["attribute"]: group["origin"] for group in after["data"]["groups"]}["object"] == "exploratory"
+    sealed = [json.loads((path / "COMPLETE.json").read_text())["files"] for path in (out, again)]
+    assert {name: sealed[1].get(name) for name in sealed[0] if name.startswith(("assets/", "gallery", "tests"))} == {
+        name: digest for name, digest in sealed[0].items() if name.startswith(("assets/", "gallery", "tests"))
+    }
+
+
 def test_check_tells_ledger_groups_and_power(audit_manifest, checkpoint):
     done = call("check", audit_manifest, "--model", checkpoint)
     assert done.exit_code == 0, done.output

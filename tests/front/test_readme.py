@@ -38,6 +38,7 @@ def test_commands_that_the_readme_names_exist():
     from figureground.cli import app
 
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
     shell = "".join(re.findall(r"```\n(figureground .*?)```", README.read_text(), re.DOTALL))
     named = set(re.findall(r"^figureground (\w+)", shell, re.MULTILINE))
     assert {"check", "train", "audit", "report"} <= named <= known

@@ -21,6 +21,7 @@ def test_the_wheel_is_whole_and_brings_no_foreign_top_level_name(tmp_path):
         "figureground/datasets/embedded/NOTICE.md",
         "figureground/datasets/embedded/grass.png",
         "figureground/audit/schema/audit.schema.json",
+        "figureground/audit/schema/policy.schema.json",
         "figureground/reports/locales/en.json",
         "figureground/reports/templates/report.css",
     ):

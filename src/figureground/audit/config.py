@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections.abc import Sequence
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,8 @@ from figureground.audit.cues import DEFAULT_CUES, REGION, is_known
 from figureground.errors import UsageError
 
 Severity = Literal["critical", "high", "moderate", "low"]
+#: Fields of a policy that say what is measured: a stored run can answer for its own values only.
+MEASURED_FIELDS = ("passes", "max_donor_reuse", "secondary_rows", "grid_rows")
 
 
 class _Frozen(BaseModel):
@@ -27,11 +31,11 @@ class DecisionEntry(_Frozen):
     Decisions are no part of what was declared before the run: adding one changes no hash and no number.
     """
 
-    finding: str
+    finding: str = Field(description="id of the finding, as the report shows it")
     decision: Literal["accepted", "disputed", "legitimate"]
-    reason: str = Field(min_length=1)
-    by: str = Field(min_length=1)
-    expires: date
+    reason: str = Field(min_length=1, description="why")
+    by: str = Field(min_length=1, description="who decided")
+    expires: date = Field(description="last day on which the decision holds")
 
 
 class Policy(_Frozen):
@@ -42,36 +46,81 @@ class Policy(_Frozen):
     findings that are too rare for decisions to move.
     """
 
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="chance of a false alarm over all required cues together")
-    power: float = Field(0.80, gt=0.5, lt=1, description="chance wanted of finding an effect of the material size")
-    delta_material: float = Field(0.10, gt=0, lt=1, description="decision scale: an effect this large matters")
-    delta_negligible: float = Field(0.05, gt=0, lt=1, description="decision scale: an effect this small does not")
-    delta_material_log_odds: float = Field(0.69, gt=0, description="log-odds scale: ln 2, the odds double")
-    delta_negligible_log_odds: float = Field(0.41, gt=0, description="log-odds scale: ln 1.5")
-    rare_share: float = Field(0.10, ge=0, le=0.5, description="findings rarer than this are judged on log-odds")
-    min_clusters: int = Field(20, ge=2, description="fewer independent units than this carry no verdict")
-    min_class_share: float = Field(0.02, ge=0, lt=1, description="every class must be predicted at least this often")
-    max_fragility: float = Field(0.10, ge=0, le=1, description="answers that may change when nothing of the cue does")
-    min_accuracy_margin: float = Field(
-        0.10, ge=0, lt=1, description="a competent model is this much above the majority"
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="chance of a false alarm over all cues together [probability]")
+    power: float = Field(
+        0.80, gt=0.5, lt=1, description="chance wanted of finding an effect of the material size [probability]"
     )
-    min_contrast: float = Field(0.70, ge=0.5, le=1, description="AUROC at which levels can be told from their pictures")
-    explains: float = Field(0.80, gt=0.5, le=1, description="share of an effect at which another cue explains it")
-    assay_effects: tuple[float, ...] = Field((0.05, 0.10, 0.20), description="sizes of the implanted reliance")
-    assay_redraws: int = Field(100, ge=20, description="redraws of the units, per implanted size")
-    placebo_draws: int = Field(200, ge=50, description="permutations of the arms")
-    max_degenerate: float = Field(0.10, ge=0, le=1, description="maps of a method that may be empty")
-    max_bad: float = Field(0.01, ge=0, le=1, description="rows that may be set aside as unusable")
-    passes: int = Field(3, ge=1, le=20, description="donors drawn per image for the background")
-    max_donor_reuse: int = Field(5, ge=1, description="how often a donor may serve, per half, arm and pass")
-    secondary_rows: int = Field(500, ge=20, description="images on which the cues beyond the background are tested")
-    grid_rows: int = Field(120, ge=20, description="images on which the grid is scanned")
-    required_cues: tuple[str, ...] = Field(("background",), description="cues without which the audit is not complete")
-    subgroups: tuple[str, ...] | None = Field(None, description="attributes and crossings such as site*sex")
-    consequence: dict[str, Severity] = Field(default_factory=dict, description="declared severity of each cue")
-    default_consequence: Severity | None = Field(None, description="severity of the cues that are not listed")
-    fail_on: Severity = Field("low", description="demonstrated cues of this severity or worse give exit code 1")
-    decision: tuple[DecisionEntry, ...] = Field((), description="what people decided about findings")
+    delta_material: float = Field(
+        0.10, gt=0, lt=1, description="decision scale: an effect this large matters [share of images]"
+    )
+    delta_negligible: float = Field(
+        0.05, gt=0, lt=1, description="decision scale: an effect this small does not [share of images]"
+    )
+    delta_material_log_odds: float = Field(
+        0.69, gt=0, description="log-odds scale: an effect this large matters; ln 2, the odds double [log odds ratio]"
+    )
+    delta_negligible_log_odds: float = Field(
+        0.41, gt=0, description="log-odds scale: an effect this small does not; ln 1.5 [log odds ratio]"
+    )
+    rare_share: float = Field(
+        0.10, ge=0, le=0.5, description="findings rarer than this are judged on the log-odds scale [share of images]"
+    )
+    min_clusters: int = Field(
+        20, ge=2, description="fewer independent units than this carry no verdict [independent units]"
+    )
+    min_class_share: float = Field(
+        0.02, ge=0, lt=1, description="every class must be predicted at least this often [share of images]"
+    )
+    max_fragility: float = Field(
+        0.10, ge=0, le=1, description="answers that may change when nothing of the cue does [share of answers]"
+    )
+    min_accuracy_margin: float = Field(
+        0.10, ge=0, lt=1, description="a competent model is this much above always naming the majority [accuracy]"
+    )
+    min_contrast: float = Field(
+        0.70, ge=0.5, le=1, description="at this AUROC levels can be told apart by the cue [AUROC]"
+    )
+    explains: float = Field(
+        0.80, gt=0.5, le=1, description="at this share of an effect another cue explains it [share of the effect]"
+    )
+    assay_effects: tuple[float, ...] = Field(
+        (0.05, 0.10, 0.20), description="sizes of the implanted reliance [share of images]"
+    )
+    assay_redraws: int = Field(100, ge=20, description="redraws of the units, for each implanted size [count]")
+    placebo_draws: int = Field(200, ge=50, description="permutations of the arms [count]")
+    max_degenerate: float = Field(0.10, ge=0, le=1, description="maps of a method that may be empty [share of maps]")
+    max_bad: float = Field(0.01, ge=0, le=1, description="rows that may be set aside as unusable [share of rows]")
+    passes: int = Field(3, ge=1, le=20, description="donors drawn for each image for the background [count]")
+    max_donor_reuse: int = Field(5, ge=1, description="how often a donor may serve in one half, arm and pass [count]")
+    secondary_rows: int = Field(
+        500, ge=20, description="images on which the cues beyond the background are tested [images]"
+    )
+    grid_rows: int = Field(120, ge=20, description="images on which the grid is scanned [images]")
+    required_cues: tuple[str, ...] = Field(
+        ("background",), description="cues without which the audit is not complete [names of cues]"
+    )
+    subgroups: tuple[str, ...] | None = Field(
+        None,
+        description="attributes, and crossings such as site*sex; none: by rule [names of columns]",
+        examples=[["site", "site*sex"]],
+    )
+    consequence: dict[str, Severity] = Field(
+        default_factory=dict,
+        description="how bad reliance on each cue would be [critical, high, moderate or low, by name of a cue]",
+        examples=[{"background": "high"}],
+    )
+    default_consequence: Severity | None = Field(
+        None,
+        description="the same for cues that are not listed; none: not declared [critical, high, moderate or low]",
+        examples=["moderate"],
+    )
+    fail_on: Severity = Field(
+        "low",
+        description="demonstrated cues of this severity or worse give exit code 1 [critical, high, moderate or low]",
+    )
+    decision: tuple[DecisionEntry, ...] = Field(
+        (), description="what people decided about findings; no part of what is declared before the run [entries]"
+    )
 
     @property
     def declared(self) -> dict[str, Any]:
@@ -140,15 +189,26 @@ def _validate(fields: dict[str, Any], where: str) -> Policy:
     try:
         return _consistent(Policy.model_validate(fields), where)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise UsageError(
-            "POLICY_FIELD",
-            f"{where}:{name}",
-            found=repr(first.get("input")),
-            expected=first["msg"],
-            fix=f"fields are: {', '.join(Policy.model_fields)}",
-        ) from error
+        raise _refused(error.errors()[0], where) from error
+
+
+def _refused(first: Any, where: str) -> UsageError:
+    """The first fault in a person's words; an unknown field comes with the nearest known one."""
+    *path, name = map(str, first["loc"] or ("(all of it)",))
+    unknown, known = first["type"] == "extra_forbidden", _fields_at(path)
+    near = get_close_matches(name, known, n=1) if unknown else []
+    listed = f"fields are: {', '.join(known)}"
+    return UsageError(
+        "POLICY_FIELD",
+        f"{where}:{'.'.join([*path, name])}",
+        found=f"the unknown field {name!r}" if unknown else repr(first.get("input")),
+        expected="a field of the policy" if unknown else str(first["msg"]),
+        fix=f"did you mean {near[0]!r}? {listed}" if near else listed,
+    )
+
+
+def _fields_at(path: Sequence[str]) -> list[str]:
+    return list((DecisionEntry if path[:1] == ["decision"] else Policy).model_fields)
 
 
 def _consistent(policy: Policy, where: str) -> Policy:
@@ -165,6 +225,8 @@ def _consistent(policy: Policy, where: str) -> Policy:
                 fix="declare a negligible effect that is smaller than a material one",
             )
     check_cues(policy.required_cues, f"{where}:required_cues")
+    # A consequence under a misspelt name would leave its cue without one, in silence.
+    check_cues(tuple(policy.consequence), f"{where}:consequence")
     return policy
 
 
@@ -177,5 +239,10 @@ def check_cues(cues: tuple[str, ...], where: str) -> None:
                 where,
                 found=repr(cue),
                 expected=f"some of {', '.join(DEFAULT_CUES)}, {REGION}NAME",
-                fix="correct the name; cues without a causal test cannot be judged",
+                fix=f"{_nearest(cue)}correct the name; cues without a causal test cannot be judged",
             )
+
+
+def _nearest(cue: str) -> str:
+    near = get_close_matches(cue, DEFAULT_CUES, n=1)
+    return f"did you mean {near[0]!r}? " if near else ""

@@ -103,6 +103,24 @@ def explanations(name: str, others: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def can_be_held(name: str, held: str) -> bool:
+    """Whether ``held`` can be kept as it is while ``name`` changes, by their kinds.
+
+    The rule of :func:`figureground.audit.measure.transfers.registry.can_hold`, without torch.
+
+    Examples
+    --------
+    >>> can_be_held("background", "region:tag"), can_be_held("border", "region:tag"), can_be_held("object_size", "tint")
+    (True, False, False)
+    """
+    kind = cue_spec(name).kind
+    if name == BACKGROUND:
+        return held in (*GLOBALS, *PLACES) or held.startswith(REGION)
+    if kind == "global":
+        return held in GLOBALS
+    return kind in ("place", "grid") and held in PLACES
+
+
 def _contained(name: str, kind: Kind, other: str) -> bool:
     other_kind = cue_spec(other).kind
     if name == BACKGROUND:

@@ -67,6 +67,18 @@ class Cost(_Part):
     stages: list[StageCost]
 
 
+class Judged(_Part):
+    """A stored run that was judged again: what was measured is as it was, what was judged is new."""
+
+    at: str
+    of: str = Field(description="SHA-256 of the seal of the run that was judged again")
+    first: str = Field(description="seal of the run that was measured; the same as `of` the first time")
+    first_id: str
+    tool: Tool
+    software: dict[str, str]
+    exploratory: list[str] = Field(description="subgroups that were asked for after the run")
+
+
 class Audit(_Part):
     """Identity and time of the run; ``id`` is derived from the inputs."""
 
@@ -76,6 +88,7 @@ class Audit(_Part):
     tool: Tool
     seed: int
     cost: Cost | None = None
+    judged: Judged | None = Field(None, description="null where the run was judged as it was measured")
 
 
 class Subject(_Part):
@@ -102,7 +115,7 @@ class Group(_Part):
     """An attribute used for subgroups."""
 
     attribute: str
-    origin: Literal["declared", "default"]
+    origin: Literal["declared", "default", "exploratory"]
     levels: list[Level]
     bin_edges: list[float] | None = None
 
@@ -244,6 +257,9 @@ class Performance(_Part):
     overall: Estimate
     others: list[Performance] = Field(default_factory=list, description="multi-label data: the other findings")
     worst_group: GroupPerformance | None
+    worst_exploratory: GroupPerformance | None = Field(
+        None, description="a group that was asked for after the run, where its accuracy is lower still"
+    )
     by_group: list[GroupPerformance]
     left_out: list[GroupPerformance] = Field(description="groups too small to be the worst")
     confusion: list[Confusion]
@@ -318,6 +334,14 @@ class Asset(_Part):
     role: str
 
 
+class Deviation(_Part):
+    """A field of the policy that differs from what was hashed before the first image was seen."""
+
+    field: str
+    declared: Any
+    now: Any
+
+
 class AuditDocument(_Part):
     """The document itself; tools may rely on its top-level keys."""
 
@@ -326,6 +350,9 @@ class AuditDocument(_Part):
     subject: Subject
     data: Data
     policy: dict[str, Any]
+    deviations: list[Deviation] = Field(
+        default_factory=list, description="from the policy that was declared before the first image"
+    )
     software: dict[str, str]
     verdict: Verdict
     performance: Performance

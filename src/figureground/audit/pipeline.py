@@ -26,12 +26,14 @@ from figureground.audit.explain.layers import check_layer, choose_layer
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.judge.grouping import check_declared
 from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
+from figureground.audit.judge.stored import measured
 from figureground.audit.measure.base import measure_images
 from figureground.audit.measure.pictures import Painter
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.suite import levels_of, widen
 from figureground.audit.measure.trust.checks import MapChecks, MapReport
 from figureground.audit.progress import Progress, silent
+from figureground.audit.rejudge import MEASURED
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder, file_sha256, read_table
 from figureground.audit.task import Task
@@ -165,28 +167,28 @@ class Pipeline:
         checks: Sequence[document.TrustCheck],
     ) -> Judgement:
         with self.progress("Judging", 1) as advance:
-            found = judge_run(
-                Evidenced(
-                    examples=read_table(folder.path, "examples"),
-                    attributions=read_table(folder.path, "attributions"),
-                    predictions=read_table(folder.path, "predictions"),
-                    strata=read_table(folder.path, "strata"),
-                    scores=read_table(folder.path, "scores"),
-                    attributes=examples.attributes,
-                    clusters_given=examples.clusters_given,
-                    task=self.task,
-                    cues=tuple(cues),
-                    config=self.config,
-                    policy=self.policy,
-                    checks=checks,
-                    source=self._origin(),
-                    preprocessing_source=self.subject.preprocessing_source,
-                    regions=examples.regions,
-                    grey=self.subject.preprocess.channels == 1,
-                    areas=_areas(examples, reader),
-                    today=clock.today(),
-                )
+            evidence = Evidenced(
+                examples=read_table(folder.path, "examples"),
+                attributions=read_table(folder.path, "attributions"),
+                predictions=read_table(folder.path, "predictions"),
+                strata=read_table(folder.path, "strata"),
+                scores=read_table(folder.path, "scores"),
+                attributes=examples.attributes,
+                clusters_given=examples.clusters_given,
+                task=self.task,
+                cues=tuple(cues),
+                config=self.config,
+                policy=self.policy,
+                checks=checks,
+                source=self._origin(),
+                preprocessing_source=self.subject.preprocessing_source,
+                regions=examples.regions,
+                grey=self.subject.preprocess.channels == 1,
+                areas=_areas(examples, reader),
+                today=clock.today(),
             )
+            folder.write_json(MEASURED, measured(evidence))  # so that it can be judged again without the model
+            found = judge_run(evidence)
             advance(1)
         return found
 

@@ -7,10 +7,14 @@ import pandas as pd
 import pytest
 from scipy.special import logsumexp
 
-from figureground.audit import tables
+from figureground.audit import document, tables
+from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.judge.judging import Evidenced, judge_run
+from figureground.audit.judge.stored import measured
 from figureground.audit.measure.donors import SAME_LEVEL, DonorDraw
-from figureground.audit.run_folder import _to_pandas
+from figureground.audit.run_folder import RunFolder, _to_pandas
 from figureground.audit.strata import StrataDraw, by_environment, by_label, usable_rows
+from figureground.audit.task import Task
 
 CLASSES = ("cat", "dog")
 NATIVE = {"grass": "cat", "gravel": "dog", "sand": "dog"}
@@ -111,3 +115,94 @@ def make():
 def strata_of():
     """The table ``strata`` of examples."""
     return made_strata
+
+
+def made_maps(examples):
+    """Attributions without preference, for two methods."""
+    usable = examples.loc[examples["status"] == "ok", "row_id"]
+    values = np.random.default_rng(0).uniform(0.2, 0.8, len(usable))
+    measures = dict.fromkeys(["background_share", "background_area", "bleed_floor", "ldr"], values)
+    keys = (("saliency", "absolute"), ("gradcam", "positive"))
+    maps = [pd.DataFrame({"row_id": usable, "method": m, "sign": s, "status": "ok", **measures}) for m, s in keys]
+    return stored(pd.concat(maps, ignore_index=True), tables.ATTRIBUTIONS)
+
+
+def evidence(examples, predictions, *, policy=None, config=None, cues=("background",), checks=(), strata=None):
+    """What an audit would hand to the judge."""
+    return Evidenced(
+        examples=examples,
+        attributions=made_maps(examples),
+        predictions=predictions,
+        strata=made_strata(examples) if strata is None else strata,
+        scores=stored(pd.DataFrame(columns=tables.SCORES.names), tables.SCORES),
+        attributes=("site",),
+        clusters_given=True,
+        task=Task("multiclass", CLASSES),
+        cues=cues,
+        config=config or AuditConfig(),
+        policy=policy or Policy(),
+        checks=list(checks),
+        source={"source": "manifest", "manifest_sha256": None},
+        preprocessing_source="model",
+        areas={"border": 0.12},
+    )
+
+
+def write_sealed(path, found, *, model_sha256="m" * 64):
+    """The sealed folder that an audit would leave, without a model."""
+    folder, judgement = RunFolder.create(path), judge_run(found)
+    folder.write_json("config.json", found.config.model_dump(mode="json"))
+    decisions = found.policy.model_dump(mode="json", include={"decision"})
+    folder.write_json("policy.json", {**found.policy.declared, **decisions, "sha256": found.policy.sha256})
+    folder.write_json("measured.json", measured(found))
+    for name in ("examples", "strata", "scores"):
+        folder.write_table(f"{name}.parquet", getattr(found, name), tables.SCHEMAS[name])
+    for name in ("attributions", "predictions"):
+        folder.write_table(f"{name}/part-00000.parquet", getattr(found, name), tables.SCHEMAS[name])
+    folder.write_table("subgroups.parquet", judgement.subgroups, tables.SUBGROUPS)
+    folder.write_table("tests.parquet", judgement.tests, tables.TESTS)
+    folder.write_table("gallery.parquet", pd.DataFrame(), tables.GALLERY)
+    folder.new_file("assets/picture.webp").write_bytes(b"a picture")
+    tool = document.Tool(name="figureground", version="0")
+    stage = document.StageCost(stage="background", images=119, forward_equivalents=800.0)
+    whole = document.AuditDocument(
+        audit=document.Audit(
+            id="0123456789abcdef",
+            started="2026-11-20T09:00:00Z",
+            ended="2026-11-20T09:10:00Z",
+            tool=tool,
+            seed=0,
+            cost=document.Cost(per_image=7.0, images=119, stages=[stage]),
+        ),
+        subject=document.Subject(
+            model_sha256=model_sha256,
+            architecture="made up",
+            classes=list(CLASSES),
+            preprocessing={},
+            preprocessing_source="model",
+            target_layer=None,
+            layer_source=None,
+            code_executed=False,
+        ),
+        policy={**found.policy.declared, "sha256": found.policy.sha256},
+        software={"torch": "0"},
+        clause_map=[],
+        human_inputs=[],
+        assets=[],
+        **judgement.parts(),
+    )
+    folder.write_json("audit.json", whole.model_dump(mode="json"))
+    folder.seal()
+    return path
+
+
+@pytest.fixture(scope="session")
+def evidence_from():
+    """What an audit would hand to the judge."""
+    return evidence
+
+
+@pytest.fixture(scope="session")
+def sealed():
+    """Writes the sealed folder of a run that was made up."""
+    return write_sealed

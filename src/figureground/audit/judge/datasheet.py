@@ -59,7 +59,7 @@ def _groups(rows: pd.DataFrame, grouping: Grouping) -> list[document.Group]:
     return [
         document.Group(
             attribute=group.attribute,
-            origin="declared" if group.origin == "declared" else "default",
+            origin=group.origin,
             levels=[
                 document.Level(level=level, n=int((group.values.loc[rows.index] == level).sum()))
                 for level in group.levels

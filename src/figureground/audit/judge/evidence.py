@@ -73,6 +73,9 @@ class Evidence:
         Whether the verdict from all masks differs from the one from masks that people drew.
     whole_picture : bool
         A global cue whose value was estimated on whole pictures, because there are no masks.
+    unheld : sequence of str
+        Cues that might explain the effect and were not held when the run was measured, because the policy of that
+        time saw no reason to.
     """
 
     contrast: Contrast
@@ -87,3 +90,4 @@ class Evidence:
     subsampled: bool = False
     masks_disagree: bool = False
     whole_picture: bool = False
+    unheld: Sequence[str] = field(default=())

@@ -46,7 +46,9 @@ class Grouping:
     not_used: tuple[document.NotUsed, ...]
 
 
-def group_rows(examples: pd.DataFrame, attributes: Sequence[str], by: Sequence[str] | None) -> Grouping:
+def group_rows(
+    examples: pd.DataFrame, attributes: Sequence[str], by: Sequence[str] | None, exploratory: Sequence[str] = ()
+) -> Grouping:
     """Subgroups of the rows.
 
     Parameters
@@ -58,8 +60,20 @@ def group_rows(examples: pd.DataFrame, attributes: Sequence[str], by: Sequence[s
     by : sequence of str or None
         Declared columns and crossings (``"site*sex"``); None: every column with 2 to 20 levels, numeric columns with
         more in quartiles.
+    exploratory : sequence of str
+        Columns and crossings that were asked for after the run; one that is there already keeps its origin.
     """
     columns = (["environment"] if has_environment(examples) else []) + list(attributes)
+    found = _first(examples, columns, by)
+    known = {group.attribute for group in found.groups}
+    later = [_declared(examples, columns, name, "exploratory") for name in exploratory]
+    groups = {group.attribute: group for group in later if group.attribute not in known}
+    not_used = tuple(item for item in found.not_used if item.column not in groups)
+    return Grouping((*found.groups, *groups.values()), not_used)
+
+
+def _first(examples: pd.DataFrame, columns: Sequence[str], by: Sequence[str] | None) -> Grouping:
+    """The subgroups of a run that was not asked anything later."""
     if by is not None:
         return Grouping(tuple(_declared(examples, columns, name) for name in by), ())
     groups: list[Group] = []
@@ -91,17 +105,17 @@ def _parts(name: str) -> list[str]:
     return [part.strip() for part in name.split("*")]
 
 
-def _declared(examples: pd.DataFrame, columns: Sequence[str], name: str) -> Group:
+def _declared(examples: pd.DataFrame, columns: Sequence[str], name: str, origin: str = "declared") -> Group:
     check_declared(columns, [name])
     parts = _parts(name)
-    groups = [_group(examples, part, "declared") for part in parts]
+    groups = [_group(examples, part, origin) for part in parts]
     if len(groups) == 1:
         return groups[0]
     levels = [" × ".join(cell) for cell in product(*(group.levels for group in groups))]
     values = groups[0].values
     for group in groups[1:]:
         values = values + " × " + group.values
-    return Group("*".join(parts), "declared", tuple(levels), values)
+    return Group("*".join(parts), origin, tuple(levels), values)
 
 
 def _group(examples: pd.DataFrame, name: str, origin: str) -> Group:

@@ -15,6 +15,7 @@ from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import BACKGROUND, GLOBALS, cue_spec
 from figureground.audit.document import Message, TrustCheck
 from figureground.audit.judge import summary
+from figureground.audit.judge.again import Again, unheld
 from figureground.audit.judge.assaying import Assayed, assay_cues
 from figureground.audit.judge.contrasts import (
     Contrasted,
@@ -28,7 +29,7 @@ from figureground.audit.judge.datasheet import data_sheet
 from figureground.audit.judge.decisions import apply_decisions
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.gallery import GalleryRules
-from figureground.audit.judge.grouping import Group, group_rows
+from figureground.audit.judge.grouping import Group, Grouping, group_rows
 from figureground.audit.judge.looking import look_at
 from figureground.audit.judge.masks import masks_disagree
 from figureground.audit.judge.observations import observe
@@ -71,6 +72,8 @@ class Evidenced:
         Share of the picture that each built-in place covers.
     today : date
         The day by which decisions expire.
+    again : Again or None
+        What a stored run is asked anew; None where it is judged for the first time.
     """
 
     examples: pd.DataFrame = field(repr=False)
@@ -91,6 +94,12 @@ class Evidenced:
     grey: bool = False
     areas: Mapping[str, float] = field(default_factory=dict)
     today: date = date.max
+    again: Again | None = None
+
+    def grouping(self, examples: pd.DataFrame) -> Grouping:
+        """Subgroups of these rows: those of the run, and those that were asked for later."""
+        later = self.again.exploratory if self.again else ()
+        return group_rows(examples, self.attributes, self.config.by or self.policy.subgroups, later)
 
     @property
     def stratum_source(self) -> Any:
@@ -141,7 +150,7 @@ def judge_run(run: Evidenced) -> Judgement:
     parts = [_ViewJudge(run, one, {cue: p[at, cue] for cue in one.found}, failed)() for at, one in enumerate(seen)]
     first = parts[0]
     verdict = overall([cue for part in parts for cue in part.cues], run.policy.required_cues)
-    grouping = group_rows(run.examples, run.attributes, run.config.by or run.policy.subgroups)
+    grouping = run.grouping(run.examples)
     data = data_sheet(
         run.examples,
         seen[0].rows,
@@ -156,6 +165,7 @@ def judge_run(run: Evidenced) -> Judgement:
     contrast = background.contrast if background else None
     measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})
     listed = summary.findings(verdict, measured, data, run.preprocessing_source, contrast, run.policy, failed)
+    listed += summary.about_policy(run.again.deviations if run.again else ())
     rules = GalleryRules(seed=run.config.seed)
     further = [check for one in seen[:1] for item in one.assayed.values() for check in item.checks]
     return Judgement(
@@ -209,13 +219,14 @@ class _ViewJudge:
 
     def __call__(self) -> _ViewVerdicts:
         run, seen, finding = self.run, self.seen, self.seen.view.finding
-        groups = group_rows(seen.view.examples, run.attributes, run.config.by or run.policy.subgroups).groups
+        groups = run.grouping(seen.view.examples).groups
         explained, held_rows = self._explained()
         yields = yielding(explained, seen.found, run.policy.explains)
         direction = self._gap_direction()
         gap = performance_gap(seen.rows, direction, run.policy, run.config.seed)
         setting = self._setting(gap)
         cues = [self._cue(cue, setting, explained, yields) for cue in run.cues]
+        cues += [_not_run(run.policy, cue, finding) for cue in run.policy.required_cues if cue not in run.cues]
         followed = {cue: item for cue, item in seen.found.items() if cue == BACKGROUND or item.contrast.effect.low > 0}
         labels = sorted(set(seen.view.examples["label"]) & set(seen.view.classes))
         table = SubgroupTable(run.policy, run.attributions, followed)(seen.rows, groups, labels)
@@ -300,8 +311,15 @@ class _ViewJudge:
             subsampled=not cue_spec(cue).primary and not bool(run.strata["subsample"].all()),
             masks_disagree=masks_disagree(item, run.examples, run.policy),
             whole_picture=cue in GLOBALS and not bool(self.seen.rows["object_area"].notna().all()),
+            unheld=() if run.again is None else unheld(cue, self.seen.found, self.seen.view.predictions, run.policy),
         )
         return judge(evidence, setting)
+
+
+def _not_run(policy: Policy, cue: str, finding: str | None) -> document.CueVerdict:
+    """A cue that the policy requires and that this run did not test: it stands in the verdict all the same."""
+    step = Message(key="next_audit_cue", args={"cue": cue})
+    return CueJudge(policy, cue).not_tested("cue_not_run", step, finding)
 
 
 def direction_of(item: Contrasted) -> document.Direction:

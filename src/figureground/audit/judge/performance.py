@@ -55,10 +55,15 @@ def performance(
     found = subgroups[subgroups["measure"] == "accuracy"]
     whole = found[(found["attribute"] == ALL) & (found["label"] == ALL)].iloc[0]
     by_group = [_group_performance(row) for _, row in found.drop(index=whole.name).iterrows()]
+    later = {group.attribute for group in groups if group.origin == "exploratory"}
     eligible = [group for group in by_group if group.accuracy.status == "ok"]
+    worst = _worst([group for group in eligible if group.attribute not in later])
+    worse = _worst([group for group in eligible if group.attribute in later])
+    lower = worse is not None and (worst is None or _value(worse) < _value(worst))
     return document.Performance(
         overall=_estimate(whole),
-        worst_group=min(eligible, key=lambda group: _value(group), default=None),
+        worst_group=worst,
+        worst_exploratory=worse if lower else None,
         by_group=by_group,
         left_out=[group for group in by_group if group.accuracy.status != "ok"],
         confusion=_confusions(rows, groups, classes),
@@ -175,6 +180,10 @@ def _estimate(row: pd.Series) -> document.Estimate:
 
 def _plain(value: Any) -> Any:
     return None if value is None or value != value else value.item() if isinstance(value, np.generic) else value
+
+
+def _worst(groups: Sequence[document.GroupPerformance]) -> document.GroupPerformance | None:
+    return min(groups, key=_value, default=None)
 
 
 def _value(group: document.GroupPerformance) -> float:

@@ -72,10 +72,14 @@ class SubgroupTable:
             table["p_raw"] = np.nan
         table["p_adjusted"] = np.nan
         parts = ~((table["attribute"] == ALL) & (table["label"] == ALL)) & (table["measure"] == "contrast")
+        # What is asked later pays for everything; what was asked before does not pay for what is asked later.
+        before = table["origin"] != "exploratory"
         for cue in self.followed:
             chosen = parts & (table["cue"] == cue)
-            p = table.loc[chosen, "p_raw"].astype(float).to_numpy()
-            table.loc[chosen, "p_adjusted"] = benjamini_yekutieli(p)
+            for family, told in ((chosen, chosen & ~before), (chosen & before, chosen & before)):
+                p = table.loc[family, "p_raw"].astype(float)
+                adjusted = pd.Series(benjamini_yekutieli(p.to_numpy()), index=p.index)
+                table.loc[told, "p_adjusted"] = adjusted[told[told].index]
         return table
 
     def _cell(

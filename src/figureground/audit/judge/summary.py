@@ -35,16 +35,8 @@ def findings(
     order = sorted(verdict.cues, key=lambda cue: document.STATE_ORDER.index(cue.status))
     found = [_of_cue(cue) for cue in order]
     found += [item for cue in order for item in _discordant(cue)]
-    worst = performance.worst_group
-    if worst is not None:
-        args = {
-            "attribute": worst.attribute,
-            "level": worst.level,
-            "label": worst.label,
-            "accuracy": worst.accuracy.estimate,
-            "overall": performance.overall.estimate,
-        }
-        found.append(_fact("worst-group", "worst_group", **args))
+    found += _worst("worst-group", "worst_group", performance.worst_group, performance)
+    found += _worst("worst-group-exploratory", "worst_exploratory", performance.worst_exploratory, performance)
     if contrast is not None and contrast.fragility.n and contrast.fragility.estimate > policy.max_fragility:
         found.append(_fact("fragile-compositing", "fragile_compositing", rate=contrast.fragility.estimate))
     if any(cue.severity == "not_declared" for cue in verdict.cues):
@@ -52,6 +44,21 @@ def findings(
     if failed_methods:
         found.append(_fact("maps-failed", "maps_failed", methods=list(failed_methods)))
     return found + _about_data(data, preprocessing_source, policy)
+
+
+def _worst(
+    identity: str, key: str, group: document.GroupPerformance | None, performance: document.Performance
+) -> list[Finding]:
+    if group is None:
+        return []
+    names = {"attribute": group.attribute, "level": group.level, "label": group.label}
+    return [_fact(identity, key, **names, accuracy=group.accuracy.estimate, overall=performance.overall.estimate)]
+
+
+def about_policy(deviations: Sequence[document.Deviation]) -> list[Finding]:
+    """That the run was judged under another policy than was declared before the first image."""
+    names = [deviation.field for deviation in deviations]
+    return [_fact("policy-deviation", "policy_deviates", fields=names)] if names else []
 
 
 def identity(cue: document.CueVerdict) -> str:

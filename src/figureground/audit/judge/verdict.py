@@ -116,6 +116,8 @@ class CueJudge:
             found.append(Message(key="not_simultaneous", args={"p": evidence.p_adjusted}))
         if evidence.masks_disagree:
             found.append(Message(key="masks_disagree"))
+        if evidence.unheld:
+            found.append(Message(key="held_not_measured", args={"cues": list(evidence.unheld)}))
         return found
 
     def _rare(self, contrast: Contrast, setting: Setting) -> list[Message]:
@@ -295,6 +297,7 @@ class CueJudge:
             (Message(key="next_more_data", args=needed), more),
             (Message(key="next_check_masks"), {"fragile", "not_specific"}),
             (Message(key="next_better_masks"), {"masks_disagree"}),
+            (Message(key="next_audit_policy"), {"held_not_measured"}),
             (Message(key="next_check_model"), {"not_competent", "rare_class"}),
             (Message(key="next_name_environments"), {"no_contrast", "no_strata"}),
         ]

@@ -188,6 +188,10 @@ def _facts(context: Context) -> tuple[Fact, ...]:
         Fact(say("fact.date"), numbers.day(document.audit.ended, months), document.audit.ended),
         Fact(say("fact.tool"), f"{document.audit.tool.name} {document.audit.tool.version}"),
     ]
+    judged = document.audit.judged
+    if judged is not None:
+        value = say("fact.judged_value", day=numbers.day(judged.at, months), first=judged.first_id)
+        rows.append(Fact(say("fact.judged"), value, judged.of))
     return tuple(rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from figureground.audit.config import canonical_json
 from figureground.audit.document import CueVerdict, Finding, Message
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
@@ -50,7 +51,8 @@ def _finding(context: Context, finding: Finding) -> FindingView:
     decided = _decided(context, finding)
     if cue is None or finding.status is None:
         words = _fact(context, finding.message)
-        return FindingView(finding.id, chip(context, finding.status or "note"), words, decided)
+        details = (*decided, *_deviations(context, finding))
+        return FindingView(finding.id, chip(context, finding.status or "note"), words, details)
     line = state_line(context, cue)
     sentence = line if finding.message.key == "cue_state" else context.words.message(finding.message)
     return FindingView(finding.id, chip(context, cue.status), sentence, (*decided, *_details(context, cue)))
@@ -65,11 +67,27 @@ def _decided(context: Context, finding: Finding) -> tuple[str, ...]:
     return (context.words.say(key, **decision.model_dump(exclude={"active"})),)
 
 
+def _deviations(context: Context, finding: Finding) -> tuple[str, ...]:
+    """Every field of the policy that differs from what was declared, with both values."""
+    if finding.message.key != "policy_deviates":
+        return ()
+    return tuple(
+        context.words.say(
+            "finding.deviation", field=item.field, declared=canonical_json(item.declared), now=canonical_json(item.now)
+        )
+        for item in context.document.deviations
+    )
+
+
 def _fact(context: Context, message: Message) -> str:
     """A fact about the run; the worst group names its label where it is a crossing with one."""
     if message.key == "worst_group" and message.args.get("label") not in (None, ALL):
         alone = message.args.get("attribute") == ALL
         return context.words.say("worst_group.label" if alone else "worst_group.with_label", **message.args)
+    if message.key == "worst_exploratory":
+        parts = {message.args["attribute"]: message.args["level"], "label": message.args["label"]}
+        group = ", ".join(f"{name} = {level}" for name, level in parts.items() if ALL not in (name, level))
+        return context.words.say(message.key, **message.args, group=group)
     return context.words.message(message)
 
 

@@ -68,7 +68,7 @@ def chart_frame(
             rows.append(
                 {
                     "panel": panel,
-                    "group": "" if row["attribute"] == ALL else str(row["attribute"]),
+                    "group": "" if row["attribute"] == ALL else attribute(context, row),
                     "row": context.words.say("subgroup.all") if row["attribute"] == ALL else str(row["level"]),
                     **{name: _number(row[name]) for name in ("estimate", "ci_low", "ci_high")},
                     "n": int(row["n"] or 0),
@@ -84,7 +84,13 @@ def name(context: Context, row: Row) -> str:
     """A subgroup as attribute = level."""
     if row["attribute"] == ALL:
         return context.words.say("subgroup.all")
-    return pair(row["attribute"], row["level"])
+    return pair(attribute(context, row), row["level"])
+
+
+def attribute(context: Context, row: Row) -> str:
+    """The attribute, marked where it was asked for after the run only."""
+    plain = str(row["attribute"])
+    return context.words.say("subgroup.exploratory", attribute=plain) if row["origin"] == "exploratory" else plain
 
 
 def pair(attribute: str, level: str) -> str:

@@ -50,10 +50,11 @@ def build(context: Context) -> Provenance:
     """The section from the document and the seal."""
     say = context.words.say
     terms = tuple((say(f"glossary.{key}.term"), say(f"glossary.{key}.text")) for key in GLOSSARY)
+    again = ("judge",) if context.document.audit.judged else ()
     return Provenance(
         tables=(_identity(context), _files(context), _settings(context), _software(context)),
         steps=tuple(
-            (say(f"reproduce.{key}"), say(f"reproduce.{key}.command")) for key in ("verify", "audit", "report")
+            (say(f"reproduce.{key}"), say(f"reproduce.{key}.command")) for key in ("verify", "audit", *again, "report")
         ),
         glossary=tuple(sorted(terms, key=lambda term: term[0].casefold())),
     )
@@ -80,8 +81,19 @@ def _identity(context: Context) -> Table:
             value=canonical_json(subject.preprocessing),
         ),
         "signature": context.words.say("provenance.unsigned"),
-    }
+    } | _judged(context)
     return _pairs(context, "provenance.identity", {context.words.say(f"provenance.{k}"): v for k, v in values.items()})
+
+
+def _judged(context: Context) -> dict[str, str]:
+    """Where a run that was judged again comes from; nothing for one that was not."""
+    judged = context.document.audit.judged
+    if judged is None:
+        return {}
+    later = ", ".join(judged.exploratory)
+    return {"judged_at": judged.at, "judged_of": judged.of, "first": judged.first} | (
+        {"exploratory": later} if later else {}
+    )
 
 
 def _layer(context: Context) -> str:
@@ -101,13 +113,20 @@ def _files(context: Context) -> Table:
 
 def _settings(context: Context) -> Table:
     values = {key: _plain(value) for key, value in sorted(context.document.policy.items())}
-    return _pairs(context, "provenance.policy_values", values)
+    key = "provenance.policy_now" if context.document.deviations else "provenance.policy_values"
+    return _pairs(context, key, values)
 
 
 def _software(context: Context) -> Table:
     document = context.document
     own = {document.audit.tool.name: document.audit.tool.version}
-    return _pairs(context, "provenance.software", {**own, **dict(sorted(document.software.items()))})
+    judged = document.audit.judged
+    later = {} if judged is None else {_with(context, name): version for name, version in judged.software.items()}
+    return _pairs(context, "provenance.software", {**own, **dict(sorted(document.software.items())), **later})
+
+
+def _with(context: Context, name: str) -> str:
+    return context.words.say("provenance.judged_with", name=name)
 
 
 def _pairs(context: Context, key: str, values: Mapping[str, str]) -> Table:

@@ -1,0 +1,217 @@
+"""Judge a sealed run again: other subgroups, another policy, a decision. Needs no model and no torch.
+
+What was measured is copied as it was sealed; what was judged is computed anew, under a new seal. Whatever differs
+from what was declared before the first image was seen is listed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from figureground.audit import clock, document, run_folder, tables
+from figureground.audit.config import AuditConfig, Policy, canonical_sha256, load_policy
+from figureground.audit.judge.again import Again, check_measured, deviations
+from figureground.audit.judge.grouping import check_declared
+from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
+from figureground.audit.judge.stored import evidence_of
+from figureground.audit.recipients import has_environment
+from figureground.audit.result import AuditResult
+from figureground.audit.run_folder import RunFolder, check_seal, read_seal
+from figureground.errors import IntegrityError, UsageError
+
+#: What a run that was judged again knows of the first one; and what judging needs beside the tables.
+ORIGIN, MEASURED = "origin.json", "measured.json"
+#: Files that are written anew; all other sealed files are copied.
+JUDGED = ("policy.json", "subgroups.parquet", "tests.parquet", "audit.json", ORIGIN)
+_SOFTWARE = ("figureground", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A sealed run as it can be judged again.
+
+    Attributes
+    ----------
+    path : Path
+    seal : str
+        SHA-256 of its seal, after every file was found as it was sealed.
+    """
+
+    path: Path
+    seal: str
+
+    @classmethod
+    def open(cls, path: Path) -> Stored:
+        """The run, whole; raises where it is not as it was sealed, or cannot be judged again."""
+        seal = check_seal(path)
+        if MEASURED not in read_seal(path):
+            raise UsageError(
+                "RUN_FORMAT",
+                str(path),
+                found=f"a run without {MEASURED}",
+                expected="a run of this version",
+                fix="audit again; an earlier version did not keep what judging needs",
+            )
+        return cls(path, seal)
+
+    @cached_property
+    def document(self) -> document.AuditDocument:
+        """Its ``audit.json``."""
+        return AuditResult(self.path).document
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy that it was judged under."""
+        return load_policy(self.path / "policy.json")
+
+    @cached_property
+    def config(self) -> AuditConfig:
+        """The settings that it was measured with."""
+        return AuditConfig.model_validate(self._json("config.json"))
+
+    @cached_property
+    def origin(self) -> dict[str, Any]:
+        """The run that was measured: its seal, its id, and the policy that was declared before its first image."""
+        if ORIGIN in read_seal(self.path):
+            return dict(self._json(ORIGIN))
+        own = {"first": self.seal, "first_id": self.document.audit.id, "policy": self.policy.declared}
+        return own | {"exploratory": []}
+
+    @cached_property
+    def declared(self) -> Policy:
+        """The policy that was hashed before the first image was seen."""
+        return load_policy(self.origin["policy"])
+
+    def evidence(self, policy: Policy, again: Again | None) -> Evidenced:
+        """What judging needs; the subgroups declared at first stay, whatever the policy says now."""
+        kept = policy.model_copy(update={"subgroups": self.declared.subgroups})
+        return evidence_of(self.path, self._json(MEASURED), self.config, kept, clock.today(), again)
+
+    def _json(self, name: str) -> Any:
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Rejudge:
+    """Judges a finished run again.
+
+    Attributes
+    ----------
+    by : tuple of str
+        Columns and crossings to ask for beside those of the run; they are exploratory.
+    policy : Policy or None
+        Another policy, decisions included; None: the one that the run was judged under.
+    """
+
+    by: tuple[str, ...] = ()
+    policy: Policy | None = None
+
+    def __call__(self, run: Path, out: Path, *, overwrite: bool = False) -> AuditResult:
+        """Write and seal a new run folder.
+
+        Parameters
+        ----------
+        run : Path
+            A sealed run; it is not touched.
+        out : Path
+            The new run folder, new or empty.
+        overwrite : bool
+            Whether an earlier run in ``out`` is replaced.
+
+        Raises
+        ------
+        IntegrityError
+            A file of the run is not as it was sealed.
+        UsageError
+            The run did not finish, the folder is not empty, a subgroup names no column, or the policy asks for what
+            was not measured.
+        """
+        stored = Stored.open(run)
+        policy = self.policy or stored.policy
+        again = self._again(stored, policy)
+        evidence = stored.evidence(policy, again)
+        self._check(stored, policy, evidence, again)
+        folder = RunFolder.create(out, overwrite=overwrite, keep=(run,))
+        _copy_evidence(stored, folder)
+        origin = stored.origin | {"exploratory": list(again.exploratory)}
+        folder.write_json(ORIGIN, origin)
+        decisions = policy.model_dump(mode="json", include={"decision"})
+        folder.write_json("policy.json", {**policy.declared, **decisions, "sha256": policy.sha256})
+        found = judge_run(evidence)
+        folder.write_table("subgroups.parquet", found.subgroups, tables.SUBGROUPS)
+        folder.write_table("tests.parquet", found.tests, tables.TESTS)
+        folder.write_json("audit.json", _document(stored, found, policy, again).model_dump(mode="json"))
+        folder.seal()
+        _check_copies(stored, folder)
+        return AuditResult(folder.path)
+
+    def _again(self, stored: Stored, policy: Policy) -> Again:
+        """New questions of the call and of the policy, after those that were asked before."""
+        asked = [*stored.origin["exploratory"], *(policy.subgroups or ()), *self.by]
+        first = stored.config.by or stored.declared.subgroups or ()
+        later = dict.fromkeys(name for name in asked if name not in first)
+        return Again(exploratory=tuple(later), deviations=deviations(stored.declared, policy))
+
+    def _check(self, stored: Stored, policy: Policy, evidence: Evidenced, again: Again) -> None:
+        columns = ["environment"] if has_environment(evidence.examples) else []
+        check_declared([*columns, *evidence.attributes], again.exploratory)
+        strata = evidence.strata.merge(evidence.examples[["row_id", "cluster"]], on="row_id")
+        check_measured(stored.declared, policy, strata, evidence.checks, "policy")
+
+
+def _copy_evidence(stored: Stored, folder: RunFolder) -> None:
+    for name in read_seal(stored.path):
+        if name not in JUDGED:
+            shutil.copyfile(stored.path / name, folder.new_file(name))
+
+
+def _check_copies(stored: Stored, folder: RunFolder) -> None:
+    """What was copied must be what was sealed: the first run may have been changed while it was read."""
+    before, after = read_seal(stored.path), read_seal(folder.path)
+    changed = [name for name, digest in before.items() if name not in JUDGED and after.get(name) != digest]
+    if changed:
+        (folder.path / run_folder.SEAL).unlink()
+        raise IntegrityError(
+            "RUN_ALTERED",
+            str(stored.path / changed[0]),
+            found="a file that changed while it was copied",
+            expected="a run that nobody writes into",
+            fix="judge again once the run is at rest",
+        )
+
+
+def _document(stored: Stored, found: Judgement, policy: Policy, again: Again) -> document.AuditDocument:
+    """The parts that were judged are new; subject, costs, software of the measurement and pictures stay."""
+    old, software = stored.document, _software()
+    judged = document.Judged(
+        at=clock.stamp(),
+        of=stored.seal,
+        first=stored.origin["first"],
+        first_id=stored.origin["first_id"],
+        tool=document.Tool(name="figureground", version=software["figureground"]),
+        software=software,
+        exploratory=list(again.exploratory),
+    )
+    # Nothing of when or where enters the identity, as for a run that was measured.
+    identity = canonical_sha256(
+        [judged.first_id, policy.model_dump(mode="json"), list(again.exploratory), software],
+    )
+    parts = old.model_dump(mode="json") | {
+        "audit": old.audit.model_copy(update={"id": identity[:16], "judged": judged}),
+        "policy": {**policy.declared, "sha256": policy.sha256},
+        "deviations": list(again.deviations),
+        **found.parts(),
+    }
+    return document.AuditDocument.model_validate(parts)
+
+
+def _software() -> dict[str, str]:
+    """Versions of what judged, by package name."""
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _SOFTWARE}}

@@ -10,7 +10,8 @@ agree in all of ``S``,
 
 where intersections are single observations this is ``V_R + V_A + V_B - 2 V_0``. The estimate can fall below a
 one-way variance, even below zero; the largest one-way variance is its floor. Degrees of freedom come from the
-clustering with the fewest clusters.
+clustering with the fewest clusters. With design weights w the mean is ``sum w y / sum w`` and ``(y_i - mean) / N``
+becomes ``w_i (y_i - mean) / sum w``.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ from figureground.audit.judge.intervals import (
     Interval,
     cluster_codes,
     count_clusters,
+    degrees_of_freedom,
+    effective_clusters,
     t_bounds,
     unanimous_bounds,
+    unequal_weights,
 )
 from figureground.errors import UsageError
 
@@ -56,6 +60,7 @@ def multiway_mean(
     *codes: npt.ArrayLike,
     level: float = 0.95,
     bounds: tuple[float, float] | None = (-1.0, 1.0),
+    weights: npt.ArrayLike | None = None,
 ) -> Interval:
     """Mean with a t interval that allows for every clustering given.
 
@@ -72,12 +77,15 @@ def multiway_mean(
         Smallest and largest possible value, used only where all observations agree: then the variance is
         zero, and :func:`~figureground.audit.judge.intervals.unanimous_bounds` over the fewest clusters takes
         its place. None keeps the interval without width.
+    weights : array_like, optional
+        Design weights of the recipients, ``[N]``, positive.
 
     Returns
     -------
     Interval
-        ``n_clusters`` is the smallest number of clusters over the clusterings, ``df`` one less; with fewer
-        than two the bounds are NaN.
+        ``n_clusters`` is the smallest number of clusters over the clusterings, ``df`` one less, or with weights the
+        smallest :func:`~figureground.audit.judge.intervals.degrees_of_freedom`; with fewer than two clusters the
+        bounds are NaN.
 
     Examples
     --------
@@ -85,15 +93,17 @@ def multiway_mean(
     0.5
     """
     observed, known = _observed(values, codes)
+    weighed = unequal_weights(weights, values)
     groups = min(count_clusters(code) for code in known)
-    estimate = float(observed.mean()) if observed.size else math.nan
+    df = min(degrees_of_freedom(code, weighed) for code in known)
+    estimate = float(np.average(observed, weights=weighed)) if observed.size else math.nan
     if groups < 2:
-        df = float(max(groups - 1, 0))
         return Interval(estimate, math.nan, math.nan, level, observed.size, groups, math.nan, df)
-    error, df = math.sqrt(multiway_variance(observed, *known)), float(groups - 1)
+    error = math.sqrt(multiway_variance(observed, *known, weights=weighed))
     low, high = t_bounds(estimate, error, df, level)
     if error == 0 and bounds is not None:
-        low, high = unanimous_bounds(estimate, groups, level, *bounds)
+        fewest = min(effective_clusters(code, weighed) for code in known)
+        low, high = unanimous_bounds(estimate, fewest, level, *bounds)
     return Interval(estimate, low, high, level, observed.size, groups, error, df)
 
 
@@ -104,6 +114,7 @@ def multiway_means(
     *,
     level: float = 0.95,
     bounds: tuple[float, float] | None = (-1.0, 1.0),
+    weights: npt.ArrayLike | None = None,
 ) -> MultiwayMeans:
     """:func:`multiway_mean` of every column, and what is needed to cover all of them at once.
 
@@ -115,7 +126,7 @@ def multiway_means(
         Clusters shared by all columns, ``[N]``.
     donors : sequence
         Per column the further clusterings, ``[N]`` each; empty for one-way clustering.
-    level, bounds
+    level, bounds, weights
         As in :func:`multiway_mean`.
     """
     matrix = np.asarray(values, dtype=np.float64)
@@ -123,14 +134,14 @@ def multiway_means(
         raise _shape_error("values", matrix.shape, f"[N, {len(donors)}], one column per entry of donors")
     columns = list(matrix.T)
     intervals = tuple(
-        multiway_mean(column, recipients, *further, level=level, bounds=bounds)
+        multiway_mean(column, recipients, *further, level=level, bounds=bounds, weights=weights)
         for column, further in zip(columns, donors, strict=True)
     )
-    influence = [cluster_influence(column, recipients) for column in columns]
+    influence = [cluster_influence(column, recipients, weights) for column in columns]
     return MultiwayMeans(intervals, np.stack(influence, axis=1) if influence else np.empty((0, 0)))
 
 
-def multiway_variance(values: npt.ArrayLike, *codes: npt.ArrayLike) -> float:
+def multiway_variance(values: npt.ArrayLike, *codes: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
     """Variance of the mean by inclusion and exclusion, at least the largest one-way variance.
 
     NaN where a clustering has fewer than two clusters. Arguments as in :func:`multiway_mean`.
@@ -138,7 +149,7 @@ def multiway_variance(values: npt.ArrayLike, *codes: npt.ArrayLike) -> float:
     observed, known = _observed(values, codes)
     if min(count_clusters(code) for code in known) < 2:
         return math.nan
-    influence = _influence(observed)
+    influence = _influence(observed, unequal_weights(weights, values))
     one_way = [_one_way(influence, code) for code in known]
     total = sum(one_way)
     for size in range(2, len(known) + 1):
@@ -147,8 +158,10 @@ def multiway_variance(values: npt.ArrayLike, *codes: npt.ArrayLike) -> float:
     return max(total, *one_way) if len(one_way) > 1 else total
 
 
-def cluster_influence(values: npt.ArrayLike, clusters: npt.ArrayLike) -> FloatArray:
-    """What each cluster contributes to the mean's deviation: ``sum_{i in g} (y_i - mean) / N``.
+def cluster_influence(
+    values: npt.ArrayLike, clusters: npt.ArrayLike, weights: npt.ArrayLike | None = None
+) -> FloatArray:
+    """What each cluster contributes to the mean's deviation: ``sum_{i in g} w_i (y_i - mean) / sum w``.
 
     Sums to zero; the sum of squares times G / (G - 1) is the one-way cluster-robust variance, and the
     correlation between the influences of two means is the correlation of their estimates.
@@ -163,16 +176,18 @@ def cluster_influence(values: npt.ArrayLike, clusters: npt.ArrayLike) -> FloatAr
     if found.shape != codes.shape:
         raise _shape_error("clusters", codes.shape, f"that of the values, {list(found.shape)}")
     known = ~np.isnan(found)
-    weights = _influence(found[known])
-    return np.bincount(codes[known], weights=weights, minlength=count_clusters(codes)).astype(np.float64)
+    influence = _influence(found[known], unequal_weights(weights, found))
+    return np.bincount(codes[known], weights=influence, minlength=count_clusters(codes)).astype(np.float64)
 
 
-def _influence(observed: FloatArray) -> FloatArray:
+def _influence(observed: FloatArray, weights: FloatArray | None = None) -> FloatArray:
     if not observed.size:
         return observed
     if np.ptp(observed) == 0:  # the mean of equal numbers may be rounded; their deviation is exactly zero
         return np.zeros_like(observed)
-    return np.asarray((observed - observed.mean()) / observed.size, dtype=np.float64)
+    deviation = observed - np.average(observed, weights=weights)
+    weighed = deviation if weights is None else weights * deviation
+    return np.asarray(weighed / observed.size, dtype=np.float64)
 
 
 def _one_way(influence: FloatArray, codes: IntArray) -> float:

@@ -6,6 +6,11 @@ ignored. Everything here is deterministic.
 
 NaN values are left out together with their clusters' codes, and ``n`` counts what entered. With fewer than
 two clusters there is an estimate but no interval: its bounds and standard error are NaN.
+
+Where whole clusters were drawn at different rates, ``weights`` (inverse rates, one per observation) make the mean
+that of the population (Hájek's ratio estimator) and the variance its linearisation, which treats the clusters as
+drawn with replacement: no narrower than a stratified draw deserves. Only their ratios matter; weights that are all
+the same change nothing, to the last bit.
 """
 
 from __future__ import annotations
@@ -95,7 +100,13 @@ def wilson(k: float, n: int, level: float = 0.95, design_effect: float = 1.0, *,
     return Interval(p, low, high, level, n, n, standard_error, df)
 
 
-def clustered_wilson(values: npt.ArrayLike, clusters: npt.ArrayLike, level: float = 0.95) -> Interval:
+def clustered_wilson(
+    values: npt.ArrayLike,
+    clusters: npt.ArrayLike,
+    level: float = 0.95,
+    *,
+    weights: npt.ArrayLike | None = None,
+) -> Interval:
     """Wilson interval of a proportion whose observations come in clusters.
 
     :func:`wilson` with the estimated :func:`design_effect` and the t quantile of ``clusters - 1``, because a
@@ -109,21 +120,29 @@ def clustered_wilson(values: npt.ArrayLike, clusters: npt.ArrayLike, level: floa
         Cluster of each observation, ``[N]``.
     level : float
         Confidence level.
+    weights : array_like, optional
+        Design weights, ``[N]``, positive; the proportion is the weighted one.
     """
     observed, codes = drop_missing(values, clusters)
-    groups = count_clusters(codes)
-    df = float(max(groups - 1, 0))
-    found = wilson(float(observed.sum()), observed.size, level, design_effect(observed, codes), df=df)
+    weighed = unequal_weights(weights, values)
+    groups, df = count_clusters(codes), degrees_of_freedom(codes, weighed)
+    # A weighted sum of ones is rounded; as many successes as trials must stay exactly that.
+    counted = float(observed.sum())
+    if weighed is not None and 0 < counted < observed.size:
+        counted = float(np.dot(weighed, observed))
+    effect = design_effect(observed, codes, weights=weighed)
+    found = wilson(counted, observed.size, level, effect, df=df)
     return replace(found, n_clusters=groups, df=df)
 
 
-def design_effect(values: npt.ArrayLike, clusters: npt.ArrayLike) -> float:
+def design_effect(values: npt.ArrayLike, clusters: npt.ArrayLike, *, weights: npt.ArrayLike | None = None) -> float:
     """Variance of a proportion with clusters over its variance with independent observations, DEFF.
 
     ``DEFF = [G / (G - 1) sum_g (sum_{i in g} (y_i - p))² / n²] / [p (1 - p) / n]``: the linearised (ratio)
     estimator (Kish, *Survey Sampling*, 1965). Floored at 1, since an estimate below 1 is noise more often
     than stratification. Where all observations agree nothing can be estimated, and the largest possible value
-    is taken: that of clusters which always agree, ``sum_g m_g² / n``.
+    is taken: that of clusters which always agree, ``sum_g m_g² / n``. With weights w the sums run over
+    ``w_i (y_i - p)`` and ``w_i``, scaled to mean 1: the effect of clustering and weighting together.
 
     Parameters
     ----------
@@ -131,6 +150,8 @@ def design_effect(values: npt.ArrayLike, clusters: npt.ArrayLike) -> float:
         0 or 1, ``[N]``; NaN is left out.
     clusters : array_like
         ``[N]``.
+    weights : array_like, optional
+        ``[N]``, positive.
 
     Returns
     -------
@@ -141,15 +162,19 @@ def design_effect(values: npt.ArrayLike, clusters: npt.ArrayLike) -> float:
     groups = count_clusters(codes)
     if groups < 2:
         return math.nan
-    p, n = float(observed.mean()), observed.size
-    if p in (0.0, 1.0):
-        return float((np.bincount(codes).astype(np.float64) ** 2).sum() / n)
-    clustered = groups / (groups - 1) * float((np.bincount(codes, weights=observed - p) ** 2).sum()) / n**2
+    weighed, n = unequal_weights(weights, values), observed.size
+    if np.ptp(observed) == 0:
+        return float((np.bincount(codes, weights=weighed).astype(np.float64) ** 2).sum() / n)
+    p = float(np.average(observed, weights=weighed))
+    deviation = observed - p if weighed is None else weighed * (observed - p)
+    clustered = groups / (groups - 1) * float((np.bincount(codes, weights=deviation) ** 2).sum()) / n**2
     return max(1.0, clustered / (p * (1 - p) / n))
 
 
 def cluster_means(values: npt.ArrayLike, clusters: npt.ArrayLike) -> FloatArray:
     """Mean of each cluster, float64 ``[G]``, in order of first appearance; NaN values are left out.
+
+    Within a cluster all observations count the same: whole clusters are drawn.
 
     Examples
     --------
@@ -168,8 +193,9 @@ def mean_t(
     level: float = 0.95,
     *,
     bounds: tuple[float, float] | None = None,
+    weights: npt.ArrayLike | None = None,
 ) -> Interval:
-    """Student's t interval for the mean of the cluster means: every cluster counts the same.
+    """Student's t interval for the mean of the cluster means: every cluster counts the same, or by its weight.
 
     Parameters
     ----------
@@ -183,20 +209,30 @@ def mean_t(
         Smallest and largest value that is possible at all, for example (-1, 1) for differences of decisions.
         Where all clusters agree, t gives an interval without width, which would "show" equivalence from a
         handful of clusters; with bounds :func:`unanimous_bounds` takes its place.
+    weights : array_like, optional
+        Design weights, ``[N]``, positive; a cluster's is the mean over its observations. With means m and weights
+        w the estimate is ``sum w m / sum w``, its variance ``G / (G - 1) sum (w (m - estimate))² / (sum w)²``.
     """
-    means, n = cluster_means(values, clusters), drop_missing(values, clusters)[0].size
-    groups = means.size
-    estimate = float(means.mean()) if groups else math.nan
+    means, (observed, codes) = cluster_means(values, clusters), drop_missing(values, clusters)
+    n, groups, weighed = observed.size, means.size, unequal_weights(weights, values)
+    by_cluster = None if weighed is None else cluster_means(weighed, codes)
+    estimate = float(np.average(means, weights=by_cluster)) if groups else math.nan
     if groups < 2:
         return _without_bounds(estimate, level, n, groups)
-    df, error = float(groups - 1), _standard_error(means)
+    df, error = degrees_of_freedom(codes, weighed), _standard_error(means, by_cluster)
     low, high = t_bounds(estimate, error, df, level)
     if error == 0 and bounds is not None:
-        low, high = unanimous_bounds(estimate, groups, level, *bounds)
+        low, high = unanimous_bounds(estimate, effective_clusters(codes, weighed), level, *bounds)
     return Interval(estimate, low, high, level, n, groups, error, df)
 
 
-def logit_t(values: npt.ArrayLike, clusters: npt.ArrayLike, level: float = 0.95) -> Interval:
+def logit_t(
+    values: npt.ArrayLike,
+    clusters: npt.ArrayLike,
+    level: float = 0.95,
+    *,
+    weights: npt.ArrayLike | None = None,
+) -> Interval:
     """Interval for the mean of values in [0, 1]: t on the logit of the mean of the cluster means.
 
     With m the mean and s its standard error, ``expit(logit(m) ± t s / (m (1 - m)))`` (delta method). Stays in
@@ -212,8 +248,10 @@ def logit_t(values: npt.ArrayLike, clusters: npt.ArrayLike, level: float = 0.95)
         ``[N]``.
     level : float
         Confidence level.
+    weights : array_like, optional
+        As in :func:`mean_t`.
     """
-    plain = mean_t(values, clusters, level, bounds=(0.0, 1.0))
+    plain = mean_t(values, clusters, level, bounds=(0.0, 1.0), weights=weights)
     observed = drop_missing(values, clusters)[0]
     if observed.size and not (observed.min() >= 0 and observed.max() <= 1):
         raise _value_error("logit_t", f"values from {observed.min()} to {observed.max()}", "values in [0, 1]")
@@ -225,7 +263,9 @@ def logit_t(values: npt.ArrayLike, clusters: npt.ArrayLike, level: float = 0.95)
     return Interval(m, low, high, level, plain.n, plain.n_clusters, plain.standard_error, plain.df)
 
 
-def unanimous_bounds(value: float, n_clusters: int, level: float, lowest: float, highest: float) -> tuple[float, float]:
+def unanimous_bounds(
+    value: float, n_clusters: float, level: float, lowest: float, highest: float
+) -> tuple[float, float]:
     """Bounds for a mean when all G clusters gave the same value: the rule of three for any value.
 
     If more than ``q = 1 - ((1 - level) / 2)^(1 / G)`` of the population differed, G clusters would have
@@ -267,6 +307,50 @@ def t_bounds(estimate: float, standard_error: float, df: float, level: float) ->
     return estimate - half, estimate + half
 
 
+def unequal_weights(weights: npt.ArrayLike | None, values: npt.ArrayLike) -> FloatArray | None:
+    """Weights of the values that are not NaN, float64 ``[n]`` with mean 1; None where all weigh the same.
+
+    Parameters
+    ----------
+    weights : array_like or None
+        Positive and finite, one per value, or one per value that is not NaN.
+    values : array_like
+        ``[N]``.
+    """
+    if weights is None:
+        return None
+    known = ~np.isnan(np.asarray(values, dtype=np.float64))
+    given = np.asarray(weights, dtype=np.float64)
+    if given.shape != known.shape:
+        raise _value_error("weights", f"shape {list(given.shape)}", f"one per value: {list(known.shape)}")
+    kept = given[known]
+    if not ((kept > 0) & np.isfinite(kept)).all():
+        raise _value_error("weights", "a weight that is not positive or not finite", "inverse rates of a draw")
+    return None if not kept.size or np.ptp(kept) == 0 else kept / kept.mean()
+
+
+def degrees_of_freedom(codes: IntArray, weights: FloatArray | None) -> float:
+    """Of a variance over G clusters: G - 1, or with weights ``(sum W²)² / sum W⁴ - 1``, W a cluster's mean weight.
+
+    Satterthwaite's approximation (Biometrics Bulletin 2 (1946) 110-114) for independent clusters of equal variance:
+    a few heavy clusters carry the estimate, and its error is known no better than theirs. At least 1 with two
+    clusters or more.
+    """
+    groups = count_clusters(codes)
+    if weights is None or groups < 2:
+        return float(max(groups - 1, 0))
+    squared = cluster_means(weights, codes) ** 2
+    return max(1.0, float(squared.sum() ** 2 / (squared**2).sum()) - 1)
+
+
+def effective_clusters(codes: IntArray, weights: FloatArray | None) -> float:
+    """Equally weighted clusters that would give the same variance, ``(sum W)² / sum W²`` (Kish 1965)."""
+    if weights is None:
+        return float(count_clusters(codes))
+    by_cluster = cluster_means(weights, codes)
+    return float(by_cluster.sum() ** 2 / (by_cluster**2).sum())
+
+
 def drop_missing(values: npt.ArrayLike, clusters: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
     """Values without NaN, float64 ``[n]``, and the codes of their clusters, int64 ``[n]``."""
     observed, codes = np.asarray(values, dtype=np.float64), cluster_codes(clusters)
@@ -289,10 +373,13 @@ def count_clusters(codes: IntArray) -> int:
     return int(codes.max()) + 1 if codes.size else 0
 
 
-def _standard_error(means: FloatArray) -> float:
+def _standard_error(means: FloatArray, weights: FloatArray | None = None) -> float:
     if np.ptp(means) <= _SAME * max(1.0, float(np.abs(means).max())):
         return 0.0
-    return float(means.std(ddof=1)) / math.sqrt(means.size)
+    if weights is None:
+        return float(means.std(ddof=1)) / math.sqrt(means.size)
+    parts = weights * (means - np.average(means, weights=weights)) / weights.sum()
+    return math.sqrt(means.size / (means.size - 1) * float((parts**2).sum()))
 
 
 def _quantile(level: float, df: float) -> float:

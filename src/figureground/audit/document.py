@@ -40,6 +40,7 @@ class Estimate(_Part):
     ci_high: float | None
     ci_level: float | None
     min_detectable: float | None = None
+    certifiable: float | None = Field(None, description="margin within which an effect of 0 would be certified")
     status: str
     reason: str | None = None
 
@@ -250,6 +251,27 @@ class Verdict(_Part):
     cues: list[CueVerdict]
 
 
+class WorstBound(_Part):
+    """Lower bound on the accuracy of whichever group is truly the worst, of those that are large enough."""
+
+    low: float
+    level: float
+    groups: int = Field(description="groups that the bound covers at once")
+    attribute: str
+    label: str
+    group: str = Field(description="level of the group whose own lower bound is the lowest")
+
+
+class Average(_Part):
+    """Average accuracy over the levels of an attribute, weighted in two ways."""
+
+    attribute: str
+    sample_weighted: Estimate = Field(description="every image counts the same")
+    group_weighted: Estimate = Field(description="every level counts the same")
+    levels: int = Field(description="levels that the group-weighted average is over")
+    left_out: int = Field(description="levels with images but too few independent units")
+
+
 class Performance(_Part):
     """Accuracy overall, by group, and of the worst group that is large enough to be judged."""
 
@@ -263,6 +285,9 @@ class Performance(_Part):
     by_group: list[GroupPerformance]
     left_out: list[GroupPerformance] = Field(description="groups too small to be the worst")
     confusion: list[Confusion]
+    positive: str | None = Field(None, description="two classes: the one that counts as positive")
+    worst_bound: WorstBound | None = None
+    averages: list[Average] = Field(default_factory=list)
 
 
 class TrustCheck(_Part):

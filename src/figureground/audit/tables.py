@@ -111,7 +111,8 @@ _ESTIMATE = [
     ("p_raw", _REAL),
     ("p_adjusted", _REAL),
     ("min_detectable", _REAL),  # smallest effect found with power 0.8 at this n, same unit as the estimate
-    ("status", _TEXT),  # ok | too_small | absent | degenerate | not_estimable
+    ("certifiable", _REAL),  # smallest margin within which an effect of 0 would be certified with power 0.8
+    ("status", _TEXT),  # ok | too_small | absent | degenerate | not_estimable | not_tested
     ("reason", _TEXT),
 ]
 
@@ -122,22 +123,25 @@ SUBGROUPS = pa.schema(
         ("attribute", _TEXT),  # "(all)" for the overall rows
         ("level", _TEXT),  # "(all)" for the overall rows; "(missing)" for empty cells
         ("label", _TEXT),  # "(all)", or one label: the crossing label x attribute
-        ("measure", _TEXT),  # accuracy | background_share | background_area | bleed_floor | ldr | contrast
+        # accuracy | background_share | background_area | bleed_floor | ldr | contrast, those of judge.measures,
+        # and <measure>_pooled: crossings drawn towards each other, see judge.pooling
+        ("measure", _TEXT),
         ("method", _TEXT),  # attribution measures only
         ("sign", _TEXT),
         ("cue", _TEXT),  # contrast only
+        ("class_name", _TEXT),  # performance with two classes: the one that counts as positive
         ("origin", _TEXT),  # declared | default | exploratory
         ("n_rows", _INT),  # usable rows in the subgroup, whether or not they could enter the estimate
         *_ESTIMATE,
     ]
 )
 
-#: Key: finding, cue, test, scale, class_name, arm, reference, part, held, method.
+#: Key: finding, cue, test, scale, class_name, arm, reference, part, held, method, attribute.
 TESTS = pa.schema(
     [
         ("finding", _TEXT),  # multi-label data: which finding; null otherwise
         ("cue", _TEXT),
-        ("test", _TEXT),  # see judge.contrast and judge.performance for the list
+        ("test", _TEXT),  # see judge.contrast, judge.performance and judge.group_tests for the list
         ("scale", _TEXT),  # decision (share of images) | probability | log_odds, or the measure's own
         ("class_name", _TEXT),
         ("arm", _TEXT),
@@ -145,6 +149,7 @@ TESTS = pa.schema(
         ("part", _TEXT),  # cell of a grid, or where a plain intervention acts
         ("held", _TEXT),  # the cue that was kept at the recipient's own
         ("method", _TEXT),  # attribution measures only
+        ("attribute", _TEXT),  # tests between groups: the attribute whose levels are arm and reference
         ("n_donor_clusters", _INT),
         ("simultaneous", pa.bool_()),  # whether the interval covers the whole family at once
         *_ESTIMATE,

@@ -13,13 +13,14 @@ from scipy import special, stats
 from sklearn.metrics import accuracy_score
 
 from figureground.audit.config import Policy
+from figureground.audit.judge.cells import MAX_LABELS, make_cells
 from figureground.audit.judge.contrast import DonorContrast
 from figureground.audit.judge.contrasts import Contrasted
 from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.grouping import group_rows
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
 from figureground.audit.judge.observations import SwapObservations
-from figureground.audit.judge.subgroups import MAX_LABELS, SubgroupTable, make_cells
+from figureground.audit.judge.subgroups import SubgroupTable
 from figureground.audit.tables import ALL, SUBGROUPS, conform
 
 LABELS, SITES = ["cat", "dog"], ["A", "B", "C", "gone"]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from figureground.audit.config import Policy
 from figureground.audit.document import TrustCheck
-from figureground.audit.judge.intervals import cluster_codes, t_bounds
+from figureground.audit.judge.roc import auroc_interval
 
 
 @dataclass(frozen=True)
@@ -66,31 +65,6 @@ def as_check(found: ContrastCheck | None, cue: str, policy: Policy) -> TrustChec
     )
 
 
-def auroc_interval(
-    score: npt.NDArray[np.float64],
-    positive: npt.NDArray[np.bool_],
-    clusters: npt.NDArray[np.object_],
-    level: float,
-) -> tuple[float, float, float]:
-    """Area under the ROC curve and its interval.
-
-    The variance is that of the placements (DeLong, DeLong & Clarke-Pearson, Biometrics 44 (1988) 837-845), summed
-    within clusters; t with the clusters' degrees of freedom.
-    """
-    order = np.sort(score[positive]), np.sort(score[~positive])
-    above = _placement(score[positive], order[1])
-    below = 1 - _placement(score[~positive], order[0])
-    auroc = float(above.mean())
-    influence = np.empty(len(score))
-    influence[positive] = (above - auroc) / len(above)
-    influence[~positive] = (below - auroc) / len(below)
-    sums = np.bincount(cluster_codes(clusters), weights=influence)
-    groups = len(sums)
-    error = float(np.sqrt(groups / max(groups - 1, 1) * np.square(sums).sum()))
-    low, high = t_bounds(auroc, error, groups - 1, level)
-    return auroc, float(max(low, 0.0)), float(min(high, 1.0))
-
-
 def _one(part: pd.DataFrame, features: str, policy: Policy) -> ContrastCheck | None:
     level = str(part["level"].iloc[0])
     positive = (part["stratum"] == level).to_numpy(dtype=bool)
@@ -99,10 +73,3 @@ def _one(part: pd.DataFrame, features: str, policy: Policy) -> ContrastCheck | N
     score, clusters = part["score"].to_numpy(dtype=np.float64), part["cluster"].to_numpy(dtype=object)
     auroc, low, high = auroc_interval(score, positive, clusters, 1 - policy.alpha)
     return ContrastCheck(auroc, low, high, len(part), len(set(clusters)), features, level)
-
-
-def _placement(values: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Share of the others that lie below each value, half of the ties; ``others`` sorted."""
-    below = np.searchsorted(others, values, side="left")
-    ties = np.searchsorted(others, values, side="right") - below
-    return np.asarray((below + 0.5 * ties) / len(others))

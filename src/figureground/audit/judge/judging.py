@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 
 from figureground.audit import document
 from figureground.audit.config import AuditConfig, Policy
@@ -16,6 +17,7 @@ from figureground.audit.cues import BACKGROUND, GLOBALS, cue_spec
 from figureground.audit.document import Message, TrustCheck
 from figureground.audit.judge import summary
 from figureground.audit.judge.again import Again, unheld
+from figureground.audit.judge.answers import answers_of
 from figureground.audit.judge.assaying import Assayed, assay_cues
 from figureground.audit.judge.contrasts import (
     Contrasted,
@@ -32,12 +34,14 @@ from figureground.audit.judge.gallery import GalleryRules
 from figureground.audit.judge.grouping import Group, Grouping, group_rows
 from figureground.audit.judge.looking import look_at
 from figureground.audit.judge.masks import masks_disagree
+from figureground.audit.judge.measures import PerformanceTable
 from figureground.audit.judge.observations import observe
 from figureground.audit.judge.performance import performance, performance_gap, scored
 from figureground.audit.judge.subgroups import REPORTED, SubgroupTable
 from figureground.audit.judge.untested import why_not
 from figureground.audit.judge.verdict import CueJudge, overall
 from figureground.audit.judge.views import View, views
+from figureground.audit.judge.worst_group import averages, worst_bound
 from figureground.audit.task import Task
 
 
@@ -230,15 +234,27 @@ class _ViewJudge:
         followed = {cue: item for cue, item in seen.found.items() if cue == BACKGROUND or item.contrast.effect.low > 0}
         labels = sorted(set(seen.view.examples["label"]) & set(seen.view.classes))
         table = SubgroupTable(run.policy, run.attributions, followed)(seen.rows, groups, labels)
+        answers = answers_of(seen.rows, seen.view.predictions, seen.view.classes, self._cut())
+        further = PerformanceTable(run.policy, run.config.seed)(seen.rows, groups, answers)
         tests = [item.contrast.tests for item in seen.found.values()]
         tests += [pd.DataFrame([*held_rows, gap, *(r for a in seen.assayed.values() for r in a.rows)])]
         measured = performance(table, seen.rows, groups, seen.view.classes)
+        worst = {
+            "positive": answers.positive,
+            "worst_bound": worst_bound(seen.rows, groups, labels, run.policy, run.config.seed),
+            "averages": averages(seen.rows, groups, run.policy),
+        }
         return _ViewVerdicts(
             cues=cues,
-            subgroups=table.assign(finding=finding),
+            subgroups=pd.concat([table, further], ignore_index=True).assign(finding=finding),
             tests=pd.concat(tests, ignore_index=True).assign(finding=finding),
-            performance=measured.model_copy(update={"finding": finding}),
+            performance=measured.model_copy(update={"finding": finding, **worst}),
         )
+
+    def _cut(self) -> float:
+        """Log-odds of the operating threshold, which the view of a finding has taken off its logits."""
+        finding = self.seen.view.finding
+        return 0.0 if finding is None else float(logit(self.run.task.threshold(finding)))
 
     def _explained(self) -> tuple[dict[str, list[document.Explained]], list[dict[str, Any]]]:
         view, explained, rows = self.seen.view, {}, []

@@ -9,6 +9,7 @@ from scipy import stats
 
 from figureground.audit import document
 from figureground.audit.judge.intervals import Interval, min_detectable
+from figureground.audit.judge.margins import certifiable
 
 
 def estimate_columns(interval: Interval, *, min_clusters: int, alpha: float, **more: Any) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def estimate_columns(interval: Interval, *, min_clusters: int, alpha: float, **m
         "ci_high": interval.high if bounded else None,
         "ci_level": interval.level,
         "min_detectable": _smallest(interval, alpha),
+        "certifiable": certifiable(interval, alpha),
         "status": status,
         "reason": reason,
         **more,

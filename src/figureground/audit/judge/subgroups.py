@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from figureground.audit.config import Policy
+from figureground.audit.judge.cells import Cell, make_cells
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.contrasts import Contrasted
 from figureground.audit.judge.effects import Clusterings, span
@@ -26,19 +27,6 @@ from figureground.audit.tables import ALL
 #: Methods and signs that are reported by subgroup; the second sign of Grad-CAM stays in ``attributions``.
 REPORTED = (("saliency", "absolute"), ("gradcam", "positive"))
 SHARES = ("background_share", "background_area", "bleed_floor")
-#: Beyond this many labels the crossing label x attribute is not tabulated.
-MAX_LABELS = 20
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One subgroup: its names and, per usable row, whether it belongs."""
-
-    attribute: str
-    level: str
-    label: str
-    origin: str
-    member: pd.Series = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -138,20 +126,6 @@ class SubgroupTable:
         method, sign = key
         chosen = self.attributions[(self.attributions["method"] == method) & (self.attributions["sign"] == sign)]
         return chosen.set_index("row_id")
-
-
-def make_cells(rows: pd.DataFrame, groups: Sequence[Group], labels: Sequence[str] | None = None) -> Iterator[Cell]:
-    """All subgroups: everything, each label, each level, each label x level; absent ones included."""
-    labels = sorted(rows["label"].unique()) if labels is None else labels
-    everyone = pd.Series(True, index=rows.index)
-    levels = [(ALL, ALL, "declared", everyone)]
-    for group in groups:
-        values = group.values.loc[rows.index]
-        levels += [(group.attribute, level, group.origin, values == level) for level in group.levels]
-    for attribute, level, origin, member in levels:
-        yield Cell(attribute, level, ALL, origin, member)
-        for label in labels if len(labels) <= MAX_LABELS else []:
-            yield Cell(attribute, level, label, origin, member & (rows["label"] == label))
 
 
 def _commonest(maps: pd.DataFrame) -> str:

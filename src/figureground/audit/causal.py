@@ -1,6 +1,7 @@
 """The causal stage: choose the levels, draw the donors, change every cue, and hold what might explain an effect.
 
-levels -> plans -> background on all rows -> the other cues on a subsample -> pairs held -> tables
+levels -> plain interventions -> plans -> background on all rows -> the other cues on a subsample -> pairs held
+-> doses and places of what moves the model -> tables
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from figureground.audit import document, tables
 from figureground.audit.classify.subject import Subject
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import BACKGROUND, cue_spec
-from figureground.audit.judge.contrasts import contrast_cues, to_hold
+from figureground.audit.judge.contrasts import Contrasted, contrast_cues, to_hold
+from figureground.audit.judge.plain_doses import moving
 from figureground.audit.judge.untested import obstacle
 from figureground.audit.judge.views import views
 from figureground.audit.levels import Levels, choose_levels
 from figureground.audit.measure.donors import DonorDraw
+from figureground.audit.measure.plain.doses import DoseStage
+from figureground.audit.measure.plain.interventions import PlainStage
+from figureground.audit.measure.plain.sample import plain_sample
 from figureground.audit.measure.scores import CueScorer, fit_scores
 from figureground.audit.measure.suite import Suite
 from figureground.audit.measure.transfers.registry import can_hold, transfer_for
@@ -90,7 +95,7 @@ class CausalStage:
         levels = choose_levels(self.subject, examples, reader, self.policy, self.config)
         strata = StrataDraw(self.policy.secondary_rows, self.config.seed)(levels.rows, levels.source)
         folder.write_table("strata.parquet", strata, tables.STRATA)
-        costs = list(levels.costs)
+        costs = [*levels.costs, self._plain(examples, reader, folder, strata)]
         if not 2 <= strata["stratum"].nunique() <= MAX_LEVELS:
             folder.write_table("scores.parquet", pd.DataFrame(columns=tables.SCORES.names), tables.SCORES)
             return Caused(None, list(levels.checks), costs)
@@ -110,7 +115,9 @@ class CausalStage:
         )
         run = _Runner(suite, _shape(examples, reader), scorers, _by_cue(scores))
         costs += [_cost("cue scores", len(examples.usable), spent), *run.all(plans, cues)]
-        costs += run.held(plans, self._pairs(folder, strata, cues))
+        seen = self._contrasts(folder, strata, cues)
+        costs += run.held(plans, self._pairs(seen))
+        costs.append(self._doses(examples, reader, folder, strata, plans, seen))
         plan = plans.background if BACKGROUND in cues and len(plans.background) else None
         return Caused(plan, list(levels.checks), [cost for cost in costs if cost.forward_equivalents > 0])
 
@@ -138,12 +145,11 @@ class CausalStage:
         second = once(masked, masked["subsample"])
         return Plans(many(masked), second, second if shared else once(rows, rows["subsample"]), shared)
 
-    def _pairs(self, folder: RunFolder, strata: pd.DataFrame, cues: Sequence[str]) -> list[tuple[str, str]]:
-        """Which cues are to be held while which others change: those that could explain an effect that was seen."""
+    def _contrasts(self, folder: RunFolder, strata: pd.DataFrame, cues: Sequence[str]) -> list[dict[str, Contrasted]]:
+        """What every cue has shown so far, once for each view."""
         examples, predictions = read_table(folder.path, "examples"), read_table(folder.path, "predictions")
-        found: dict[tuple[str, str], None] = {}
-        for view in views(examples, predictions, self.task, self.policy.rare_share):
-            contrasts = contrast_cues(
+        return [
+            contrast_cues(
                 view.examples,
                 view.predictions,
                 strata,
@@ -153,8 +159,59 @@ class CausalStage:
                 self.config.seed,
                 view.scale,
             )
-            found |= dict.fromkeys(to_hold(contrasts, self.policy))
+            for view in views(examples, predictions, self.task, self.policy.rare_share)
+        ]
+
+    def _pairs(self, seen: Sequence[Mapping[str, Contrasted]]) -> list[tuple[str, str]]:
+        """Which cues are to be held while which others change: those that could explain an effect that was seen."""
+        found = dict.fromkeys(pair for contrasts in seen for pair in to_hold(contrasts, self.policy))
         return [pair for pair in found if can_hold(*pair)]
+
+    def _plain(
+        self, examples: Examples, reader: RowReader, folder: RunFolder, strata: pd.DataFrame
+    ) -> document.StageCost:
+        """Plain interventions, where the background is asked about; they need masks and no levels."""
+        rows = self.policy.plain_rows if BACKGROUND in self.cues else 0
+        sample = plain_sample(examples.stored, strata, rows, self.config.seed, masked=True)
+        return PlainStage(
+            self.subject,
+            rows_of(examples.usable),
+            reader,
+            folder,
+            self.config.batch_size,
+            self.config.seed,
+            self.progress,
+        )(sample)
+
+    def _doses(
+        self,
+        examples: Examples,
+        reader: RowReader,
+        folder: RunFolder,
+        strata: pd.DataFrame,
+        plans: Plans,
+        seen: Sequence[Mapping[str, Contrasted]],
+    ) -> document.StageCost:
+        """Doses and places of the properties that move the model; places where there are masks."""
+        arms: dict[str, set[str]] = {}
+        for cue, pair in (item for contrasts in seen for item in moving(contrasts, self.policy).items()):
+            arms.setdefault(cue, set()).update(pair)
+        masks = len(plans.masked) > 0
+        plan = plans.masked if masks else plans.anyone
+        sample = plain_sample(examples.stored, strata, self.policy.plain_rows, self.config.seed, masked=masks)
+        return DoseStage(
+            self.subject,
+            rows_of(examples.usable),
+            reader,
+            folder,
+            self.config.batch_size,
+            self.config.seed,
+            self.progress,
+        )(
+            plan[plan["row_id"].isin(sample["row_id"])],
+            {cue: sorted(pair) for cue, pair in arms.items()},
+            masks=masks,
+        )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from figureground.errors import UsageError
 
 Severity = Literal["critical", "high", "moderate", "low"]
 #: Fields of a policy that say what is measured: a stored run can answer for its own values only.
-MEASURED_FIELDS = ("passes", "max_donor_reuse", "secondary_rows", "grid_rows")
+MEASURED_FIELDS = ("passes", "max_donor_reuse", "secondary_rows", "plain_rows", "grid_rows")
 
 
 class _Frozen(BaseModel):
@@ -95,6 +95,7 @@ class Policy(_Frozen):
     secondary_rows: int = Field(
         500, ge=20, description="images on which the cues beyond the background are tested [images]"
     )
+    plain_rows: int = Field(200, ge=20, description="images for plain interventions, and for doses and places [images]")
     grid_rows: int = Field(120, ge=20, description="images on which the grid is scanned [images]")
     required_cues: tuple[str, ...] = Field(
         ("background",), description="cues without which the audit is not complete [names of cues]"

@@ -241,6 +241,9 @@ class CueVerdict(_Part):
     assay: Assay | None = None
     placebo_p: float | None = Field(None, description="exact p of the effect under permuted arms")
     tested_on: Literal["all", "subsample"] | None = None
+    dose_response: list[Message] = Field(
+        default_factory=list, description="properties of the whole picture: on what they count, and at which dose"
+    )
 
 
 class Verdict(_Part):

@@ -61,7 +61,7 @@ PREDICTIONS = pa.schema(
     [
         ("row_id", _INT),
         ("cue", _TEXT),  # "none" for the unchanged image
-        # none | swap | same_level | control | reference, and the plain ones: see measure.transfers.plain
+        # none | swap | same_level | control | reference, and the plain ones: see audit.plain
         ("intervention", _TEXT),
         ("arm", _TEXT),  # the donor's level; "own" for none and reference
         ("part", _TEXT),  # cell of a grid, or where a plain intervention acts; null: all of the cue
@@ -136,18 +136,19 @@ SUBGROUPS = pa.schema(
     ]
 )
 
-#: Key: finding, cue, test, scale, class_name, arm, reference, part, held, method, attribute.
+#: Key: finding, cue, test, scale, class_name, arm, reference, part, held, dose, method, attribute.
 TESTS = pa.schema(
     [
         ("finding", _TEXT),  # multi-label data: which finding; null otherwise
         ("cue", _TEXT),
-        ("test", _TEXT),  # see judge.contrast, judge.performance and judge.group_tests for the list
+        ("test", _TEXT),  # see judge.contrast, plain, plain_doses, performance and judge.group_tests for the list
         ("scale", _TEXT),  # decision (share of images) | probability | log_odds, or the measure's own
         ("class_name", _TEXT),
-        ("arm", _TEXT),
-        ("reference", _TEXT),  # the arm that is subtracted
+        ("arm", _TEXT),  # a level, or the kind of a plain intervention
+        ("reference", _TEXT),  # the arm that is subtracted; of a plain intervention the part
         ("part", _TEXT),  # cell of a grid, or where a plain intervention acts
         ("held", _TEXT),  # the cue that was kept at the recipient's own
+        ("dose", _REAL),  # share of the way to the donor's value, or size of the noise; null: does not apply
         ("method", _TEXT),  # attribution measures only
         ("attribute", _TEXT),  # tests between groups: the attribute whose levels are arm and reference
         ("n_donor_clusters", _INT),

@@ -16,6 +16,7 @@ from figureground.reports.sections import (
     findings,
     looking,
     performance,
+    plain,
     provenance,
     trust,
 )
@@ -37,6 +38,7 @@ class Page:
     cost: str
     tests: Table | None
     contrast: Chart | None
+    plain: plain.Plain | None
     looking: Chart | None
     heatmaps: tuple[Cases, ...]
     accuracy: Chart | None
@@ -65,6 +67,7 @@ def build(result: AuditResult, words: Catalogue) -> Page:
         cost=cues.cost_line(context),
         tests=causal.tests_table(context),
         contrast=causal.contrast(context),
+        plain=plain.build(context),
         looking=looking.build(context),
         heatmaps=cases.heatmap_cases(context),
         accuracy=performance.accuracy(context),

@@ -8,6 +8,7 @@ from typing import Literal
 
 from figureground.audit import document
 from figureground.audit.judge.contrast import Contrast
+from figureground.audit.judge.plain_doses import DoseResponse
 from figureground.audit.strata import Source
 
 
@@ -76,6 +77,8 @@ class Evidence:
     unheld : sequence of str
         Cues that might explain the effect and were not held when the run was measured, because the policy of that
         time saw no reason to.
+    doses : DoseResponse or None
+        Places and doses of a property of the whole picture that moves the model.
     """
 
     contrast: Contrast
@@ -91,3 +94,4 @@ class Evidence:
     masks_disagree: bool = False
     whole_picture: bool = False
     unheld: Sequence[str] = field(default=())
+    doses: DoseResponse | None = None

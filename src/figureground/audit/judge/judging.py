@@ -37,6 +37,9 @@ from figureground.audit.judge.masks import masks_disagree
 from figureground.audit.judge.measures import PerformanceTable
 from figureground.audit.judge.observations import observe
 from figureground.audit.judge.performance import performance, performance_gap, scored
+from figureground.audit.judge.plain import plain_tests
+from figureground.audit.judge.plain_doses import DoseJudge, DoseResponse
+from figureground.audit.judge.plain_untested import plain_untested
 from figureground.audit.judge.subgroups import REPORTED, SubgroupTable
 from figureground.audit.judge.untested import why_not
 from figureground.audit.judge.verdict import CueJudge, overall
@@ -144,6 +147,7 @@ class _Viewed:
     rows: pd.DataFrame = field(repr=False)
     found: dict[str, Contrasted] = field(repr=False)
     assayed: dict[str, Assayed] = field(repr=False)
+    doses: dict[str, DoseResponse] = field(repr=False)
 
 
 def judge_run(run: Evidenced) -> Judgement:
@@ -180,7 +184,7 @@ def judge_run(run: Evidenced) -> Judgement:
         data=data,
         trust=summary.trust(run.checks, contrast, _degenerate(run.attributions), run.policy, further),
         findings=apply_decisions(listed, run.policy.decision, run.today),
-        not_tested=summary.not_tested(verdict),
+        not_tested=[*summary.not_tested(verdict), *plain_untested(run.examples, run.predictions, run.cues)],
         levels=background.observed.levels if background else (),
         swaps=rules.swaps(background.observed, background.contrast.primary) if background else pd.DataFrame(),
         tiles=rules.tiles_of(seen[0].rows, seen[0].view.predictions, seen[0].view.classes),
@@ -200,7 +204,11 @@ def _viewed(run: Evidenced, view: View) -> _Viewed:
         view.scale,
     )
     return _Viewed(
-        view, rows, found, assay_cues(found, run.scores, run.strata, view.examples, run.policy, run.config.seed)
+        view,
+        rows,
+        found,
+        assay_cues(found, run.scores, run.strata, view.examples, run.policy, run.config.seed),
+        DoseJudge(view.examples, view.predictions, run.strata, view.classes, run.policy)(found),
     )
 
 
@@ -238,6 +246,7 @@ class _ViewJudge:
         further = PerformanceTable(run.policy, run.config.seed)(seen.rows, groups, answers)
         tests = [item.contrast.tests for item in seen.found.values()]
         tests += [pd.DataFrame([*held_rows, gap, *(r for a in seen.assayed.values() for r in a.rows)])]
+        tests += self._described()
         measured = performance(table, seen.rows, groups, seen.view.classes)
         worst = {
             "positive": answers.positive,
@@ -255,6 +264,13 @@ class _ViewJudge:
         """Log-odds of the operating threshold, which the view of a finding has taken off its logits."""
         finding = self.seen.view.finding
         return 0.0 if finding is None else float(logit(self.run.task.threshold(finding)))
+
+    def _described(self) -> list[pd.DataFrame]:
+        """Plain interventions, doses and places: beside the verdicts, never instead."""
+        view = self.seen.view
+        rows = plain_tests(view.examples, view.predictions, view.classes, self.run.policy)
+        rows += [row for found in self.seen.doses.values() for row in found.tests]
+        return [pd.DataFrame(rows)] if rows else []
 
     def _explained(self) -> tuple[dict[str, list[document.Explained]], list[dict[str, Any]]]:
         view, explained, rows = self.seen.view, {}, []
@@ -328,6 +344,7 @@ class _ViewJudge:
             masks_disagree=masks_disagree(item, run.examples, run.policy),
             whole_picture=cue in GLOBALS and not bool(self.seen.rows["object_area"].notna().all()),
             unheld=() if run.again is None else unheld(cue, self.seen.found, self.seen.view.predictions, run.policy),
+            doses=self.seen.doses.get(cue),
         )
         return judge(evidence, setting)
 

@@ -19,6 +19,7 @@ from figureground.audit.judge.contrast import Contrast
 from figureground.audit.judge.effects import material
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.intervals import Interval
+from figureground.audit.judge.plain_doses import dose_messages, place_alternatives
 from figureground.audit.judge.rows import as_estimate
 
 #: Up to this many classes, every one must be predicted now and then; beyond, only the effect's own.
@@ -215,6 +216,7 @@ class CueJudge:
             assay=evidence.assay,
             placebo_p=evidence.placebo_p,
             tested_on="subsample" if evidence.subsampled else "all",
+            dose_response=dose_messages(evidence.doses),
         )
 
     def _severity(self, status: State) -> str:
@@ -259,6 +261,8 @@ class CueJudge:
         ]
         if self.cue in GLOBALS and evidence.whole_picture:
             found += [Message(key="alt_background_carries"), Message(key="alt_legitimate_colour")]
+        if evidence.doses is not None:
+            found += place_alternatives(self.cue, evidence.doses.place)
         if setting.strata == "label":
             found.append(Message(key="alt_label_strata"))
         if self.cue == "background":

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from figureground.audit.plain import DOSE_TESTS, PLAIN_TESTS
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
 from figureground.reports.figures.swap import swap_chart
@@ -45,7 +46,9 @@ def swaps(context: Context) -> tuple[Chart, ...]:
 def tests_table(context: Context) -> Table | None:
     """The tests behind the verdict: contrasts by size, everything else first."""
     told = foremost(context)
-    rows = [row for row in context.tests if row["test"] != "predicted_share" and row["cue"] in told]
+    # Plain interventions and doses have a section of their own.
+    elsewhere = ("predicted_share", *PLAIN_TESTS, *DOSE_TESTS)
+    rows = [row for row in context.tests if row["test"] not in elsewhere and row["cue"] in told]
     if not rows:
         return None
     say = context.words.say

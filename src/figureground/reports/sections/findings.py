@@ -129,6 +129,7 @@ def _beside(context: Context, cue: CueVerdict) -> list[str]:
         lines.append(say("finding.part", part=cue.part))
     if cue.attribution is not None:
         lines.append(context.words.message(cue.attribution))
+    lines += [context.words.message(found) for found in cue.dose_response]
     if cue.assay is not None and cue.assay.smallest_found is not None:
         key = "finding.assay_odds" if cue.scale == "log_odds" else "finding.assay"
         power = context.document.policy.get("power")

@@ -52,7 +52,7 @@ class LookTransfer(Transfer):
         """Noise that changes the picture as much as the swap does in this arm."""
         changed = _given(self.name, tuples, arm)
         amount = (changed - tuples.image).square().mean(dim=(1, 2, 3)).sqrt()
-        images = look.with_noise(tuples.image, amount, _noise(tuples))
+        images = look.with_noise(tuples.image, amount, noise_of(tuples))
         return Composite(images, statuses(*self._faults(tuples), n=len(tuples)))
 
     def reference(self, tuples: Tuples) -> None:
@@ -106,17 +106,29 @@ def equalised(name: Name, tuples: Tuples, arm: int) -> Tensor:
     return look.compressed_to(donor, where, -worst)
 
 
-def _given(name: Name, tuples: Tuples, arm: int) -> Tensor:
+def part_of_the_way(name: Name, tuples: Tuples, arm: int, dose: float) -> Composite:
+    """The recipient's value moved a share of the way to the donor's: ``own + dose * (donor - own)``, dose in [0, 1]."""
+    images = _given(name, tuples, arm, dose)
+    return Composite(images, statuses(*LookTransfer(name)._faults(tuples), n=len(tuples)))
+
+
+def _given(name: Name, tuples: Tuples, arm: int, dose: float = 1.0) -> Tensor:
     regions = _regions(tuples)
     image, own = tuples.image, regions[0]
     donor, where = tuples.donor_images[:, arm], regions[arm % tuples.donor_images.shape[1] + 1]
+    read = {
+        "tint": look.tint_of,
+        "brightness": look.brightness_of,
+        "sharpness": look.sharpness_of,
+        "compression": look.blockiness_of,
+    }[name]
+    value = read(image, own)
+    wanted = torch.lerp(value, read(donor, where), dose)
     if name == "tint":
-        return look.retint(image, look.tint_of(image, own), look.tint_of(donor, where))
+        return look.retint(image, value, wanted)
     if name == "brightness":
-        return look.relight(image, look.brightness_of(image, own), look.brightness_of(donor, where))
-    if name == "sharpness":
-        return look.blurred_to(image, own, look.sharpness_of(donor, where))
-    return look.compressed_to(image, own, look.blockiness_of(donor, where))
+        return look.relight(image, value, wanted)
+    return (look.blurred_to if name == "sharpness" else look.compressed_to)(image, own, wanted)
 
 
 def _quality(name: Name, images: Tensor, region: Tensor) -> Tensor:
@@ -137,7 +149,8 @@ def _inside(mask: Tensor) -> Tensor:
     return torch.where(thin[:, None, None], mask == OBJECT, inner) & (mask != GROUND)
 
 
-def _noise(tuples: Tuples) -> Tensor:
+def noise_of(tuples: Tuples) -> Tensor:
+    """Standard normal noise ``[B, C, H, W]``, each row its own."""
     shape = tuple(tuples.image.shape[1:])
     drawn = [torch.from_numpy(rng.standard_normal(shape)) for rng in tuples.rngs(_NOISE)]
     return torch.stack(drawn).to(tuples.image.device, tuples.image.dtype)

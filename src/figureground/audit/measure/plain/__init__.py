@@ -1,0 +1,1 @@
+"""Plain interventions: changes without a donor, and properties of the whole picture in doses and places."""

@@ -3,6 +3,7 @@
     python benchmarks/recovery.py --family corner_tag --association 0.95 --seed 0 --out recovery.jsonl
     python benchmarks/recovery.py --out recovery.jsonl        # 13 families x 3 associations x 3 seeds
     python benchmarks/recovery.py --keep models --train-only  # train and measure the truth, audit later
+    python benchmarks/recovery.py --out recovery.jsonl --table docs/recovery.md     # write the table, run nothing
 
 One line of JSON per model: the generator's own effect of each planted cue (R*), and the state and effect of every
 cue. A line that is already there is not computed again. ``--keep`` stores models with their truth, so that a changed
@@ -18,6 +19,7 @@ import time
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -107,13 +109,74 @@ def main() -> None:
     parser.add_argument(
         "--keep", type=Path, help="Folder of trained models with their truth; default: a temporary one."
     )
+    parser.add_argument("--table", type=Path, help="Write the lines of --out between the markers of this file.")
     parser.add_argument("--train-only", action="store_true", help="Fill --keep and audit nothing.")
     given = parser.parse_args()
+    if given.table:
+        return write_table(given.out, given.table)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         keep = given.keep or Path(folder)
         keep.mkdir(parents=True, exist_ok=True)
         run(given, keep)
+    return None
+
+
+#: The generator's own effect from which a cue must be named, and below which naming it is a false alarm.
+RELIANT, CLEAN = 0.30, 0.03
+
+
+def write_table(lines: Path, page: Path) -> None:
+    """Put the tables between ``<!-- table -->`` and ``<!-- end of table -->``."""
+    found = [json.loads(line) for line in lines.read_text().splitlines()]
+    found.sort(key=lambda line: (list(FAMILIES).index(line["family"]), -line["association"], line["seed"]))
+    head, _, rest = page.read_text().partition("<!-- table -->")
+    _, _, tail = rest.partition("<!-- end of table -->")
+    page.write_text(f"{head}<!-- table -->\n{table(found)}\n<!-- end of table -->{tail}")
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    rows = ["| planted | association | seed | R* | demonstrated | wrong or missed |", "|---|---|---|---|---|---|"]
+    rows += [_row(line) for line in lines]
+    return "\n".join([*_totals(lines), "", *rows])
+
+
+def _totals(lines: list[dict[str, Any]]) -> list[str]:
+    asked = [(line, cue) for line in lines for cue, truth in line["truth"].items() if truth[0] >= RELIANT]
+    named = sum(_state(line, cue) == "demonstrated" for line, cue in asked)
+    wrong = sum(bool(_wrong(line)) for line in lines)
+    clean = [line for line in lines if all(truth[0] < CLEAN for truth in line["truth"].values())]
+    alarms = sum(bool(_shown(line)) for line in clean)
+    return [
+        f"- Cues with R* of {RELIANT:.2f} or more: {named} of {len(asked)} demonstrated by their name.",
+        f"- Models in which another cue was demonstrated beside or instead: {wrong} of {len(lines)}.",
+        f"- Models with R* below {CLEAN:.2f} in every planted cue: {alarms} of {len(clean)} with any cue demonstrated.",
+    ]
+
+
+def _row(line: dict[str, Any]) -> str:
+    missed = [
+        f"missed {cue}: {_state(line, cue)} ({', '.join(line['cues'][cue][3])})"
+        for cue, truth in line["truth"].items()
+        if truth[0] >= RELIANT and _state(line, cue) != "demonstrated"
+    ]
+    faults = [f"wrong: {', '.join(_wrong(line))}"] if _wrong(line) else []
+    truths = ", ".join(f"{truth[0]:.2f}" for truth in line["truth"].values())
+    cells = (line["family"], line["association"], line["seed"], truths, ", ".join(_shown(line)) or "none")
+    return f"| {' | '.join(map(str, cells))} | {'; '.join([*missed, *faults]) or '-'} |"
+
+
+def _state(line: dict[str, Any], cue: str) -> str:
+    return str(line["cues"][cue][0])
+
+
+def _shown(line: dict[str, Any]) -> list[str]:
+    return [cue for cue in line["cues"] if _state(line, cue) == "demonstrated"]
+
+
+def _wrong(line: dict[str, Any]) -> list[str]:
+    """Demonstrated cues that were not planted, or were planted and are not used."""
+    return [cue for cue in _shown(line) if line["truth"].get(cue, [0.0])[0] < CLEAN]
 
 
 def run(given: argparse.Namespace, keep: Path) -> None:

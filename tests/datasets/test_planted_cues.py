@@ -13,7 +13,7 @@ from figureground.errors import UsageError
 
 
 def shares(data):
-    rows = pd.DataFrame([{"label": s.label, "on": s.marked[0], "site": s.site} for s in data.scenes])
+    rows = pd.DataFrame([{"label": s.label, "on": any(s.marked), "site": s.site} for s in data.scenes])
     return rows
 
 
@@ -90,7 +90,7 @@ def test_a_written_set_is_what_was_rendered(tmp_path):
         np.testing.assert_array_equal(np.array(Image.open(tmp_path / row["mask"])) > 0, data.mask(index))
         region = np.array(Image.open(tmp_path / row["region:marker"])) > 0
         assert region.any() == (row["environment"] == "marked")
-    assert PlantedCue("two_cues", 0.5, "test", per_label=20).manifest()["environment"].nunique() == 4
+    assert PlantedCue("two_cues", 0.5, "test", per_label=20).manifest()["environment"].nunique() == 3
     assert set(PlantedCue("one_site", 0.5, "test", per_label=20).manifest()["environment"]) <= {
         "site A",
         "site B",
@@ -102,3 +102,10 @@ def test_a_written_set_is_what_was_rendered(tmp_path):
 def test_bad_settings_are_refused(change):
     with pytest.raises(UsageError, match="PLANTED"):
         PlantedCue(**({"family": "tint", "association": 0.5, "split": "test"} | change))
+
+
+def test_of_two_cues_a_row_has_one_at_most_and_each_as_often():
+    scenes = PlantedCue("two_cues", 1.0, "train", per_label=100).scenes
+    assert not any(all(scene.marked) for scene in scenes)
+    first, second = (sum(scene.marked[cue] for scene in scenes) for cue in (0, 1))
+    assert first == second == 50

@@ -14,8 +14,9 @@ import pandas as pd
 from figureground.audit import document, tables
 from figureground.audit.classify.subject import Subject
 from figureground.audit.config import AuditConfig, Policy
-from figureground.audit.cues import BACKGROUND, cue_spec
+from figureground.audit.cues import BACKGROUND, apart, cue_spec
 from figureground.audit.judge.contrasts import Contrasted, contrast_cues, to_hold
+from figureground.audit.judge.effects import material
 from figureground.audit.judge.plain_doses import moving
 from figureground.audit.judge.untested import obstacle
 from figureground.audit.judge.views import views
@@ -146,7 +147,7 @@ class CausalStage:
         return Plans(many(masked), second, second if shared else once(rows, rows["subsample"]), shared)
 
     def _contrasts(self, folder: RunFolder, strata: pd.DataFrame, cues: Sequence[str]) -> list[dict[str, Contrasted]]:
-        """What every cue has shown so far, once for each view."""
+        """What every cue has shown so far, once for each view; cues that can show nothing material are left out."""
         examples, predictions = read_table(folder.path, "examples"), read_table(folder.path, "predictions")
         return [
             contrast_cues(
@@ -158,14 +159,22 @@ class CausalStage:
                 self.policy,
                 self.config.seed,
                 view.scale,
+                least=material(self.policy, view.scale),
             )
             for view in views(examples, predictions, self.task, self.policy.rare_share)
         ]
 
-    def _pairs(self, seen: Sequence[Mapping[str, Contrasted]]) -> list[tuple[str, str]]:
-        """Which cues are to be held while which others change: those that could explain an effect that was seen."""
-        found = dict.fromkeys(pair for contrasts in seen for pair in to_hold(contrasts, self.policy))
-        return [pair for pair in found if can_hold(*pair)]
+    def _pairs(self, seen: Sequence[Mapping[str, Contrasted]]) -> dict[tuple[str, str], str | None]:
+        """Which cues are to be held while which others change: those that could explain an effect that was seen.
+
+        With the part of the held cue in which its own effect lies.
+        """
+        found: dict[tuple[str, str], str | None] = {}
+        for contrasts in seen:
+            parts = {cue: item.contrast.part for cue, item in contrasts.items()}
+            wanted = [pair for pair in to_hold(contrasts, self.policy) if can_hold(*pair)]
+            found |= {pair: parts.get(pair[1]) for pair in wanted if pair not in found}
+        return found
 
     def _plain(
         self, examples: Examples, reader: RowReader, folder: RunFolder, strata: pd.DataFrame
@@ -231,14 +240,15 @@ class _Runner:
         yield self._stream("masked", plans.masked, masked, "Changing the other cues")
         yield self._stream("anyone", plans.anyone, anyone, "Changing cues that need no mask", masks=False)
 
-    def held(self, plans: Plans, pairs: Sequence[tuple[str, str]]) -> list[document.StageCost]:
-        """Pairs (cue, held) on the subsample."""
+    def held(self, plans: Plans, pairs: Mapping[tuple[str, str], str | None]) -> list[document.StageCost]:
+        """Pairs (cue, held) on the subsample, each with the part of the held cue that is kept."""
         if not pairs:
             return []
         masked, _ = _split([cue for cue, _ in pairs], plans, primary=True)
+        needing = {cue for cue, held in pairs if cue in masked or any(cue_spec(one).needs_mask for one in apart(held))}
         parts = {
-            "held-masked": (plans.masked, [pair for pair in pairs if pair[0] in masked]),
-            "held-anyone": (plans.anyone, [pair for pair in pairs if pair[0] not in masked]),
+            "held-masked": (plans.masked, {pair: part for pair, part in pairs.items() if pair[0] in needing}),
+            "held-anyone": (plans.anyone, {pair: part for pair, part in pairs.items() if pair[0] not in needing}),
         }
         return [
             self._run(name, plan, chosen, "Holding one cue", {}, masks=name == "held-masked" or plans.shared)
@@ -249,13 +259,13 @@ class _Runner:
         self, name: str, plan: pd.DataFrame, cues: Sequence[str], title: str, *, masks: bool = True
     ) -> document.StageCost:
         known = {cue: self.scores[cue] for cue in cues if cue in self.scores}
-        return self._run(name, plan, [(cue, None) for cue in cues], title, known, masks=masks)
+        return self._run(name, plan, {(cue, None): None for cue in cues}, title, known, masks=masks)
 
     def _run(
         self,
         name: str,
         plan: pd.DataFrame,
-        pairs: Sequence[tuple[str, str | None]],
+        pairs: Mapping[tuple[str, str], str | None] | Mapping[tuple[str, None], None],
         title: str,
         scores: Mapping[str, pd.Series],
         *,
@@ -265,7 +275,8 @@ class _Runner:
             return _cost(name, 0, 0)
         height, width = self.shape
         transfers: dict[tuple[str, str | None], Transfer] = {
-            (cue, held): transfer_for(cue, height=height, width=width, held=held) for cue, held in pairs
+            (cue, held): transfer_for(cue, height=height, width=width, held=held, held_part=part)
+            for (cue, held), part in pairs.items()
         }
         spent = self.suite(name, plan, transfers, self.scorers, scores, title, masks=masks)
         return _cost(name, plan["row_id"].nunique(), spent)

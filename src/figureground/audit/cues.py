@@ -20,6 +20,7 @@ GEOMETRY = ("object_size", "object_position")
 #: The object's own parts, and the grid over the whole picture, by cell.
 INSIDE, GRID = "object_patch", "place"
 BACKGROUND = "background"
+_AND = " + "
 
 #: Tested by default, in this order: the background first, because the others are judged beside it.
 DEFAULT_CUES = (BACKGROUND, *PLACES, *GLOBALS, *GEOMETRY, INSIDE, GRID)
@@ -91,16 +92,35 @@ def explanations(name: str, others: Sequence[str]) -> tuple[str, ...]:
 
     Swapping a background brings the donor's corners, borders and marks, and its tint and sharpness too; swapping a
     cell of the grid brings what lies in it. A border and a corner overlap, so each may explain the other; so may
-    two properties of the whole picture, because a stronger compression is also less sharp.
+    two properties of the whole picture, because a stronger compression is also less sharp. A property given to the
+    whole picture reaches every mark in it: blurring takes a logo away.
 
     Examples
     --------
     >>> explanations("background", ["background", "border", "object_size", "tint"])
     ('border', 'tint')
+    >>> explanations("sharpness", ["background", "object_patch", "object_size", "tint"])
+    ('object_patch', 'tint')
     """
     kind = cue_spec(name).kind
     found = [other for other in others if other != name and _contained(name, kind, other)]
     return tuple(found)
+
+
+def together(names: Sequence[str]) -> str:
+    """Several cues as one name, for those that are kept as they are all at once; see :func:`apart`.
+
+    Examples
+    --------
+    >>> together(["corner_top_left", "border"]), apart("border + corner_top_left")
+    ('border + corner_top_left', ('border', 'corner_top_left'))
+    """
+    return _AND.join(sorted(names))
+
+
+def apart(name: str) -> tuple[str, ...]:
+    """The cues of a name that :func:`together` made, or the one cue that it is."""
+    return tuple(name.split(_AND))
 
 
 def can_be_held(name: str, held: str) -> bool:
@@ -115,9 +135,9 @@ def can_be_held(name: str, held: str) -> bool:
     """
     kind = cue_spec(name).kind
     if name == BACKGROUND:
-        return held in (*GLOBALS, *PLACES) or held.startswith(REGION)
+        return all(one in (*GLOBALS, *PLACES) or one.startswith(REGION) for one in apart(held))
     if kind == "global":
-        return held in GLOBALS
+        return held in (*GLOBALS, *PLACES, INSIDE) or held.startswith(REGION)
     return kind in ("place", "grid") and held in PLACES
 
 
@@ -129,4 +149,4 @@ def _contained(name: str, kind: Kind, other: str) -> bool:
         return other_kind in ("place", "object", "global")
     if kind == "place":
         return other_kind == "place" and other != BACKGROUND
-    return kind == "global" and other_kind == "global"
+    return kind == "global" and other != BACKGROUND and other_kind in ("global", "place", "object")

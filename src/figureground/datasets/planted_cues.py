@@ -84,7 +84,7 @@ class PlantedCue:
         One of :data:`FAMILIES`.
     association : float
         In [0, 1], met exactly up to whole pictures. In ``one_site`` it holds at site B alone; elsewhere nothing is
-        marked.
+        marked. In ``two_cues`` a marked row has one of the two marks, each as often.
     split : {"train", "test"}
         They share no garment.
     seed : int
@@ -191,12 +191,17 @@ class PlantedCue:
         rows["at_b"] = rows["site"].rank(method="first") <= round(0.3 * len(rows))
         marked_label = label == GARMENTS[0]
         within = rows["at_b"] if self.family == "one_site" else pd.Series(True, index=rows.index)
-        for name in ("cue", "second"):
-            rank = rows.loc[within, name].rank(method="first")
-            agrees = rank <= round(self.association * int(within.sum()))
-            rows[f"{name}_on"] = False
-            rows.loc[within, f"{name}_on"] = agrees if marked_label else ~agrees
-        return rows
+        rank = rows.loc[within, "cue"].rank(method="first")
+        agrees = rank <= round(self.association * int(within.sum()))
+        on = pd.Series(False, index=rows.index)
+        on.loc[within] = agrees if marked_label else ~agrees
+        # Of two cues every row has one at most: a model that knows only one of them misses half of the marked rows.
+        turn = (
+            rows["second"].rank(method="first") % 2 == 1
+            if self.family == "two_cues"
+            else pd.Series(True, index=on.index)
+        )
+        return rows.assign(cue_on=on & turn, second_on=on & ~turn)
 
     def _scene(self, row: Mapping[Hashable, object]) -> CueScene:
         values = {str(name): value for name, value in row.items()}

@@ -14,6 +14,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from figureground.audit.cues import apart
 from figureground.audit.document import Message
 from figureground.errors import FiguregroundError, UsageError
 from figureground.reports import numbers
@@ -36,8 +37,10 @@ class _Formatter(string.Formatter):
         self.sentences = sentences
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        if format_spec in ("state", "cue"):
-            return self.sentences.get(f"{format_spec}.{value}", str(value))
+        if format_spec == "state":
+            return self.sentences.get(f"state.{value}", str(value))
+        if format_spec == "cue":
+            return " + ".join(self.sentences.get(f"cue.{one}", one) for one in apart(str(value)))
         if isinstance(value, bool):
             return self.sentences["word.yes" if value else "word.no"]
         if value is None:

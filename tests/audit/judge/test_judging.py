@@ -217,7 +217,8 @@ def test_stored_tables_judged_again_give_the_same(reliant):
 def test_a_cue_that_was_not_asked_for_is_not_judged_but_required(reliant):
     examples, predictions, _ = reliant
     found = judge(examples, predictions, config=AuditConfig(cues=()))
-    assert found.verdict.cues == []
+    assert [(cue.cue, cue.status) for cue in found.verdict.cues] == [("background", "not_tested")]
+    assert found.verdict.cues[0].reasons
     assert found.verdict.status == "not_tested"
 
 
@@ -293,6 +294,7 @@ def test_properties_of_the_object_need_levels_other_than_labels(make):
         "place": ("not_tested", "needs_environment"),
         "object_size": ("not_tested", "needs_environment"),
         "region:tag": ("not_tested", "region_absent"),
+        "background": ("not_tested", "cue_not_run"),  # required, though nobody asked for it
     }
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from figureground.audit import document
 from figureground.audit.config import Policy
-from figureground.audit.cues import explanations
+from figureground.audit.cues import BACKGROUND, apart, explanations, together
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.contrast import Contrast, DonorContrast
 from figureground.audit.judge.effects import Clusterings, Scale, material
@@ -38,21 +38,40 @@ def contrast_cues(
     policy: Policy,
     seed: int,
     scale: Scale = "decision",
+    *,
+    least: float = 0.0,
 ) -> dict[str, Contrasted]:
-    """Every cue whose contrast was run and has at least two arms with one complete recipient."""
+    """Every cue whose contrast was run and has at least two arms with one complete recipient.
+
+    With ``least``, cues whose largest effect on decisions is smaller are passed over: no interval of theirs can lie
+    above it. Ignored on other scales.
+    """
     found: dict[str, Contrasted] = {}
     judge = DonorContrast(policy, seed, scale)
     for cue in cues:
         observed = observe(examples, predictions, strata, classes, cue)
-        if observed is not None and len(observed) and len(observed.levels) > 1:
+        if observed is None or not len(observed) or len(observed.levels) < 2:
+            continue
+        if scale != "decision" or largest_effect(observed) >= least:
             found[cue] = Contrasted(observed, judge(observed))
     return found
 
 
+def largest_effect(observed: SwapObservations) -> float:
+    """The largest difference between two arms, of any class and part, in how often it is predicted; in [0, 1]."""
+    shares = [(observed.swapped == index).mean(axis=0) for index in np.unique(observed.swapped)]
+    return max(float(np.ptp(share, axis=-1).max()) for share in shares)
+
+
 def to_hold(found: Mapping[str, Contrasted], policy: Policy) -> list[tuple[str, str]]:
-    """Pairs (cue, held) to be tested: both show a material effect, and changing the one also changes the other."""
+    """Pairs (cue, held) to be tested: both show a material effect, and changing the one also changes the other.
+
+    The background holds everything, so several cues that lie in it are also held together: each may be half of it.
+    """
     loud = [cue for cue, item in found.items() if fires(item.contrast, policy)]
-    return [(cue, other) for cue in loud for other in explanations(cue, loud)]
+    pairs = [(cue, other) for cue in loud for other in explanations(cue, loud)]
+    inside = [other for cue, other in pairs if cue == BACKGROUND]
+    return [*pairs, (BACKGROUND, together(inside))] if len(inside) > 1 else pairs
 
 
 def fires(contrast: Contrast, policy: Policy) -> bool:
@@ -101,9 +120,10 @@ def yielding(
     """By cue, the explanations that it yields to: other cues that account for at least ``least`` of its effect.
 
     Of two cues that explain each other the smaller effect yields; otherwise overlapping cues would excuse each other
-    and neither would be named.
+    and neither would be named. Several cues together count only where none of them is enough.
     """
     strong = {(cue, other.by) for cue, parts in explained.items() for other in parts if other.share >= least}
+    strong = {(cue, by) for cue, by in strong if not any((cue, one) in strong for one in apart(by) if one != by)}
 
     def yields(cue: str, by: str) -> bool:
         mutual = (by, cue) in strong

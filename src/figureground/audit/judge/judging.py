@@ -13,7 +13,7 @@ from scipy.special import logit
 
 from figureground.audit import document
 from figureground.audit.config import AuditConfig, Policy
-from figureground.audit.cues import BACKGROUND, GLOBALS, cue_spec
+from figureground.audit.cues import BACKGROUND, GLOBALS, apart, cue_spec
 from figureground.audit.document import Message, TrustCheck
 from figureground.audit.judge import summary
 from figureground.audit.judge.again import Again, unheld
@@ -280,8 +280,8 @@ class _ViewJudge:
             others = {
                 name: observed
                 for name in names
-                if name in self.seen.found
-                and fires(self.seen.found[name].contrast, self.run.policy)
+                if all(one in self.seen.found for one in apart(name))
+                and all(fires(self.seen.found[one].contrast, self.run.policy) for one in apart(name))
                 and (
                     observed := observe(view.examples, view.predictions, self.run.strata, view.classes, cue, held=name)
                 )

@@ -169,7 +169,7 @@ def cue_descriptor(cue: str, images: Tensor, masks: Tensor, has_mask: Tensor, re
         ground = ~compose.dilate(masks != GROUND, dilation_radius(images))
         return _needing(describe(images, ground), figure)
     if cue in PLACES:
-        return describe(images, _place(cue, images))
+        return _of_place(cue, images)
     if cue.startswith(REGION):
         region = regions[cue.removeprefix(REGION)]
         there = region.flatten(1).any(dim=1, keepdim=True).float()
@@ -276,6 +276,16 @@ def _place(cue: str, images: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     region = border_frame(height, width) if cue == "border" else corners(height, width)[cue]
     return torch.from_numpy(region).to(images.device).expand(len(images), -1, -1)
+
+
+def _of_place(cue: str, images: Tensor) -> Tensor:
+    """Only the place is read, and whatever lies around it stays out of its edges and waves."""
+    region = _place(cue, images)
+    rows, columns = (torch.nonzero(region[0].any(dim=axis))[:, 0] for axis in (1, 0))
+    # On the grid of 8 pixels, as compression leaves its traces there.
+    top, left = int(rows.min()) // 8 * 8, int(columns.min()) // 8 * 8
+    box = (slice(top, int(rows.max()) + 1), slice(left, int(columns.max()) + 1))
+    return describe(images[:, :, box[0], box[1]], region[:, box[0], box[1]])
 
 
 def _geometry(cue: str, figure: Tensor) -> Tensor:

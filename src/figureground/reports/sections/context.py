@@ -7,6 +7,7 @@ from functools import cached_property
 from math import exp
 from typing import Any
 
+from figureground.audit.cues import apart
 from figureground.audit.document import AuditDocument, CueVerdict
 from figureground.audit.result import AuditResult
 from figureground.reports.catalogue import Catalogue
@@ -64,8 +65,8 @@ class Context:
 
 
 def cue_name(context: Context, cue: str) -> str:
-    """The cue in words."""
-    return context.words.term("cue", cue)
+    """The cue in words; several that were kept together, joined."""
+    return " + ".join(context.words.term("cue", one) for one in apart(cue))
 
 
 def state_words(context: Context, cue: CueVerdict) -> str:

@@ -233,9 +233,36 @@ def test_sizes_and_places_become_those_of_the_donor():
 
 
 @pytest.mark.parametrize(
-    ("name", "held"), [("border", "tint"), ("object_size", "border"), ("ruler", None), ("tint", "border")]
+    ("name", "held"), [("border", "tint"), ("object_size", "border"), ("ruler", None), ("tint", "object_size")]
 )
 def test_what_cannot_be_tested_is_refused_by_name(name, held):
     with pytest.raises(UsageError, match="CUE_UNKNOWN"):
         make(name, held)
     assert held is None or not can_hold(name, held)
+
+
+@pytest.mark.parametrize("held", ["corner_top_left", "border", "region:tag", "object_patch"])
+def test_a_look_reaches_all_but_what_is_held(held):
+    t = tuples()
+    free = make("brightness").swap(t, 0).images
+    kept = transfer_for("brightness", height=SIDE, width=SIDE, held=held, held_part="r1c1").swap(t, 0).images
+    own = (kept == t.image).all(dim=1)
+    changed = (free != t.image).any(dim=1)
+    assert (changed & own).any()
+    assert torch.equal(kept.permute(0, 2, 3, 1)[~own], free.permute(0, 2, 3, 1)[~own])
+    if held == "object_patch":
+        assert not (own & changed & (t.mask != 1)).any()
+    if held == "border":
+        assert own[:, 0].all()
+        assert own[:, -1].all()
+
+
+def test_a_background_with_several_cues_held_has_none_of_the_donors_values():
+    t = tuples()
+    made = make("background", "border + brightness + tint").swap(t, 0).images
+    frame = torch.from_numpy(border_frame(SIDE, SIDE))
+    assert torch.equal(made[..., frame], t.image[..., frame])
+    free = make("background").swap(t, 0).images
+    assert not torch.equal(made[..., ~frame], free[..., ~frame])
+    with pytest.raises(UsageError, match="CUE_UNKNOWN"):
+        make("background", "border + object_size")

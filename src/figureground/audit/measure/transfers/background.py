@@ -83,5 +83,9 @@ def dilation_radius(images: Tensor) -> int:
 
 
 def _holes(tuples: Tuples) -> Tensor:
+    return tuples.once("holes", lambda: _grown(tuples))
+
+
+def _grown(tuples: Tuples) -> Tensor:
     radius = dilation_radius(tuples.image)
     return torch.stack([compose.dilate(mask != GROUND, radius) for mask in tuples.donor_masks.unbind(1)], dim=1)

@@ -7,7 +7,8 @@ The control is white noise of the same size as the change in that arm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -32,10 +33,13 @@ class LookTransfer(Transfer):
     name : {"tint", "brightness", "sharpness", "compression"}
     held : str or None
         Another property, which all arms are given alike.
+    held_region : callable or None
+        Pixels, bool ``[B, H, W]``, that stay the recipient's own because they belong to another cue.
     """
 
     name: Name
     held: Name | None = None
+    held_region: Callable[[Tuples], Tensor] | None = field(default=None, repr=False)
 
     @property
     def parts(self) -> tuple[str | None, ...]:
@@ -46,6 +50,8 @@ class LookTransfer(Transfer):
         """The donor's value, on the whole picture."""
         given = _given(self.name, tuples, arm)
         images = given if self.held is None else self._levelled(tuples, given)
+        if self.held_region is not None:
+            images = compose.paste(tuples.image, self.held_region(tuples), images)
         return Composite(images, statuses(*self._faults(tuples), n=len(tuples)))
 
     def control(self, tuples: Tuples, arm: int, part: str | None = None) -> Composite:
@@ -76,12 +82,8 @@ class LookTransfer(Transfer):
     def _faults(self, tuples: Tuples) -> list[tuple[Tensor, str]]:
         if self.name not in TOLERANCE:
             return []
-        regions = _regions(tuples)
-        own = _quality(self.name, tuples.image, regions[0])
-        count = tuples.donor_images.shape[1] - 1
-        best = torch.stack(
-            [_quality(self.name, tuples.donor_images[:, at], regions[at + 1]) for at in range(count)]
-        ).amax(dim=0)
+        own, *arms = tuples.once(("quality", self.name), lambda: _qualities(self.name, tuples))
+        best = torch.stack(arms[:-1]).amax(dim=0)
         return [(own < best - TOLERANCE[self.name], "cannot_restore")]
 
 
@@ -96,14 +98,18 @@ def equalised(name: Name, tuples: Tuples, arm: int) -> Tensor:
         return look.retint(donor, look.tint_of(donor, where), look.tint_of(tuples.image, regions[0]))
     if name == "brightness":
         return look.relight(donor, look.brightness_of(donor, where), look.brightness_of(tuples.image, regions[0]))
-    values = [_quality(name, tuples.image, regions[0])]
-    values += [
-        _quality(name, image, region) for image, region in zip(tuples.donor_images.unbind(1), regions[1:], strict=True)
-    ]
-    worst = torch.stack(values).amin(dim=0)
+    worst = torch.stack(tuples.once(("quality", name), lambda: _qualities(name, tuples))).amin(dim=0)
     if name == "sharpness":
         return look.blurred_to(donor, where, worst)
     return look.compressed_to(donor, where, -worst)
+
+
+def all_equalised(names: Sequence[Name], tuples: Tuples, arm: int) -> Tensor:
+    """:func:`equalised` in one property after the other; the last one holds exactly."""
+    for name in names[:-1]:
+        donors = [equalised(name, tuples, at) for at in range(tuples.donor_images.shape[1])]
+        tuples = replace(tuples, donor_images=torch.stack(donors, dim=1), memo={})
+    return equalised(names[-1], tuples, arm)
 
 
 def part_of_the_way(name: Name, tuples: Tuples, arm: int, dose: float) -> Composite:
@@ -113,6 +119,10 @@ def part_of_the_way(name: Name, tuples: Tuples, arm: int, dose: float) -> Compos
 
 
 def _given(name: Name, tuples: Tuples, arm: int, dose: float = 1.0) -> Tensor:
+    return tuples.once(("given", name), lambda: _with_value(name, tuples, arm, dose), (arm, dose))
+
+
+def _with_value(name: Name, tuples: Tuples, arm: int, dose: float) -> Tensor:
     regions = _regions(tuples)
     image, own = tuples.image, regions[0]
     donor, where = tuples.donor_images[:, arm], regions[arm % tuples.donor_images.shape[1] + 1]
@@ -131,6 +141,12 @@ def _given(name: Name, tuples: Tuples, arm: int, dose: float = 1.0) -> Tensor:
     return (look.blurred_to if name == "sharpness" else look.compressed_to)(image, own, wanted)
 
 
+def _qualities(name: Name, tuples: Tuples) -> list[Tensor]:
+    """Of the recipient, then of each donor."""
+    pictures = [tuples.image, *tuples.donor_images.unbind(1)]
+    return [_quality(name, image, region) for image, region in zip(pictures, _regions(tuples), strict=True)]
+
+
 def _quality(name: Name, images: Tensor, region: Tensor) -> Tensor:
     """Higher is better: sharper, or less blocky."""
     return look.sharpness_of(images, region) if name == "sharpness" else -look.blockiness_of(images, region)
@@ -138,6 +154,10 @@ def _quality(name: Name, images: Tensor, region: Tensor) -> Tensor:
 
 def _regions(tuples: Tuples) -> list[Tensor]:
     """Where values are read: the recipient's object and each donor's; everywhere in tuples that are not all masked."""
+    return tuples.once("where looks are read", lambda: _all_inside(tuples))
+
+
+def _all_inside(tuples: Tuples) -> list[Tensor]:
     masks = [tuples.mask, *tuples.donor_masks.unbind(1)]
     return [_inside(mask) & tuples.masked[:, None, None] for mask in masks]
 

@@ -106,7 +106,8 @@ class InsideTransfer(Transfer):
     def swap(self, tuples: Tuples, arm: int, part: str | None = None) -> Composite:
         """The donor's cell."""
         own, other = _object(tuples.mask), _object(tuples.donor_masks[:, arm])
-        image, mask = aligned(tuples.donor_images[:, arm], other, own)
+        # Cells run in the outer loop, so every arm keeps its own.
+        image, mask = tuples.once(("aligned", arm), lambda: aligned(tuples.donor_images[:, arm], other, own))
         where = own & mask & _cell(own, part or "r0c0")
         images = compose.paste(image, where, tuples.image)
         return Composite(images, statuses(*_faults(tuples), n=len(tuples)))
@@ -120,14 +121,21 @@ class InsideTransfer(Transfer):
         return
 
 
-def _cell(mask: Tensor, part: str) -> Tensor:
+def object_cell(tuples: Tuples, part: str) -> Tensor:
+    """bool ``[B, H, W]``: a cell of the recipient's object, and half a cell around it, since a mark may lie across."""
+    figure = _object(tuples.mask)
+    return figure & _cell(figure, part, margin=0.5)
+
+
+def _cell(mask: Tensor, part: str, margin: float = 0.0) -> Tensor:
     row, column = (int(text) for text in part.removeprefix("r").split("c"))
     box = boxes(mask).float()
     height, width = mask.shape[-2:]
     size = (box[:, 2:] - box[:, :2]) / CELLS
     down = (torch.arange(height, device=mask.device)[None] - box[:, :1]) / size[:, :1]
     right = (torch.arange(width, device=mask.device)[None] - box[:, 1:2]) / size[:, 1:]
-    rows, columns = (down >= row) & (down < row + 1), (right >= column) & (right < column + 1)
+    rows = (down >= row - margin) & (down < row + 1 + margin)
+    columns = (right >= column - margin) & (right < column + 1 + margin)
     return rows[:, :, None] & columns[:, None, :]
 
 
@@ -146,7 +154,7 @@ def _area(mask: Tensor) -> Tensor:
 def _alone(tuples: Tuples) -> Tensor:
     """The recipient's background without its object."""
     hole = compose.dilate(tuples.mask != GROUND, dilation_radius(tuples.image))
-    return compose.fill(tuples.image, hole)
+    return tuples.once("alone", lambda: compose.fill(tuples.image, hole))
 
 
 def _put_back(tuples: Tuples) -> Composite:

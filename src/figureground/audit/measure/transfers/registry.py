@@ -8,11 +8,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from figureground.audit.cues import BACKGROUND, CORNERS, GLOBALS, GRID, INSIDE, REGION
+from figureground.audit.cues import BACKGROUND, CORNERS, GLOBALS, GRID, INSIDE, REGION, apart
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.transfers.background import BackgroundTransfer
-from figureground.audit.measure.transfers.looks import LookTransfer, Name, equalised
-from figureground.audit.measure.transfers.objects import InsideTransfer, PositionTransfer, SizeTransfer
+from figureground.audit.measure.transfers.looks import LookTransfer, Name, all_equalised
+from figureground.audit.measure.transfers.objects import InsideTransfer, PositionTransfer, SizeTransfer, object_cell
 from figureground.audit.measure.transfers.places import GridTransfer, PlaceTransfer, RegionTransfer, inner_frame
 from figureground.audit.measure.transfers.tuples import Transfer, Tuples
 from figureground.datasets import compose
@@ -25,7 +25,9 @@ _OBJECTS: dict[str, Callable[[], Transfer]] = {
 }
 
 
-def transfer_for(name: str, *, height: int, width: int, held: str | None = None) -> Transfer:
+def transfer_for(
+    name: str, *, height: int, width: int, held: str | None = None, held_part: str | None = None
+) -> Transfer:
     """The transfer of a cue.
 
     Parameters
@@ -36,6 +38,8 @@ def transfer_for(name: str, *, height: int, width: int, held: str | None = None)
         Of the model's input, in pixels.
     held : str, optional
         Another cue that stays the recipient's own in every arm.
+    held_part : str, optional
+        The part of ``held`` that showed its effect, where it has parts.
 
     Raises
     ------
@@ -46,6 +50,10 @@ def transfer_for(name: str, *, height: int, width: int, held: str | None = None)
         return _background(held, height, width)
     if name in GLOBALS and (held is None or held in GLOBALS):
         return LookTransfer(cast(Name, name), cast(Name | None, held))
+    if name in GLOBALS and held is not None and (held == INSIDE or _stays(held, height, width) is not None):
+        inside = held_part or InsideTransfer().parts[0] or ""
+        stays = _stays(held, height, width) or (lambda tuples: object_cell(tuples, inside))
+        return LookTransfer(cast(Name, name), held_region=stays)
     if name in _OBJECTS and held is None:
         return _OBJECTS[name]()
     kept = None if held is None else _built_in(held, height, width)
@@ -72,7 +80,7 @@ def can_hold(name: str, held: str) -> bool:
     Examples
     --------
     >>> can_hold("background", "border"), can_hold("border", "region:tag"), can_hold("tint", "border")
-    (True, False, False)
+    (True, False, True)
     """
     try:
         transfer_for(name, height=64, width=64, held=held)
@@ -99,17 +107,25 @@ def _elsewhere(name: str, region: Tensor, height: int, width: int) -> tuple[Tens
 def _background(held: str | None, height: int, width: int) -> Transfer:
     if held is None:
         return BackgroundTransfer()
-    if held in GLOBALS:
-        look = cast(Name, held)
-        return BackgroundTransfer(equalise=lambda tuples, arm: equalised(look, tuples, arm))
-    if held.startswith(REGION):
-        return BackgroundTransfer(held_region=lambda tuples: _region_union(tuples, held.removeprefix(REGION)))
-    region = _built_in(held, height, width)
-    if region is None:
+    looks = [cast(Name, one) for one in apart(held) if one in GLOBALS]
+    regions = [_stays(one, height, width) for one in apart(held) if one not in GLOBALS]
+    known = [region for region in regions if region is not None]
+    if len(known) < len(regions):
         raise UsageError(
             "CUE_UNKNOWN", held, found="a cue that cannot be held", expected="a place or a look", fix="hold another cue"
         )
-    return BackgroundTransfer(held_region=lambda tuples: region.expand(len(tuples), -1, -1))
+    return BackgroundTransfer(
+        held_region=(lambda tuples: torch.stack([region(tuples) for region in known]).any(dim=0)) if known else None,
+        equalise=(lambda tuples, arm: all_equalised(looks, tuples, arm)) if looks else None,
+    )
+
+
+def _stays(held: str, height: int, width: int) -> Callable[[Tuples], Tensor] | None:
+    """Pixels of a place or a named region that stay the recipient's own; None for other cues."""
+    if held.startswith(REGION):
+        return lambda tuples: _region_union(tuples, held.removeprefix(REGION))
+    region = _built_in(held, height, width)
+    return None if region is None else lambda tuples: region.expand(len(tuples), -1, -1)
 
 
 def _region_union(tuples: Tuples, name: str) -> Tensor:

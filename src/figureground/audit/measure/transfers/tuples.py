@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
 
 OK = "ok"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Tuples:
         ``[B, E + 1, C, H, W]``, ``[B, E + 1, H, W]``, ``[B, E + 1]``.
     regions, donor_regions : mapping of str to Tensor
         Named region masks, bool ``[B, H, W]`` and ``[B, E + 1, H, W]``.
+    memo : dict
+        What arms, cues and controls share is computed once; see :meth:`once`.
     """
 
     row_id: Tensor = field(repr=False)
@@ -45,6 +48,7 @@ class Tuples:
     donor_has_mask: Tensor = field(repr=False)
     regions: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     donor_regions: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    memo: dict[Hashable, tuple[Hashable, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.row_id)
@@ -53,6 +57,17 @@ class Tuples:
     def masked(self) -> Tensor:
         """bool ``[B]``: recipient and all donors have a mask."""
         return self.has_mask & self.donor_has_mask.all(dim=1)
+
+    def once(self, name: Hashable, compute: Callable[[], _T], arm: Hashable = None) -> _T:
+        """``compute()``, called anew only for another arm: of each name the latest result is kept, no more.
+
+        A swap and its control follow each other, arm by arm, and share the costly part of their pictures.
+        """
+        kept = self.memo.get(name)
+        if kept is None or kept[0] != arm:
+            kept = self.memo[name] = (arm, compute())
+        found: _T = kept[1]
+        return found
 
     def rngs(self, tag: int) -> Iterable[np.random.Generator]:
         """One generator a row, so that order, batch size and ranks do not matter."""

@@ -111,6 +111,13 @@ CASES = {
         "suspected",
         ["explained_by"],
     ),
+    "another cue could explain it, and was not held": (
+        MATERIAL,
+        SETTING,
+        {"unheld": ("tint",)},
+        "suspected",
+        ["held_not_measured"],
+    ),
     "partly that of another": (MATERIAL, SETTING, {"explained": [TINT]}, "demonstrated", []),
     "not specific": (contrast(specific=0.0), SETTING, {}, "inconclusive", ["not_specific"]),
     "one half silent": (contrast(halves=(0.3, 0.01)), SETTING, {}, "suspected", ["not_replicated_halves"]),
@@ -163,6 +170,14 @@ CASES = {
     "a null whose assay missed": (NULL, SETTING, {"assay": MISSED}, "inconclusive", ["assay_missed"]),
     "a null whose assay could not run": (NULL, SETTING, {"assay": BLIND}, "inconclusive", ["assay_not_run"]),
     "a null without assay": (NULL, SETTING, {"assay": None}, "inconclusive", ["assay_not_run"]),
+    "a null where nobody looked at the levels": (NULL, SETTING, {"check": None}, "inconclusive", ["contrast_unknown"]),
+    "a null where levels could not be compared": (
+        NULL,
+        SETTING,
+        {"check": check("not_run", None)},
+        "inconclusive",
+        ["contrast_unknown"],
+    ),
     "a null where levels look alike": (NULL, SETTING, {"check": check("failed")}, "inconclusive", ["no_contrast"]),
     "a null of an incompetent model": (NULL, INCOMPETENT, {}, "inconclusive", ["not_competent"]),
     "a null of a fragile model": (
@@ -338,14 +353,29 @@ def test_needed_clusters_is_the_formula_of_the_method():
     policy = Policy()
     widest = Interval(0.1, 0.0, 0.2, 0.9, 90, 25, 0.06, 24)
 
-    def needed(n_clusters=25, margin=0.05, **more):
+    def needed(n_clusters=25, margin=0.05, effect=0.1, **more):
         item = Equivalence("decision", replace(widest, **more), margin)
-        return needed_clusters(contrast(equivalence=(item,), n_clusters=n_clusters), policy)
+        return needed_clusters(contrast(effect, 0.2, equivalence=(item,), n_clusters=n_clusters), policy)
 
     assert needed() == math.ceil((2.93 * 0.06 * 5 / 0.05) ** 2) == 310
     assert needed(standard_error=1e-6) == 25
     assert needed(n_clusters=1, standard_error=math.nan) == 20
     assert needed(margin=0.41) == 25
+    # An effect that is there must be told from the material one, which takes the fewer units the further it lies.
+    assert needed(effect=0.25) == math.ceil((2.93 * 0.06 * 5 / 0.15) ** 2) == 35
+    assert needed(effect=0.8) == 25
+
+
+def test_units_that_an_assay_would_take_and_that_none_would_do():
+    def asked(power, n_clusters=100):
+        assay = Assay(smallest_found=None, power={"0.05": 0.0, "0.1": power}, redraws=100)
+        return {s.key: s.args for s in judged(contrast(0.0, 0.02, n_clusters=n_clusters), assay=assay).next_step}
+
+    # Half of the power wanted: the distance is 1.96 standard errors, and must be 2.80.
+    assert asked(0.5)["next_more_data"]["n_needed"] == math.ceil(100 * (2.8016 / 1.9600) ** 2) == 205
+    assert asked(0.5, 50)["next_more_data"]["n_needed"] == 103
+    for hopeless in (0.0, 0.04):  # no more often than by chance
+        assert list(asked(hopeless)) == ["more_images_no_help"]
 
 
 def test_a_single_donor_cluster_gives_a_verdict_without_nan():

@@ -45,7 +45,7 @@ class Setting:
     failed_methods: tuple[str, ...] = ()
 
 
-Look = Literal["cue", "elsewhere", "unclear", "not_comparable", "not_trusted"]
+Look = Literal["cue", "elsewhere", "unclear", "no_place", "not_comparable", "not_trusted"]
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from figureground.audit.cues import BACKGROUND, PLACES, REGION
+from figureground.audit.cues import BACKGROUND, PLACES, REGION, cue_spec
 from figureground.audit.judge.evidence import Look
 from figureground.audit.judge.intervals import Interval, mean_t
 from figureground.audit.judge.subgroups import REPORTED
 
+#: Cues that are a property of the picture or of the object, or a mark on it, and no place beside it.
+NO_PLACE = ("global", "geometry", "object")
 #: Keeps a share away from 0 and 1, where its log odds have no value.
 _EPS = 1e-3
 
@@ -48,9 +50,12 @@ def look_at(
     -------
     str
         ``"cue"`` where every trusted method is denser on the cue than elsewhere (its interval above 0), ``"elsewhere"``
-        where every one is less dense, ``"unclear"`` otherwise; ``"not_comparable"`` for cues without a place, and
+        where every one is less dense, ``"unclear"`` otherwise; ``"no_place"`` for properties of the picture or the
+        object, which lie nowhere, so that no map can show them; ``"not_comparable"`` where nothing was measured, and
         ``"not_trusted"`` where no method passed.
     """
+    if cue_spec(cue).kind in NO_PLACE:
+        return "no_place"
     if cue != BACKGROUND and cue not in areas:
         return "not_comparable"
     methods = [key for key in REPORTED if key[0] not in failed_methods]

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
 
+from scipy import stats
+
 from figureground.audit import document
 from figureground.audit.config import Policy
 from figureground.audit.cues import GLOBALS, cue_spec
@@ -47,7 +49,7 @@ class CueJudge:
             return ("suspected", explained) if explained else ("demonstrated", [])
         gates = self._gates(evidence, setting)
         if contrast.negligible(self.policy.alpha):
-            doubts = [*few, *gates, *self._assay(evidence), *self._gap(setting)]
+            doubts = [*few, *gates, *self._unknown_contrast(evidence), *self._assay(evidence), *self._gap(setting)]
             return ("inconclusive", doubts) if doubts else ("not_detected", [])
         if few or gates:
             return "inconclusive", [*few, *gates, *weak]
@@ -144,15 +146,20 @@ class CueJudge:
         best = max(setting.accuracy, setting.aligned_accuracy)
         if not best >= setting.majority + self.policy.min_accuracy_margin:
             found.append(Message(key="not_competent", args={"accuracy": best, "majority": setting.majority}))
-        if evidence.check is not None and evidence.check.status == "failed":
+        if evidence.check is not None and _failed(evidence):
             found.append(
                 Message(key="no_contrast", args={"auroc": evidence.check.value, "limit": self.policy.min_contrast})
             )
         fragility = evidence.contrast.fragility
-        if fragility.n and fragility.estimate > self.policy.max_fragility:
+        if fragility.n and not fragility.estimate <= self.policy.max_fragility:
             args = {"rate": fragility.estimate, "limit": self.policy.max_fragility}
             found.append(Message(key="fragile", args=args))
         return found
+
+    def _unknown_contrast(self, evidence: Evidence) -> list[Message]:
+        """Whether the levels differ in the cue must be known before a null result says anything."""
+        known = evidence.check is not None and evidence.check.status in ("passed", "failed")
+        return [] if known else [Message(key="contrast_unknown")]
 
     def _assay(self, evidence: Evidence) -> list[Message]:
         """A null result means something only if an implanted reliance of the material size would have been found."""
@@ -162,9 +169,7 @@ class CueJudge:
         limit = material(self.policy, evidence.contrast.scale)
         if assay.smallest_found is not None and assay.smallest_found <= limit + 1e-9:
             return []
-        size, power = max(
-            ((float(s), p) for s, p in assay.power.items() if float(s) <= limit + 1e-9), default=(limit, 0.0)
-        )
+        size, power = _power_at_material(evidence, self.policy)
         args = {"size": size, "power": power, "wanted": self.policy.power}
         return [Message(key="assay_missed", args=args)]
 
@@ -206,7 +211,7 @@ class CueJudge:
             changed_same_level=stated(contrast.changed_same),
             reasons=list(reasons),
             does_not_show=self._does_not_show(evidence, setting),
-            next_step=self._next_step(status, contrast, reasons),
+            next_step=self._next_step(status, evidence, reasons),
             p_adjusted=evidence.p_adjusted if isfinite(evidence.p_adjusted) else None,
             part=part,
             bound=contrast.bound if status == "not_detected" else None,
@@ -277,53 +282,99 @@ class CueJudge:
             return Message(key="maps_not_trusted", args={"methods": list(setting.failed_methods)})
         contrast = evidence.contrast
         limit = material(self.policy, contrast.scale)
+        unseen = evidence.look in ("elsewhere", "no_place")
+        if unseen and contrast.shown and contrast.effect.low >= limit:
+            return Message(key="uses_not_visible")
+        if evidence.look == "no_place":
+            return Message(key="not_comparable")
         idle = contrast.negligible(self.policy.alpha) or (not contrast.shown and contrast.effect.high < limit)
+        # Where the levels do not differ in the cue, or too few were asked, silence is no answer to set beside the maps.
+        idle = idle and not self._too_few(contrast) and not _failed(evidence)
         if evidence.look == "cue" and idle:
             return Message(key="looks_does_not_use")
-        if evidence.look == "elsewhere" and contrast.shown and contrast.effect.low >= limit:
-            return Message(key="uses_not_visible")
         agree = (evidence.look == "cue" and contrast.shown) or (evidence.look == "elsewhere" and idle)
         return Message(key="agrees") if agree else None
 
-    def _next_step(self, status: State, contrast: Contrast, reasons: Sequence[Message]) -> list[Message]:
+    def _next_step(self, status: State, evidence: Evidence, reasons: Sequence[Message]) -> list[Message]:
         if status == "demonstrated":
             return [Message(key="next_break_association")]
-        needed = {"n_needed": needed_clusters(contrast, self.policy)}
-        more = {
-            "imprecise",
-            "too_few_clusters",
-            "small_effect",
-            "not_replicated_halves",
-            "few_positive",
-            "assay_missed",
-        }
+        keys = {reason.key for reason in reasons}
+        needed = self._more_images(evidence, keys)
         steps = [
-            (Message(key="next_more_data", args=needed), more),
             (Message(key="next_check_masks"), {"fragile", "not_specific"}),
             (Message(key="next_better_masks"), {"masks_disagree"}),
-            (Message(key="next_audit_policy"), {"held_not_measured"}),
             (Message(key="next_check_model"), {"not_competent", "rare_class"}),
             (Message(key="next_name_environments"), {"no_contrast", "no_strata"}),
         ]
-        keys = {reason.key for reason in reasons}
         found = [step for step, answers in steps if keys & answers]
+        if needed is not None:
+            return [Message(key="next_more_data", args={"n_needed": needed}), *found]
         # Said where it is true, so that nobody collects images for nothing.
-        helps = bool(keys & more)
-        return found if helps or status != "inconclusive" else [*found, Message(key="more_images_no_help")]
+        return [*found, Message(key="more_images_no_help")] if status == "inconclusive" else found
+
+    def _more_images(self, evidence: Evidence, keys: set[str]) -> int | None:
+        """Independent units that would settle what these reasons leave open; None where no number would."""
+        contrast = evidence.contrast
+        if "no_contrast" in keys and "too_few_clusters" not in keys:
+            return None  # levels that look alike in the cue look alike in any number of images
+        found = []
+        if keys & _SETTLED_BY_PRECISION:
+            found.append(needed_clusters(contrast, self.policy))
+        if "few_positive" in keys:
+            share = contrast.n_positive_clusters / max(contrast.n_clusters, 1)
+            found.append(ceil(self.policy.min_clusters / share) if share > 0 else self.policy.min_clusters)
+        if "assay_missed" in keys:
+            found.append(_needed_for_assay(evidence, self.policy) or 0)
+        return max(found) if any(found) else None
+
+
+#: Reasons that a narrower interval would take away.
+_SETTLED_BY_PRECISION = frozenset({"imprecise", "too_few_clusters", "small_effect", "not_replicated_halves"})
+
+
+def _failed(evidence: Evidence) -> bool:
+    return evidence.check is not None and evidence.check.status == "failed"
+
+
+def _needed_for_assay(evidence: Evidence, policy: Policy) -> int | None:
+    """Units at which the implanted reliance of the material size would be found with the power wanted.
+
+    By the normal approximation the power at n units is ``Phi(d sqrt(n) - z)`` with z the two-sided critical value:
+    the power measured gives d. None where the implant is found no more often than by chance: then nothing of it
+    arrives, in however many images.
+    """
+    power = _power_at_material(evidence, policy)[1]
+    critical = stats.norm.ppf(1 - policy.alpha / 2)
+    if power <= policy.alpha or power >= policy.power:
+        return None
+    ratio = (critical + stats.norm.ppf(policy.power)) / (critical + stats.norm.ppf(power))
+    return ceil(evidence.contrast.n_clusters * ratio**2)
+
+
+def _power_at_material(evidence: Evidence, policy: Policy) -> tuple[float, float]:
+    """The largest implanted size that is not above the material one, and its power."""
+    limit = material(policy, evidence.contrast.scale)
+    power = evidence.assay.power if evidence.assay is not None else {}
+    return max(((float(s), p) for s, p in power.items() if float(s) <= limit + 1e-9), default=(limit, 0.0))
 
 
 def needed_clusters(contrast: Contrast, policy: Policy) -> int:
-    """Independent units at which an effect of 0 would be certified negligible with power 0.8: (2.93 SD / margin)^2.
+    """Independent units that would settle the question with power 0.8: ``(2.93 SD / distance)^2``.
 
-    At least as many as there are and as any verdict needs, which is also the answer where too few leave the spread
+    Without an effect in sight the distance is the margin: an effect of 0 would be certified negligible. An effect that
+    is there is to be told from the material one, so that the distance is what lies between, the margin at least. Never
+    fewer units than there are and than any verdict needs, which is also the answer where too few leave the spread
     unknown.
     """
     least = max(contrast.n_clusters, policy.min_clusters)
+    seen = contrast.effect.low > 0
+    beyond = contrast.effect.estimate - material(policy, contrast.scale) if seen else 0.0
+    asked = contrast.equivalence[:1] if seen else contrast.equivalence
     found = [least]
-    for item in contrast.equivalence:
+    for item in asked:
         if isfinite(item.widest.standard_error):
             spread = item.widest.standard_error * item.widest.n_clusters**0.5
-            found.append(ceil((2.93 * spread / item.margin) ** 2))
+            found.append(ceil((2.93 * spread / max(item.margin, beyond)) ** 2))
     return max(found)
 
 

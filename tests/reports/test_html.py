@@ -10,6 +10,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -308,3 +309,18 @@ def test_names_from_the_user_are_escaped_everywhere(make_run: Any, synthetic: An
     assert len(svgs) > 10
     assert not [svg for svg in svgs if "<script" in svg or "<img" in svg]
     assert any("&lt;script" in svg for svg in svgs)
+
+
+@pytest.mark.parametrize("cue", ["tint", "object_patch", "corner_top_left", "object_size", "place", "region:ruler"])
+def test_what_was_changed_is_told_of_the_cue_that_was_changed(cue: str, finished: Any) -> None:
+    from figureground.reports.catalogue import load
+    from figureground.reports.sections.context import Context
+    from figureground.reports.sections.cover import build
+
+    verdict = finished.document.verdict
+    told = verdict.model_copy(update={"cues": [verdict.cues[0].model_copy(update={"cue": cue})]})
+    document = finished.document.model_copy(update={"verdict": told})
+    result = SimpleNamespace(document=document, tests=finished.tests, subgroups=finished.subgroups)
+    (card,) = build(Context(result, load("en"))).cards
+    assert "exchanged" in card.sentences[0] or "changed to that of another kind" in card.sentences[0]
+    assert "background" not in " ".join([*card.sentences, card.alt])

@@ -173,7 +173,7 @@ class DonorContrast:
         primary = family[at].turned() if turn else family[at]
         found = {which: (tested[at].turned() if turn else tested[at]) for which, tested in effects.items()}
         halves = self._halves(observed, codes, primary, scale)
-        changes = changed_answers(observed, 1 - self.policy.alpha)
+        changes = changed_answers(observed, 1 - self.policy.alpha, primary.part)
         rows = [
             *self._rows("donor_contrast", scale, observed, codes, family, effects["swapped"]),
             *self._rows("control", scale, observed, codes, family, effects["control"]),
@@ -181,7 +181,10 @@ class DonorContrast:
             *self._halves_rows(observed, primary, scale, halves),
             *self._share_rows(observed),
             *self._beside(observed, codes, used[1:]),
-            *(self._row(observed, name, "decision", interval) for name, interval in changes.items()),
+            *(
+                self._row(observed, name, "decision", interval, part=primary.names(observed)["part"])
+                for name, interval in changes.items()
+            ),
         ]
         return Contrast(
             cue=observed.cue,
@@ -317,12 +320,12 @@ class DonorContrast:
         return {"cue": observed.cue, "test": test, "scale": scale, "simultaneous": False, **columns}
 
 
-def changed_answers(observed: SwapObservations, level: float) -> dict[str, Interval]:
+def changed_answers(observed: SwapObservations, level: float, part: int = 0) -> dict[str, Interval]:
     """How often the answer changes: other level, same level (control), own value put back (fragility); kept answers.
 
-    Of a grid, the answers of all cells.
+    Of a grid, the answers of the cell ``part``, an index into the parts.
     """
-    swapped = observed.swapped
+    swapped = observed.swapped[:, [part]]
     placed = observed.own >= 0
     own = np.take_along_axis(swapped[placed], observed.own[placed][:, None, None], axis=2)
     other = (np.arange(len(observed.levels)) != observed.own[placed][:, None])[:, None, :]

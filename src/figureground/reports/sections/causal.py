@@ -1,4 +1,4 @@
-"""Does it matter: what the model answers when only the background differs."""
+"""Does it matter: what the model answers when only one cue differs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from figureground.audit.cues import BACKGROUND
 from figureground.audit.plain import DOSE_TESTS, PLAIN_TESTS
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
@@ -66,13 +67,15 @@ def tests_table(context: Context) -> Table | None:
 
 
 def contrast(context: Context) -> Chart | None:
-    """The effect of the background by subgroup."""
-    told = foremost(context)[:1]
-    rows = [row for row in frames.measure_rows(context, "contrast") if row.get("cue") in (None, *told)]
-    if not rows:
+    """The effect by subgroup, of the foremost cue that was followed into them."""
+    followed = frames.measure_rows(context, "contrast")
+    known = {row.get("cue") or BACKGROUND for row in followed}
+    cue = next((cue for cue in foremost(context) if cue in known), None)
+    rows = [row for row in followed if (row.get("cue") or BACKGROUND) == cue]
+    if cue is None:
         return None
     words = context.words
-    panel = words.say("axis.contrast_title")
+    panel = words.say("axis.contrast_title", cue=cue)
     frame = frames.chart_frame(context, [(panel, rows)], {})
     material = context.document.policy.get("delta_material")
     limits = (0.0,) if material is None else (0.0, float(material))
@@ -85,11 +88,11 @@ def contrast(context: Context) -> Chart | None:
     )
     return chart(
         "contrast",
-        words.say("contrast.title"),
+        words.say("contrast.title", cue=cue),
         lambda width: interval_chart(frame, labels, limits=limits, width=width),
         alt=_contrast_alt(context, rows),
         caption=words.say("contrast.caption"),
-        tables=[frames.estimate_table(context, words.say("contrast.table"), rows, effect=True)],
+        tables=[frames.estimate_table(context, words.say("contrast.table", cue=cue), rows, effect=True)],
     )
 
 
@@ -97,7 +100,8 @@ def _swap(context: Context, cue: str, rows: list[dict[str, Any]]) -> Chart:
     say, unchanged = context.words.say, context.words.say("arm.own")
     arms = dict.fromkeys([_OWN, *(row["arm"] for row in rows)])
     classes = _most_moved(rows)
-    names = {arm: unchanged if arm == _OWN else say("arm.level", level=arm) for arm in arms}
+    kind = "background" if cue == BACKGROUND else "other"
+    names = {arm: unchanged if arm == _OWN else say(f"arm.level.{kind}", level=arm) for arm in arms}
     order = sorted(rows, key=lambda row: (classes.index(row["class_name"]), list(arms).index(row["arm"])))
     frame = pd.DataFrame(
         {
@@ -120,13 +124,14 @@ def _swap(context: Context, cue: str, rows: list[dict[str, Any]]) -> Chart:
         ]
         for row in order
     ]
-    columns = [say(f"column.{key}") for key in ("class", "background", "share", "interval", "n")]
+    second = "background" if cue == BACKGROUND else "kind"
+    columns = [say(f"column.{key}") for key in ("class", second, "share", "interval", "n")]
     return chart(
         f"swap-{''.join(c for c in cue if c.isalnum())}",
-        say("swap.title"),
+        say(f"swap.title.{kind}", cue=cue),
         lambda width: swap_chart(shown, axis=say("axis.predicted_share"), unchanged=unchanged, width=width),
-        alt=_swap_alt(context, order),
-        caption=say("swap.caption"),
+        alt=_swap_alt(context, order, kind),
+        caption=say(f"swap.caption.{kind}", cue=cue),
         tables=[table(say("swap.table"), columns, body, text_columns=2, note=more(context, "tests.parquet"))],
     )
 
@@ -139,11 +144,11 @@ def _most_moved(rows: list[dict[str, Any]]) -> list[str]:
     return sorted(moved, key=lambda name: round(min(moved[name]) - max(moved[name]), 9))
 
 
-def _swap_alt(context: Context, rows: list[dict[str, Any]]) -> str:
+def _swap_alt(context: Context, rows: list[dict[str, Any]], kind: str) -> str:
     first = rows[0]["class_name"]
     parts = [
         context.words.say(
-            "swap.alt_own" if row["arm"] == _OWN else "swap.alt_arm", arm=row["arm"], share=row["estimate"]
+            "swap.alt_own" if row["arm"] == _OWN else f"swap.alt_arm.{kind}", arm=row["arm"], share=row["estimate"]
         )
         for row in rows
         if row["class_name"] == first

@@ -7,6 +7,7 @@ from math import exp
 
 import pandas as pd
 
+from figureground.audit.cues import BACKGROUND, cue_spec
 from figureground.audit.document import STATE_ORDER, CueVerdict, Direction, Estimate
 from figureground.reports import numbers
 from figureground.reports.figures.frequency import frequency_chart
@@ -90,7 +91,7 @@ def _card(context: Context, cue: CueVerdict) -> CueCard:
     sentences, small = [], []
     other, same = cue.changed_other_level, cue.changed_same_level
     if other is not None and other.estimate is not None:
-        sentences.append(_frequency_sentence(context, other, same))
+        sentences.append(_frequency_sentence(context, cue, other, same))
         small.append(_frequency_small(context, other, same))
     if cue.direction is not None and cue.estimate is not None:
         sentences.append(_direction_sentence(context, cue, cue.direction))
@@ -100,17 +101,25 @@ def _card(context: Context, cue: CueVerdict) -> CueCard:
         small.append(context.words.say("cover.also", reasons="; ".join(map(context.words.message, others))))
     if cue.status not in ("demonstrated", "not_tested", "error") and cue.min_detectable is not None:
         small.append(context.words.say("cover.min_detectable", value=cue.min_detectable))
-    picture, alt = _picture(context, other, same, strong=cue.status == "demonstrated")
+    picture, alt = _picture(context, cue, other, same)
     name = cue_name(context, cue.cue)
     words = chip(context, cue.status, state_words(context, cue))
     return CueCard(words, name[:1].upper() + name[1:], tuple(sentences), tuple(small), picture, alt)
 
 
-def _frequency_sentence(context: Context, other: Estimate, same: Estimate | None) -> str:
-    n = numbers.of_hundred(other.estimate)
+def _frequency_sentence(context: Context, cue: CueVerdict, other: Estimate, same: Estimate | None) -> str:
+    n, change = numbers.of_hundred(other.estimate), _change(context, cue)
     if same is None or same.estimate is None:
-        return context.words.say("cover.changed", n=n)
-    return context.words.say("cover.changed_control", n=n, control=numbers.of_hundred(same.estimate))
+        return context.words.say("cover.changed", n=n, change=change)
+    kind = context.words.say("same.background" if cue.cue == BACKGROUND else "same.other")
+    control = numbers.of_hundred(same.estimate)
+    return context.words.say("cover.changed_control", n=n, change=change, same=kind, control=control)
+
+
+def _change(context: Context, cue: CueVerdict) -> str:
+    """What was done to the picture, in words."""
+    name = BACKGROUND if cue.cue == BACKGROUND else cue_spec(cue.cue).kind
+    return context.words.say(f"change.{name}", cue=cue.cue)
 
 
 def _frequency_small(context: Context, other: Estimate, same: Estimate | None) -> str:
@@ -155,10 +164,11 @@ def _odds_sentence(context: Context, cue: CueVerdict, direction: Direction) -> s
 
 
 def _picture(
-    context: Context, other: Estimate | None, same: Estimate | None, *, strong: bool
+    context: Context, cue: CueVerdict, other: Estimate | None, same: Estimate | None
 ) -> tuple[Picture | None, str]:
     if other is None or other.estimate is None:
         return None, ""
+    strong = cue.status == "demonstrated"
     shown = [(other, "cover.dots_other", strong), (same, "cover.dots_same", False)]
     rows = [
         {
@@ -171,7 +181,7 @@ def _picture(
     ]
     svg, width, height = frequency_chart(pd.DataFrame(rows))
     return svg_picture(svg, width, height), context.words.say(
-        "cover.dots_alt", parts="; ".join(str(r["title"]) for r in rows)
+        "cover.dots_alt", change=_change(context, cue), parts="; ".join(str(r["title"]) for r in rows)
     )
 
 

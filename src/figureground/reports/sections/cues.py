@@ -35,8 +35,8 @@ def cost_line(context: Context) -> str:
 
 
 def foremost(context: Context) -> tuple[str, ...]:
-    """Cues that are told in full: the background, and whatever was found or went wrong."""
-    cues = context.document.verdict.cues
+    """Cues that are told in full, worst first: the background, and whatever was found or went wrong."""
+    cues = sorted(context.document.verdict.cues, key=lambda cue: STATE_ORDER.index(cue.status))
     found = [cue.cue for cue in cues if cue.cue == BACKGROUND or cue.status in _SHOWN]
     return tuple(dict.fromkeys(found or [cue.cue for cue in cues[:1]]))
 

@@ -76,7 +76,7 @@ class SpikeIn:
         groups = int(codes.recipient.max()) + 1
         if groups < 2:
             return 0.0
-        sums = np.column_stack([np.bincount(codes.recipient, weights=v, minlength=groups) for v in values.T])
+        sums, squares = (_by_cluster(part, codes.recipient, groups) for part in (values, values**2))
         counts = np.bincount(codes.recipient, minlength=groups).astype(np.float64)
         inflation = self._donors_share(values, codes, implant.observed)
         influence = (sums - values.mean(axis=0) * counts[:, None]) / len(values)
@@ -85,7 +85,8 @@ class SpikeIn:
         weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=self.policy.assay_redraws).astype(
             np.float64
         )
-        return float(_found(weights, np.asarray(sums, dtype=np.float64), counts, inflation, critical).mean())
+        bounded = None if scale == "log_odds" else squares
+        return float(_found(weights, sums, counts, bounded, inflation, critical).mean())
 
     def _donors_share(self, values: Reals, codes: Clusterings, observed: SwapObservations) -> Reals:
         """Variance clustered by donors too, over that clustered by recipients alone, at least 1; ``[H]``."""
@@ -109,14 +110,28 @@ def _differences(values: Reals) -> Reals:
     return np.stack([values[:, p, a] - values[:, p, r] for p in range(parts) for a, r in pairs], axis=1).reshape(n, -1)
 
 
-def _found(weights: Reals, sums: Reals, counts: Reals, inflation: Reals, critical: float) -> npt.NDArray[np.bool_]:
-    """Whether the largest effect of each redraw lies above its bound; bool ``[R]``."""
+def _by_cluster(values: Reals, codes: npt.NDArray[np.int64], groups: int) -> Reals:
+    sums = [np.bincount(codes, weights=column, minlength=groups) for column in values.T]
+    return np.column_stack(sums).astype(np.float64)
+
+
+def _found(
+    weights: Reals, sums: Reals, counts: Reals, squares: Reals | None, inflation: Reals, critical: float
+) -> npt.NDArray[np.bool_]:
+    """Whether the largest effect of each redraw lies above its bound; bool ``[R]``.
+
+    With the mean squares the bound is that of the score interval, whose statistic at 0 is t times
+    ``sqrt(1 - mean² / mean square)``.
+    """
     groups = len(counts)
     total = weights @ counts
     means = (weights @ sums) / total[:, None]
-    squares = (
+    spread = (
         weights @ sums**2 - 2 * means * (weights @ (sums * counts[:, None])) + means**2 * (weights @ counts**2)[:, None]
     )
-    errors = np.sqrt(np.clip(squares, 0, None) * groups / (groups - 1) * inflation) / total[:, None]
+    errors = np.sqrt(np.clip(spread, 0, None) * groups / (groups - 1) * inflation) / total[:, None]
+    if squares is not None:
+        mean_squares = np.maximum((weights @ squares) / total[:, None], 1e-12)
+        errors /= np.sqrt(np.clip(1 - means**2 / mean_squares, 1e-12, None))
     at = np.arange(len(means)), np.abs(means).argmax(axis=1)
     return np.asarray(np.abs(means[at]) > critical * np.maximum(errors[at], 1e-12))

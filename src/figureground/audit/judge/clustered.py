@@ -6,10 +6,13 @@ mean is that of Cameron, Gelbach & Miller, "Robust inference with multiway clust
 238-249: with ``S`` running over the non-empty sets of clusterings and clusters of ``S`` = observations that
 agree in all of ``S``,
 
-    V = sum_S (-1)^(|S| + 1) V_S,    V_S = G_S / (G_S - 1) sum_g (sum_{i in g} (y_i - mean) / N)²
+    V = sum_S (-1)^(|S| + 1) V_S,    V_S = (G_S - 1) / G_S sum_g (sum_{i in g} (y_i - mean) / (N - n_g))²
 
-where intersections are single observations this is ``V_R + V_A + V_B - 2 V_0``. The estimate can fall below a
-one-way variance, even below zero; the largest one-way variance is its floor. Degrees of freedom come from the
+where intersections are single observations this is ``V_R + V_A + V_B - 2 V_0``. Each ``V_S`` is the jackknife over its
+clusters (Bell & McCaffrey, Survey Methodology 28 (2002) 169-181; with two clusterings MacKinnon, Nielsen & Webb,
+arXiv:2406.08880): with clusters of one size the usual ``G / (G - 1)``, with clusters of unequal size free of the bias
+that large clusters pull the mean towards themselves. The estimate can fall below a one-way variance, even below zero;
+the largest one-way variance is its floor. Degrees of freedom come from the
 clustering with the fewest clusters. With design weights w the mean is ``sum w y / sum w`` and ``(y_i - mean) / N``
 becomes ``w_i (y_i - mean) / sum w``.
 """
@@ -18,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -32,10 +35,11 @@ from figureground.audit.judge.intervals import (
     count_clusters,
     degrees_of_freedom,
     effective_clusters,
-    t_bounds,
+    t_quantile,
     unanimous_bounds,
     unequal_weights,
 )
+from figureground.audit.judge.paired import PairedInterval
 from figureground.errors import UsageError
 
 
@@ -62,7 +66,7 @@ def multiway_mean(
     bounds: tuple[float, float] | None = (-1.0, 1.0),
     weights: npt.ArrayLike | None = None,
 ) -> Interval:
-    """Mean with a t interval that allows for every clustering given.
+    """Mean with an interval that allows for every clustering given.
 
     Parameters
     ----------
@@ -74,9 +78,10 @@ def multiway_mean(
     level : float
         Confidence level.
     bounds : tuple of float, optional
-        Smallest and largest possible value, used only where all observations agree: then the variance is
-        zero, and :func:`~figureground.audit.judge.intervals.unanimous_bounds` over the fewest clusters takes
-        its place. None keeps the interval without width.
+        Smallest and largest possible value. Differences with a bound are mostly 0, and the interval is the score
+        interval of :class:`~figureground.audit.judge.paired.PairedInterval`; where all observations agree the
+        variance is zero, and :func:`~figureground.audit.judge.intervals.unanimous_bounds` over the fewest clusters
+        takes its place. None, for values without bounds, gives the t interval.
     weights : array_like, optional
         Design weights of the recipients, ``[N]``, positive.
 
@@ -100,11 +105,15 @@ def multiway_mean(
     if groups < 2:
         return Interval(estimate, math.nan, math.nan, level, observed.size, groups, math.nan, df)
     error = math.sqrt(multiway_variance(observed, *known, weights=weighed))
-    low, high = t_bounds(estimate, error, df, level)
+    plain = Interval(estimate, math.nan, math.nan, level, observed.size, groups, error, df)
+    found = plain if bounds is None else PairedInterval.of(plain, observed, weighed)
+    low, high = found.bounds_at(t_quantile(level, df))
+    if bounds is not None:
+        low, high = max(low, bounds[0]), min(high, bounds[1])
     if error == 0 and bounds is not None:
         fewest = min(effective_clusters(code, weighed) for code in known)
         low, high = unanimous_bounds(estimate, fewest, level, *bounds)
-    return Interval(estimate, low, high, level, observed.size, groups, error, df)
+    return replace(found, low=low, high=high)
 
 
 def multiway_means(
@@ -149,12 +158,13 @@ def multiway_variance(values: npt.ArrayLike, *codes: npt.ArrayLike, weights: npt
     observed, known = _observed(values, codes)
     if min(count_clusters(code) for code in known) < 2:
         return math.nan
-    influence = _influence(observed, unequal_weights(weights, values))
-    one_way = [_one_way(influence, code) for code in known]
+    weighed = unequal_weights(weights, values)
+    influence = _influence(observed, weighed)
+    one_way = [_one_way(influence, code, weighed) for code in known]
     total = sum(one_way)
     for size in range(2, len(known) + 1):
         for chosen in combinations(known, size):
-            total += (-1) ** (size + 1) * _one_way(influence, _intersection(chosen))
+            total += (-1) ** (size + 1) * _one_way(influence, _intersection(chosen), weighed)
     return max(total, *one_way) if len(one_way) > 1 else total
 
 
@@ -163,7 +173,7 @@ def cluster_influence(
 ) -> FloatArray:
     """What each cluster contributes to the mean's deviation: ``sum_{i in g} w_i (y_i - mean) / sum w``.
 
-    Sums to zero; the sum of squares times G / (G - 1) is the one-way cluster-robust variance, and the
+    Sums to zero; with clusters of one size the sum of squares times G / (G - 1) is the one-way variance, and the
     correlation between the influences of two means is the correlation of their estimates.
 
     Returns
@@ -190,16 +200,18 @@ def _influence(observed: FloatArray, weights: FloatArray | None = None) -> Float
     return np.asarray(weighed / observed.size, dtype=np.float64)
 
 
-def _one_way(influence: FloatArray, codes: IntArray) -> float:
+def _one_way(influence: FloatArray, codes: IntArray, weights: FloatArray | None) -> float:
+    """Jackknife variance: without cluster g the mean moves by its influence over the share of all others."""
     groups = count_clusters(codes)
-    return groups / (groups - 1) * float((np.bincount(codes, weights=influence) ** 2).sum())
+    others = 1 - np.bincount(codes, weights=weights) / codes.size
+    return (groups - 1) / groups * float(((np.bincount(codes, weights=influence) / others) ** 2).sum())
 
 
 def _intersection(codes: Sequence[IntArray]) -> IntArray:
     """Clusters of observations that agree in all codes."""
     joint = codes[0]
     for code in codes[1:]:
-        joint = np.unique(joint * (count_clusters(code) + 1) + code, return_inverse=True)[1].astype(np.int64)
+        joint = cluster_codes(joint * (count_clusters(code) + 1) + code)
     return joint
 
 

@@ -23,8 +23,9 @@ same_minus_other      original answer kept with own-level minus with other-level
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from figureground.audit.judge.effects import (
     Scale,
     Which,
     hypotheses,
+    limits,
     material,
     negligible,
     scales,
@@ -47,7 +49,7 @@ from figureground.audit.judge.effects import (
 from figureground.audit.judge.intervals import Interval, clustered_wilson, logit_t, mean_t
 from figureground.audit.judge.multiplicity import max_t, tost
 from figureground.audit.judge.observations import WHOLE, Reals, SwapObservations
-from figureground.audit.judge.rows import estimate_columns, p_value, t_ratio
+from figureground.audit.judge.rows import estimate_columns, p_value
 
 
 @dataclass(frozen=True)
@@ -218,15 +220,14 @@ class DonorContrast:
     ) -> list[Simultaneous]:
         """Simultaneous intervals of a whole family of hypotheses."""
         values = [h.values(observed, scale, which) for h in family]
-        reach, level = span(scale, which), 1 - self.policy.alpha
-        bounds = (-reach, reach) if np.isfinite(reach) else None
+        reach, level, bounds = span(scale, which), 1 - self.policy.alpha, limits(scale, which)
         plain = [
             multiway_mean(v, *codes.of_hypothesis(h), level=level, bounds=bounds)
             for h, v in zip(family, values, strict=True)
         ]
         influence = np.column_stack([cluster_influence(v, codes.recipient) for v in values])
         df = min(interval.df for interval in plain)
-        joint = max_t(influence, df, level, self.seed, np.array([t_ratio(interval) for interval in plain]))
+        joint = max_t(influence, df, level, self.seed, np.array([interval.statistic() for interval in plain]))
         limit = material(self.policy, scale)
         shifted = np.array([_beyond(interval, limit) for interval in plain])
         beyond = max_t(influence, df, level, self.seed, shifted).p_adjusted
@@ -240,8 +241,7 @@ class DonorContrast:
     ) -> tuple[Interval, Interval]:
         level = 1 - 2 * self.policy.alpha
         values = primary.values(observed, scale)
-        reach = span(scale, "swapped")
-        bounds = (-reach, reach) if np.isfinite(reach) else None
+        bounds = limits(scale, "swapped")
         parts = [observed.half == name for name in ("a", "b")]
         a, b = (
             multiway_mean(values[part], *codes.take(part).of_hypothesis(primary), level=level, bounds=bounds)
@@ -251,8 +251,7 @@ class DonorContrast:
 
     def _equivalence(self, observed: SwapObservations, codes: Clusterings, scale: Scale) -> Equivalence:
         level = 1 - 2 * self.policy.alpha
-        reach = span(scale, "swapped")
-        bounds = (-reach, reach) if np.isfinite(reach) else None
+        bounds = limits(scale, "swapped")
         found = [
             multiway_mean(h.values(observed, scale), *codes.of_hypothesis(h), level=level, bounds=bounds)
             for h in hypotheses(observed, scale)
@@ -355,12 +354,12 @@ def rarest_share(observed: SwapObservations) -> float:
 
 def _tested(interval: Interval, critical: float, p_adjusted: float, p_material: float, reach: float) -> Simultaneous:
     p_raw = p_value(interval, reach if np.isfinite(reach) else 1.0)
-    half = critical * interval.standard_error
     # Where all observations agree there is no variance to scale; the interval's own bounds stay.
-    low, high = (interval.estimate - half, interval.estimate + half) if half > 0 else (interval.low, interval.high)
+    low, high = (interval.low, interval.high) if interval.standard_error == 0 else interval.bounds_at(critical)
     # With fewer than two clusters nothing bounds the effect but its own range.
-    low, high = (low, high) if np.isfinite(half) else (-reach, reach)
-    known = vars(interval) | {"low": max(-reach, low), "high": min(reach, high)}
+    low, high = (low, high) if np.isfinite(low) and np.isfinite(high) else (-reach, reach)
+    known = {item.name: getattr(interval, item.name) for item in fields(Interval)}
+    known |= {"low": max(-reach, low), "high": min(reach, high)}
     if interval.standard_error == 0 and p_raw is not None:
         p_adjusted, p_material = max(p_adjusted, p_raw), max(p_material, p_raw)
     return Simultaneous(**known, p_raw=np.nan if p_raw is None else p_raw, p_adjusted=p_adjusted, p_material=p_material)
@@ -368,10 +367,9 @@ def _tested(interval: Interval, critical: float, p_adjusted: float, p_material: 
 
 def _beyond(interval: Interval, limit: float) -> float:
     """By how many standard errors the effect, of either sign, exceeds the limit; 0 where it does not."""
-    excess = abs(interval.estimate) - limit
-    if not excess > 0:
+    if not abs(interval.estimate) > limit:
         return 0.0
-    return excess / interval.standard_error if interval.standard_error > 0 else np.inf
+    return abs(interval.statistic(math.copysign(limit, interval.estimate)))
 
 
 def _reach(interval: Interval) -> float:

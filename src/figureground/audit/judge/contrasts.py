@@ -14,7 +14,7 @@ from figureground.audit.config import Policy
 from figureground.audit.cues import BACKGROUND, apart, explanations, together
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.contrast import Contrast, DonorContrast
-from figureground.audit.judge.effects import Clusterings, Scale, material
+from figureground.audit.judge.effects import Clusterings, Scale, limits, material
 from figureground.audit.judge.intervals import Interval
 from figureground.audit.judge.multiplicity import holm
 from figureground.audit.judge.observations import SwapObservations, observe
@@ -110,8 +110,8 @@ def _left(item: Contrasted, held: SwapObservations, policy: Policy) -> Interval:
     if len(held) == 0:
         return Interval(np.nan, np.nan, np.nan, level, 0, 0, np.nan, 0)
     scale: Any = item.contrast.scale
-    codes = Clusterings.of(held)
-    return multiway_mean(h.values(held, scale), *codes.of_hypothesis(h), level=level)
+    codes, bounds = Clusterings.of(held), limits(scale, "swapped")
+    return multiway_mean(h.values(held, scale), *codes.of_hypothesis(h), level=level, bounds=bounds)
 
 
 def yielding(

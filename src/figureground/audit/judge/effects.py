@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -119,6 +120,12 @@ def span(scale: Scale, which: Which) -> float:
     if scale == "log_odds":
         return float("inf")
     return 2.0 if which == "specific" else 1.0
+
+
+def limits(scale: Scale, which: Which) -> tuple[float, float] | None:
+    """Smallest and largest possible effect; None for log-odds."""
+    reach = span(scale, which)
+    return None if math.isinf(reach) else (-reach, reach)
 
 
 def material(policy: Policy, scale: Scale) -> float:

@@ -61,6 +61,17 @@ class Interval:
     standard_error: float
     df: float
 
+    def statistic(self, value: float = 0.0) -> float:
+        """Standard errors from ``value`` to the estimate; infinite where there is no variance and they differ."""
+        if self.standard_error > 0:
+            return (self.estimate - value) / self.standard_error
+        return 0.0 if self.estimate == value else math.copysign(math.inf, self.estimate - value)
+
+    def bounds_at(self, critical: float) -> tuple[float, float]:
+        """All values whose :meth:`statistic` stays within ``critical``."""
+        half = critical * self.standard_error
+        return self.estimate - half, self.estimate + half
+
 
 def wilson(k: float, n: int, level: float = 0.95, design_effect: float = 1.0, *, df: float = math.inf) -> Interval:
     """Score interval for a proportion (Wilson, JASA 1927), with the sample deflated by the design effect.
@@ -91,7 +102,7 @@ def wilson(k: float, n: int, level: float = 0.95, design_effect: float = 1.0, *,
         raise _value_error("wilson", found, "0 <= k <= n and a design effect of at least 1")
     if n == 0 or math.isnan(design_effect) or df < 1:
         return _without_bounds(float(k) / n if n else math.nan, level, n, n)
-    p, size, z = float(k) / n, n / design_effect, _quantile(level, df)
+    p, size, z = float(k) / n, n / design_effect, t_quantile(level, df)
     centre = (p + z * z / (2 * size)) / (1 + z * z / size)
     half = z * math.sqrt(p * (1 - p) / size + z * z / (4 * size * size)) / (1 + z * z / size)
     standard_error = math.sqrt(p * (1 - p) / size)
@@ -258,7 +269,7 @@ def logit_t(
     if not plain.standard_error > 0:
         return plain
     m = plain.estimate
-    half = _quantile(level, plain.df) * plain.standard_error / (m * (1 - m))
+    half = t_quantile(level, plain.df) * plain.standard_error / (m * (1 - m))
     low, high = (float(special.expit(special.logit(m) + side * half)) for side in (-1, 1))
     return Interval(m, low, high, level, plain.n, plain.n_clusters, plain.standard_error, plain.df)
 
@@ -303,8 +314,13 @@ def t_bounds(estimate: float, standard_error: float, df: float, level: float) ->
     """``estimate ± t SE``; NaN with less than one degree of freedom."""
     if df < 1:
         return math.nan, math.nan
-    half = _quantile(level, df) * standard_error
+    half = t_quantile(level, df) * standard_error
     return estimate - half, estimate + half
+
+
+def t_quantile(level: float, df: float) -> float:
+    """Two-sided quantile of Student's t at a confidence level."""
+    return float(stats.t.ppf((1 + level) / 2, df))
 
 
 def unequal_weights(weights: npt.ArrayLike | None, values: npt.ArrayLike) -> FloatArray | None:
@@ -380,10 +396,6 @@ def _standard_error(means: FloatArray, weights: FloatArray | None = None) -> flo
         return float(means.std(ddof=1)) / math.sqrt(means.size)
     parts = weights * (means - np.average(means, weights=weights)) / weights.sum()
     return math.sqrt(means.size / (means.size - 1) * float((parts**2).sum()))
-
-
-def _quantile(level: float, df: float) -> float:
-    return float(stats.t.ppf((1 + level) / 2, df))
 
 
 def _without_bounds(estimate: float, level: float, n: int, groups: int) -> Interval:

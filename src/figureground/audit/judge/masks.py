@@ -9,7 +9,7 @@ from figureground.audit.config import Policy
 from figureground.audit.cues import cue_spec
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.contrasts import Contrasted
-from figureground.audit.judge.effects import Clusterings, material
+from figureground.audit.judge.effects import Clusterings, limits, material
 
 #: Value of the column ``mask_source`` for masks that people drew.
 HUMAN = "human"
@@ -29,5 +29,6 @@ def masks_disagree(item: Contrasted, examples: pd.DataFrame, policy: Policy) -> 
         return False
     h, scale = item.contrast.primary, item.contrast.scale
     part = observed.take(keep)
-    again = multiway_mean(h.values(part, scale), *Clusterings.of(part).of_hypothesis(h), level=1 - policy.alpha)
+    codes = Clusterings.of(part).of_hypothesis(h)
+    again = multiway_mean(h.values(part, scale), *codes, level=1 - policy.alpha, bounds=limits(scale, "swapped"))
     return bool(again.estimate < material(policy, scale))

@@ -44,13 +44,6 @@ def as_estimate(interval: Interval, *, min_clusters: int, alpha: float) -> docum
     return document.Estimate(**estimate_columns(interval, min_clusters=min_clusters, alpha=alpha))
 
 
-def t_ratio(interval: Interval) -> float:
-    """Estimate over standard error; infinite where all observations agree on an effect, 0 where they agree on none."""
-    if interval.standard_error > 0:
-        return interval.estimate / interval.standard_error
-    return 0.0 if interval.estimate == 0 else float(np.copysign(np.inf, interval.estimate))
-
-
 def p_value(interval: Interval, span: float = 1.0) -> float | None:
     """Two-sided p of "the effect is 0", by t; None with fewer than two clusters.
 
@@ -66,7 +59,7 @@ def p_value(interval: Interval, span: float = 1.0) -> float | None:
         return None
     if interval.standard_error == 0:
         return float(min(1.0, 2 * (span / (span + abs(interval.estimate))) ** interval.n_clusters))
-    return float(2 * stats.t.sf(abs(t_ratio(interval)), interval.df))
+    return float(2 * stats.t.sf(abs(interval.statistic()), interval.df))
 
 
 def _smallest(interval: Interval, alpha: float) -> float | None:

@@ -16,7 +16,7 @@ from figureground.audit.config import Policy
 from figureground.audit.judge.cells import Cell, make_cells
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.contrasts import Contrasted
-from figureground.audit.judge.effects import Clusterings, span
+from figureground.audit.judge.effects import Clusterings, limits
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.intervals import Interval, logit_t, mean_t
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
@@ -110,12 +110,11 @@ class SubgroupTable:
             empty = Interval(np.nan, np.nan, np.nan, 1 - self.policy.alpha, 0, 0, np.nan, 0)
             return self._columns(empty)
         h, scale = item.contrast.primary, item.contrast.scale
-        reach = span(scale, "swapped")
         interval = multiway_mean(
             h.values(part, scale),
             *Clusterings.of(part).of_hypothesis(h),
             level=1 - self.policy.alpha,
-            bounds=(-reach, reach) if np.isfinite(reach) else None,
+            bounds=limits(scale, "swapped"),
         )
         return self._columns(interval) | {"p_raw": p_value(interval)}
 

@@ -25,7 +25,7 @@ import pandas as pd
 
 sys.path.append(str(Path(__file__).parent))  # last, so that this file's name hides no installed package
 
-from simulated import contrasts, singles
+from simulated import contrasts, implants, singles
 from simulated.worlds import DESIGNS
 
 CLUSTERS = (8, 15, 30, 60)
@@ -75,6 +75,8 @@ def jobs(replications: int, quick: bool) -> Iterator[tuple[int, str, Callable[[]
             chance = max(replications // 4 // plans, 1)
             yield groups, design, partial(collect, singles.placebo_cell, groups, design, plans, chance)
     yield 0, "", partial(collect, singles.families, replications)
+    for groups in (30,) if quick else (30, 60, 120):
+        yield groups, "", partial(collect, implants.assay_cell, groups, max(replications // 20, 1))
 
 
 def collect(call: Callable[..., Iterator[tuple[str, str, float, int]]], *values: object) -> list[tuple]:
@@ -113,6 +115,16 @@ def lines(table: pd.DataFrame, names: dict[str, float]) -> Iterator[str]:
             yield f"| {name} | {level:.0%} | {groups or ''} | " + " | ".join(_cells(part, level)) + " |"
 
 
+def assay_lines(table: pd.DataFrame) -> Iterator[str]:
+    """A Markdown table of the assay's claim: predicted power and what fresh data sets show."""
+    yield "| assay | independent images | " + " | ".join(f"reliance {size:g}" for size in implants.SIZES) + " | error |"
+    yield "|---|---|" + "---|" * (len(implants.SIZES) + 1)
+    for (name, groups), part in table[table["name"].str.startswith("assay")].groupby(["name", "clusters"]):
+        shares = part.set_index("outcome")["share"]
+        shown = " | ".join(f"{100 * shares[f'{size:g}']:.0f}" for size in implants.SIZES)
+        yield f"| {name} | {groups} | {shown} | ± {100 / part['n'].min() ** 0.5:.0f} |"
+
+
 def _cells(part: pd.DataFrame, level: float) -> Iterator[str]:
     usual, rare = part[~part["rare"]], part[part["rare"]]
     for design in DESIGNS:
@@ -134,7 +146,20 @@ def report(table: pd.DataFrame, command: str, seconds: float) -> str:
         "`error` two standard errors of one cell at the nominal level. `rare changes`: 2 % of answers under both "
         "arms, or a rate of 2 %. `–`: not simulated, or no donors can be drawn from so few clusters."
     )
-    parts = [START, "", stamp, note, "", *lines(table, NOMINAL), "", *lines(table, SIZES), "", END]
+    parts = [
+        START,
+        "",
+        stamp,
+        note,
+        "",
+        *lines(table, NOMINAL),
+        "",
+        *lines(table, SIZES),
+        "",
+        *assay_lines(table),
+        "",
+        END,
+    ]
     return "\n".join(parts)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from figureground.audit.judge.intervals import FloatArray, cluster_codes, t_bounds
+from figureground.audit.judge.influence import linearised
+from figureground.audit.judge.intervals import FloatArray
 
 Bools = npt.NDArray[np.bool_]
 
@@ -40,14 +41,12 @@ def auroc_interval(
     """Area under the ROC curve and its interval.
 
     The variance is that of the placements (DeLong, DeLong & Clarke-Pearson, Biometrics 44 (1988) 837-845), summed
-    within clusters; t with the clusters' degrees of freedom.
+    within clusters, each class with its own degrees of freedom; t on the logit. t on the area itself held the truth in
+    90 instead of 95 of 100 data sets of 30 clusters.
     """
     auroc, influence = auroc_influence(score, positive)
-    sums = np.bincount(cluster_codes(clusters), weights=influence)
-    groups = len(sums)
-    error = float(np.sqrt(groups / max(groups - 1, 1) * np.square(sums).sum()))
-    low, high = t_bounds(auroc, error, groups - 1, level)
-    return auroc, float(max(low, 0.0)), float(min(high, 1.0))
+    found = linearised(auroc, influence, clusters, level, strata=positive)
+    return auroc, found.low, found.high
 
 
 def precision_influence(score: FloatArray, positive: Bools) -> tuple[float, FloatArray]:

@@ -10,12 +10,14 @@ import pandas as pd
 
 from figureground.audit import document
 from figureground.audit.config import Policy
+from figureground.audit.cues import BACKGROUND
 from figureground.audit.document import TrustCheck
 from figureground.audit.judge.assay import SpikeIn
 from figureground.audit.judge.contrast_check import as_check, check_contrast
 from figureground.audit.judge.contrasts import Contrasted
 from figureground.audit.judge.effects import Scale, negligible
 from figureground.audit.judge.placebo import Placebo, placebo
+from figureground.audit.judge.reuse import donor_reuse
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,12 @@ def _assayed(
     readings = mine.set_index("row_id")["score"].astype(float) if len(mine) else None
     assay = SpikeIn(policy, seed)(item.observed, readings, scale)
     by_chance = placebo(item.observed, policy, seed, scale)
+    lent = [donor_reuse(item.observed, policy)] if cue == BACKGROUND else []  # all cues of a stream share their tuples
     return Assayed(
         check=check,
         assay=assay,
         placebo_p=by_chance.p,
-        checks=[check, _assay_check(cue, assay, policy), *_placebo_check(item, by_chance, policy)],
+        checks=[check, _assay_check(cue, assay, policy), *_placebo_check(item, by_chance, policy), *lent],
         rows=[_row(cue, scale, by_chance)],
     )
 

@@ -106,7 +106,8 @@ def test_a_fully_reliant_model_is_demonstrated_although_it_is_at_chance(make):
 
 def test_a_model_without_reliance_is_inconclusive_for_want_of_an_assay(make):
     found = judge(*make(reliance=0.0)[:2])
-    assert (cue(found).status, reasons(found)[0]) == ("inconclusive", "assay_not_run")
+    assert cue(found).status == "inconclusive"
+    assert {"contrast_unknown", "assay_not_run"} <= set(reasons(found))
     assert cue(found).estimate == 0
 
 

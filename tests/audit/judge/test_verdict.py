@@ -17,6 +17,7 @@ from figureground.audit.judge.contrast import Contrast, Equivalence, Simultaneou
 from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.intervals import Interval
+from figureground.audit.judge.plain_doses import Dosed, DoseResponse
 from figureground.audit.judge.verdict import CueJudge, needed_clusters, overall
 from figureground.reports import catalogue
 
@@ -309,6 +310,23 @@ def test_other_readings_of_an_effect_are_named_and_none_where_there_is_no_effect
         "alt_legitimate_colour",
         "alt_compositing",
     }
+
+
+def test_where_a_tint_counts_is_told_beside_the_state_and_never_changes_it():
+    def at(place):
+        zero, large = (Dosed(interval(e, 0.05), interval(0.0, 0.02), interval(e, 0.05)) for e in (0.0, 0.45))
+        parts = {"background": large if place != "object" else zero, "object": large if place != "background" else zero}
+        by = {(part, dose): one for part, one in (parts | {"whole": large}).items() for dose in (0.5, 1.0)}
+        return DoseResponse("decision", by, {"whole": interval(0.2, 0.05)}, [])
+
+    plainly = judged(MATERIAL, cue="tint")
+    assert plainly.dose_response == []
+    for place, key in (("background", "alt_background_property"), ("object", "alt_object_property"), ("both", None)):
+        found = judged(MATERIAL, cue="tint", doses=at(place))
+        named = {m.key for m in found.alternatives} - {m.key for m in plainly.alternatives}
+        assert named == ({key} if key else set())
+        assert [m.key for m in found.dose_response] == ["dose_places", "dose_rising"]
+        assert (found.status, found.reasons) == (plainly.status, plainly.reasons)
 
 
 @pytest.mark.parametrize(

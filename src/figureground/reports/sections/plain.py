@@ -81,8 +81,10 @@ def _alone(context: Context) -> Table | None:
         ]
         for row in rows
     ]
-    leaks = [[_named(row, say("plain.leak")), numbers.NONE, _effect(row), *_counts(row)] for row in
-             _rows(context, plain.LEAK)]  # fmt: skip
+    leaks = [
+        [_named(row, say("plain.leak")), numbers.NONE, _effect(row), *_counts(row)]
+        for row in _rows(context, plain.LEAK)
+    ]
     return _table(context, "plain.alone", ("picture", "accuracy", "above_chance", "n", "units"), [*body, *leaks], 1)
 
 
@@ -93,19 +95,16 @@ def _noise(context: Context) -> Table | None:
         for row in _rows(context, plain.ALONE)
         if row["arm"] in (plain.NOISE, plain.NOISE_TOTAL)
     }
-    body = [
-        [
-            _named(row, context.words.term("noise", row["arm"])),
-            numbers.general(row["dose"]),
-            *(_share(under.get((row["finding"], row["arm"], part, row["dose"])))
-              for part in (plain.ON_BACKGROUND, plain.ON_OBJECT)),
-            _relative(context, row),
-            *_counts(row),
-        ]
-        for row in _rows(context, plain.RFS)
-    ]  # fmt: skip
+    body = [_noise_row(context, row, under) for row in _rows(context, plain.RFS)]
     names = ("noise", "size", "accuracy_background", "accuracy_object", "rfs", "n", "units")
     return _table(context, "plain.noise", names, body, 1)
+
+
+def _noise_row(context: Context, row: Row, under: dict[tuple[Any, ...], Row]) -> list[str]:
+    places = (plain.ON_BACKGROUND, plain.ON_OBJECT)
+    accuracies = [_share(under.get((row["finding"], row["arm"], part, row["dose"]))) for part in places]
+    name, size = _named(row, context.words.term("noise", row["arm"])), numbers.general(row["dose"])
+    return [name, size, *accuracies, _relative(context, row), *_counts(row)]
 
 
 def doses(context: Context) -> Table | None:

@@ -63,7 +63,7 @@ RARE = {"0.02 and 0.02", "0.02"}
 
 def jobs(replications: int, quick: bool) -> Iterator[tuple[int, str, Callable[[], list[tuple[str, str, float, int]]]]]:
     """Every cell: clusters, design, and what computes it."""
-    plans = 4 if quick else 10
+    plans = 4 if quick else max(5, min(20, replications // 100))
     for groups, design in product((30,) if quick else CLUSTERS, DESIGNS):
         copies = max(replications // plans, 1)
         yield groups, design, partial(collect, contrasts.contrast_cell, groups, design, plans, copies)

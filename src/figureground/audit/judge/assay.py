@@ -96,8 +96,9 @@ class SpikeIn:
             return found
         for at in range(values.shape[1]):
             arm, reference = pairs[at % len(pairs)]
-            both = multiway_mean(values[:, at], codes.recipient, codes.donor[:, arm], codes.donor[:, reference])
-            alone = multiway_mean(values[:, at], codes.recipient)
+            donors = codes.donor[:, arm], codes.donor[:, reference]
+            both = multiway_mean(values[:, at], codes.recipient, *donors, bounds=None)
+            alone = multiway_mean(values[:, at], codes.recipient, bounds=None)
             if alone.standard_error > 0 and np.isfinite(both.standard_error):
                 found[at] = max(1.0, (both.standard_error / alone.standard_error) ** 2)
         return found

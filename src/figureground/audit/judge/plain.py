@@ -92,7 +92,7 @@ class PlainJudge:
 
     def _difference(self, test: str, lines: pd.DataFrame, control: pd.DataFrame) -> Interval:
         paired = _values(test, lines) - _values(test, control).reindex(lines.index)
-        return multiway_mean(paired, lines["cluster"].to_numpy(), level=self._level)
+        return multiway_mean(paired, lines["cluster"].to_numpy(), level=self._level, bounds=(-2.0, 2.0))
 
     def _alone(self, lines: pd.DataFrame, arm: str, part: str) -> Iterator[dict[str, Any]]:
         accuracy = clustered_wilson(lines["correct"], lines["cluster"].to_numpy(), self._level)

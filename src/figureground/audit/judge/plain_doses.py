@@ -30,7 +30,7 @@ from figureground.audit.document import Message
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.contrast import Contrast
 from figureground.audit.judge.contrasts import Contrasted, fires
-from figureground.audit.judge.effects import Clusterings, Hypothesis, Scale, Which, span
+from figureground.audit.judge.effects import Clusterings, Hypothesis, Scale, Which, limits
 from figureground.audit.judge.intervals import Interval
 from figureground.audit.judge.observations import SwapObservations, observe
 from figureground.audit.judge.rows import estimate_columns, p_value
@@ -195,12 +195,11 @@ class DoseJudge:
         return observe(self.examples, as_swap, self.strata, self.classes, cue)
 
     def _mean(self, observed: SwapObservations, h: Hypothesis, scale: Scale, which: Which) -> Interval:
-        reach = span(scale, which)
         return multiway_mean(
             h.values(observed, scale, which),
             *Clusterings.of(observed).of_hypothesis(h),
             level=1 - self.policy.alpha,
-            bounds=(-reach, reach) if np.isfinite(reach) else None,
+            bounds=limits(scale, which),
         )
 
     def _step(self, doses: Sequence[SwapObservations], h: Hypothesis, scale: Scale) -> Interval:
@@ -210,7 +209,8 @@ class DoseJudge:
         keep = half.index.isin(full.index)
         codes = Clusterings.of(doses[0]).take(np.asarray(keep)).of_hypothesis(h)
         grown = (full.reindex(half.index[keep]) - half[keep]).to_numpy()
-        return multiway_mean(grown, *codes, level=1 - self.policy.alpha)
+        # A difference of two differences reaches as far as a specific effect does.
+        return multiway_mean(grown, *codes, level=1 - self.policy.alpha, bounds=limits(scale, "specific"))
 
     def _rows(
         self,

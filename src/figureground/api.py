@@ -58,6 +58,8 @@ def run_audit(
     seed: int = 0,
     batch_size: int = 64,
     max_images: int | None = None,
+    time: str | None = None,
+    all: bool = False,
     images: bool = True,
     overwrite: bool = False,
     report: bool = True,
@@ -90,8 +92,12 @@ def run_audit(
         The run folder, new or empty. Default: a new temporary folder.
     root : path, optional
         Nothing outside it is opened. Default: the manifest's folder.
-    split, layer, seed, batch_size, max_images, images, overwrite
+    split, layer, seed, batch_size, images, overwrite
         As on the command line.
+    max_images, time, all
+        By default a seeded sample of whole clusters, as large as the policy's power asks for, where the data has
+        clearly more; at most so many images; as many as a warm-up says can be measured in a time such as ``"2h"``; or
+        every image.
     report : bool
         Whether ``report.en.html`` is written as well.
     progress : Progress
@@ -109,6 +115,7 @@ def run_audit(
     """
     from figureground.audit.pipeline import Pipeline
     from figureground.audit.run_folder import RunFolder
+    from figureground.audit.sampling import check_asked
     from figureground.datasets.sources import open_source
 
     chosen = None if cues is None else tuple(cues)
@@ -124,8 +131,11 @@ def run_audit(
         layer=layer,
         batch_size=batch_size,
         max_images=max_images,
+        time=time,
+        all=all,
         images=images,
     )
+    check_asked(config)
     declared = load_policy(policy)
     subject = find_subject(model, classes, transform)
     source = open_source(data, classes=subject.classes, columns=mapping, root=None if root is None else Path(root))
@@ -268,18 +278,32 @@ def check_inputs(
     transform: Preprocess | Any | None = None,
     root: str | Path | None = None,
     split: str | None = None,
+    cues: Sequence[str] | None = None,
+    policy: Policy | dict[str, Any] | str | Path | None = None,
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
     Parameters are those of :func:`run_audit`. Without a model the labels are taken as they are; with one, its probes
-    are run on the first usable rows.
+    are run on the first usable rows. ``reach`` of the result says, by cue and subgroup, which states this n can reach
+    under the policy.
     """
     from figureground.audit.checking import check
 
     subject = None if model is None else find_subject(model, classes, transform)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
-    return check(data, subject, classes=classes, columns=mapping, by=by, root=folder, split=split)
+    check_cues(tuple(cues or ()), "cues")
+    return check(
+        data,
+        subject,
+        classes=classes,
+        columns=mapping,
+        by=by,
+        root=folder,
+        split=split,
+        cues=cues,
+        policy=load_policy(policy),
+    )
 
 
 __all__ = [

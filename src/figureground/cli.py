@@ -91,13 +91,26 @@ def check(
     environment: Environment = None,
     root: Root = None,
     split: SplitName = None,
+    cue: Annotated[
+        str | None,
+        typer.Option("--cue", help="Cues to plan for, separated by commas. Default: all that can be tested."),
+    ] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds.")] = None,
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
     from figureground.api import check_inputs
     from figureground.reports.checked import check_lines
 
     found = check_inputs(
-        data, model, columns=_mapping(column), by=_list(by), environment=environment, root=root, split=split
+        data,
+        model,
+        columns=_mapping(column),
+        by=_list(by),
+        environment=environment,
+        root=root,
+        split=split,
+        cues=_list(cue),
+        policy=policy,
     )
     for line in check_lines(found):
         typer.echo(line)
@@ -169,8 +182,17 @@ def audit(
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
     max_images: Annotated[
-        int | None, typer.Option("--max-images", min=1, help="A seeded sample of the usable rows.")
+        int | None,
+        typer.Option(
+            "--max-images",
+            min=1,
+            help="At most so many, in whole clusters. Default: as many as the policy's power asks for.",
+        ),
     ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", help="As many images as can be measured in this time: 30s, 90m, 2h.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every image, however many there are.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
 ) -> None:
@@ -196,6 +218,8 @@ def audit(
         seed=seed,
         batch_size=batch_size,
         max_images=max_images,
+        time=time,
+        all=every,
         images=not no_images,
         overwrite=overwrite,
         progress=bars,

@@ -4,9 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy import stats
 
 import figureground as fg
-from figureground.reports.checked import check_lines
+from figureground.audit.config import Policy
+from figureground.audit.judge.intervals import min_detectable
+from figureground.audit.judge.reach import Reach
+from figureground.reports.checked import check_lines, reach_lines
 
 
 @pytest.fixture
@@ -57,3 +61,80 @@ def test_the_smallest_effect_follows_the_number_of_units(audit_manifest):
     assert found.stratum == "environment"
     assert found.levels == {"grass": 60, "gravel": 60}
     assert found.smallest_effect == pytest.approx(2.80 * 0.5 / 120**0.5)
+
+
+@pytest.fixture
+def sited(frame, tmp_path):
+    """The same pictures with masks, two environments, and a small site."""
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:5, 2:5] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    index = np.arange(60)
+    site = np.where(index < 50, "A", "B")
+    return frame.assign(mask=str(tmp_path / "mask.png"), environment=np.array(["x", "y"])[index // 2 % 2], site=site)
+
+
+def row_of(found, cue, attribute="(all)", level="(all)"):
+    reach = found.reach.set_index(["cue", "attribute", "level"])
+    return reach.loc[(cue, attribute, level)]
+
+
+def test_what_n_can_reach_follows_the_judges_formulas(sited):
+    found = fg.check_inputs(sited, by=["site"], cues=["background", "border"], policy={"delta_negligible": 0.08})
+    whole = row_of(found, "background")
+    assert (whole["n_clusters"], whole["tested"], whole["obstacle"]) == (60, 60, None)
+    assert whole["demonstrable_from"] == pytest.approx(0.10 + min_detectable(0.5 / 60**0.5, 59))
+    t = stats.t(59).ppf([0.95, 0.9]).sum()
+    assert whole["certifiable"] == pytest.approx(t * 0.5 / 60**0.5)
+    assert whole["to_clear"] == fewest(0.5, 0.08)
+    assert whole["more_to_clear"] == whole["to_clear"] - 60
+    assert (whole["demonstrable"], whole["clearable"]) == (True, False)
+    small = row_of(found, "background", "site", "B")
+    assert (small["n_clusters"], small["demonstrable"], small["more_to_demonstrate"]) == (10, False, 10)
+    assert len(found.reach) == 2 * 3
+
+
+def fewest(spread, margin):
+    """Smallest n by brute force over the textbook formula."""
+    return next(n for n in range(20, 5000) if stats.t(n - 1).ppf([0.95, 0.9]).sum() * spread / np.sqrt(n) <= margin)
+
+
+def test_the_words_say_how_many_more(sited):
+    found = fg.check_inputs(sited, by=["site"], cues=["background", "object_size", "tint"])
+    lines = list(check_lines(found))
+    background = next(line for line in lines if line.startswith("background: "))
+    assert "60 independent units with masks: can be demonstrated from an effect of about" in background
+    assert "cannot be cleared: needs 799 more independent units with masks" in background
+    assert any("2 of 2 subgroups cannot be cleared, the nearest being site A: needs 809 more" in line for line in lines)
+    assert any("1 of 2 carry no verdict at all" in line for line in lines)
+
+
+def test_without_masks_or_environments_the_reason_stands_instead_of_an_n(frame):
+    found = fg.check_inputs(frame, cues=["background", "border", "tint"])
+    reasons = found.reach[found.reach["attribute"] == "(all)"].set_index("cue")["obstacle"]
+    assert reasons.to_dict() == {"background": "no_masks", "border": None, "tint": "needs_environment"}
+    assert any("cannot be tested: without object masks" in line for line in check_lines(found))
+    assert not found.reach.loc[found.reach["cue"] == "background", "demonstrable"].any()
+
+
+def test_a_large_set_is_limited_by_the_subsample_of_the_policy():
+    n = 4000
+    examples = pd.DataFrame(
+        {
+            "row_id": np.arange(n),
+            "cluster": [f"p{i}" for i in range(n)],
+            "label": np.array(["a", "b"])[np.arange(n) % 2],
+            "environment": np.array(["x", "y"])[np.arange(n) // 2 % 2],
+            "object_area": 0.3,
+            "status": "ok",
+        }
+    )
+    strata = pd.DataFrame({"row_id": np.arange(n), "stratum": examples["environment"], "source": "environment"})
+    reach = Reach(Policy(), examples, strata)(["background", "object_size", "place"], ()).set_index("cue")
+    assert (reach["n_clusters"] == n).all()
+    assert reach["tested"].to_dict() == {"background": n, "object_size": 500, "place": 120}
+    assert reach["clearable"].to_dict() == {"background": True, "object_size": False, "place": False}
+    assert reach["limited_by"].to_dict() == {"background": None, "object_size": "secondary_rows", "place": "grid_rows"}
+    lines = list(reach_lines(reach.reset_index()))
+    assert lines[0].endswith("and can be cleared")
+    assert "secondary_rows of the policy would have to allow 859 units" in lines[1]

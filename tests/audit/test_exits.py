@@ -28,7 +28,7 @@ def document(*cues, given=1000, quarantined=0, findings=()):
     ]
     return AuditDocument.model_construct(
         verdict=Verdict.model_construct(cues=verdicts),
-        data=Data.model_construct(given=given, quarantined=quarantined),
+        data=Data.model_construct(given=2 * given, ok=given - quarantined, quarantined=quarantined, filtered=given),
         findings=list(findings),
     )
 

@@ -34,6 +34,8 @@ class Checked:
     layer : str or None
     repeating : dict
         Where no cluster is mapped: identifier-like columns whose values repeat, with their number of values.
+    reach : pandas.DataFrame
+        Which states this n can reach, by cue and subgroup: see :class:`~figureground.audit.judge.reach.Reach`.
     """
 
     given: int
@@ -50,3 +52,4 @@ class Checked:
     probes: tuple[document.TrustCheck, ...]
     layer: str | None
     repeating: Mapping[str, int]
+    reach: pd.DataFrame

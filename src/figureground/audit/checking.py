@@ -13,8 +13,11 @@ from figureground.audit import document
 from figureground.audit.checked import Checked
 from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
+from figureground.audit.config import Policy
+from figureground.audit.cues import default_cues
 from figureground.audit.explain.layers import choose_layer
 from figureground.audit.judge.grouping import MAX_LEVELS, Grouping, group_rows
+from figureground.audit.judge.reach import Reach
 from figureground.audit.recipients import has_environment
 from figureground.audit.strata import by_environment, by_label
 from figureground.datasets.datamodule import RowReader, rows_of
@@ -36,6 +39,8 @@ def check(
     by: Sequence[str] | None = None,
     root: Path | None = None,
     split: str | None = None,
+    cues: Sequence[str] | None = None,
+    policy: Policy | None = None,
 ) -> Checked:
     """Read all rows; with a subject also run its probes on the first usable rows."""
     known = subject.classes if subject is not None else tuple(classes or ())
@@ -47,7 +52,11 @@ def check(
     if subject is not None:
         reader = RowReader(source, subject.preprocess, subject.classes)
         layer, probes = _probe(subject, examples, reader)
-    return _checked(examples, group_rows(examples.frame, examples.attributes, by), probes, layer)
+    policy = policy or Policy()
+    grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups)
+    grey = subject is not None and subject.preprocess.channels == 1
+    reach = _reach(examples, policy, grey)(cues or default_cues(examples.regions), grouping.groups)
+    return _checked(examples, grouping, probes, layer, reach)
 
 
 def _probe(subject: Subject, examples: Examples, reader: RowReader) -> tuple[str, tuple[document.TrustCheck, ...]]:
@@ -58,13 +67,26 @@ def _probe(subject: Subject, examples: Examples, reader: RowReader) -> tuple[str
         return layer, tuple(check_auditable(subject, sample, layer))
 
 
+def _reach(examples: Examples, policy: Policy, grey: bool) -> Reach:
+    strata = _compared(examples).assign(source="environment" if has_environment(examples.stored) else "label")
+    return Reach(policy, examples.frame, strata, examples.regions, grey)
+
+
+def _compared(examples: Examples) -> pd.DataFrame:
+    """Usable rows with the level that they would stand for, as far as the data alone says."""
+    named = by_environment(examples.stored)
+    return by_label(examples.stored) if named is None else named
+
+
 def _checked(
-    examples: Examples, grouping: Grouping, probes: tuple[document.TrustCheck, ...], layer: str | None
+    examples: Examples,
+    grouping: Grouping,
+    probes: tuple[document.TrustCheck, ...],
+    layer: str | None,
+    reach: pd.DataFrame,
 ) -> Checked:
     frame = examples.frame
-    stored = examples.stored
-    named = by_environment(stored)
-    rows = by_label(stored) if named is None else named
+    rows = _compared(examples)
     rows = rows[rows["masked"]]
     levels = {str(level): int(n) for level, n in rows["stratum"].value_counts().sort_index().items()}
     bad = frame[frame["status"] == "quarantined"]
@@ -86,6 +108,7 @@ def _checked(
         probes=probes,
         layer=layer,
         repeating={} if examples.clusters_given else _repeating(examples),
+        reach=reach,
     )
 
 

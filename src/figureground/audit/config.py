@@ -145,7 +145,9 @@ class AuditConfig(_Frozen):
     split: str | None = None
     layer: str | None = None
     batch_size: int = Field(64, ge=1)
-    max_images: int | None = Field(None, ge=1)
+    max_images: int | None = Field(None, ge=1, description="at most so many images, in whole clusters")
+    time: str | None = Field(None, description="as many images as can be measured in this time, such as 2h")
+    all: bool = Field(False, description="every image; by default as many as the policy's power asks for")
     images: bool = True
 
 

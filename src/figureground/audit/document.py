@@ -154,6 +154,39 @@ class GroupPerformance(_Part):
     accuracy: Estimate
 
 
+class SampledStratum(_Part):
+    """Clusters of one label, environment and kind of row, and how many of them were drawn."""
+
+    label: str
+    environment: str = Field(description="empty where the data has none; (several) where small strata were pooled")
+    masked: bool
+    clusters: int
+    rows: int
+    drawn: int
+    rows_drawn: int
+    weight: float | None = Field(description="clusters over drawn clusters; null where none was drawn")
+
+
+class Sample(_Part):
+    """How the rows that were looked at were chosen: whole clusters, at random within strata."""
+
+    rule: Literal["all", "small", "power", "max_images", "time"] = Field(
+        description="all: asked for; small: fewer than the power asks for, so all; power: by default; the others: asked"
+    )
+    asked: str | None
+    clusters: int
+    clusters_drawn: int
+    clusters_not_reached: int = Field(description="clusters of strata from which none was drawn")
+    rows: int
+    rows_drawn: int
+    needed: int = Field(description="clusters at which the background can be cleared and demonstrated")
+    planning_spread: float = Field(description="standard deviation per cluster that this assumes")
+    weight_low: float
+    weight_high: float
+    effective: float = Field(description="equally weighted clusters that would be worth as much (Kish)")
+    strata: list[SampledStratum]
+
+
 class Data(_Part):
     """What was given, and the ledger: given = ok + quarantined + filtered."""
 
@@ -181,6 +214,7 @@ class Data(_Part):
     groups: list[Group]
     not_used: list[NotUsed]
     composition: list[Cell]
+    sample: Sample | None = None
 
 
 class Direction(_Part):

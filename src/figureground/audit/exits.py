@@ -26,7 +26,9 @@ def exit_code(document: AuditDocument, policy: Policy) -> int:
         return 1
     unassessed = any(_unassessed(name, cues) for name in policy.required_cues)
     # A quotient, because the product rounds: 0.29 * 100 is less than 29.
-    too_many_bad = document.data.quarantined / max(document.data.given, 1) > policy.max_bad
+    # Of the rows that were looked at: those that a draw left out would dilute the faults of the others.
+    looked_at = document.data.given - document.data.filtered
+    too_many_bad = document.data.quarantined / max(looked_at, 1) > policy.max_bad
     return 3 if unassessed or too_many_bad else 0
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pandas as pd
@@ -24,7 +25,6 @@ from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.explain.layers import check_layer, choose_layer
 from figureground.audit.explain.single_pass import SinglePass
-from figureground.audit.judge.grouping import check_declared
 from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
 from figureground.audit.judge.stored import measured
 from figureground.audit.measure.base import measure_images
@@ -36,9 +36,11 @@ from figureground.audit.progress import Progress, silent
 from figureground.audit.rejudge import MEASURED
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder, file_sha256, read_table
+from figureground.audit.sampling import recorded
+from figureground.audit.taking_in import TakeIn
 from figureground.audit.task import Task
 from figureground.datasets.datamodule import ExampleDataset, RowReader, rows_of
-from figureground.datasets.intake import Examples, Intake, attribute_columns
+from figureground.datasets.intake import Examples
 from figureground.datasets.sources import Source
 from figureground.errors import UsageError
 
@@ -73,6 +75,8 @@ class Pipeline:
     config : AuditConfig
     policy : Policy
     progress : Progress
+    timer : callable
+        Seconds from any origin, for the time expected.
     """
 
     subject: Subject = field(repr=False)
@@ -80,6 +84,7 @@ class Pipeline:
     config: AuditConfig
     policy: Policy
     progress: Progress = silent
+    timer: Callable[[], float] = perf_counter
 
     @property
     def task(self) -> Task:
@@ -128,12 +133,7 @@ class Pipeline:
         folder.write_json("policy.json", {**self.policy.declared, **decisions, "sha256": self.policy.sha256})
 
     def _take_in(self) -> Examples:
-        config = self.config
-        intake = Intake(self.subject.classes, config.split, max_images=config.max_images, seed=config.seed)
-        table = self.source.table()
-        check_declared(["environment", *attribute_columns(table)], config.by)  # told before hours of work
-        with self.progress("Reading images", len(table)) as advance:
-            examples = intake(self.source, table, advance)
+        examples = TakeIn(self.subject, self.source, self.config, self.policy, self.progress, self.timer)()
         if len(examples.sizes()) > 1 and self.subject.preprocess.resize is None:
             raise _several_sizes(examples, self.source.where)
         return examples
@@ -175,6 +175,7 @@ class Pipeline:
                 scores=read_table(folder.path, "scores"),
                 attributes=examples.attributes,
                 clusters_given=examples.clusters_given,
+                sample=recorded(examples, self.config, self.policy),
                 task=self.task,
                 cues=tuple(cues),
                 config=self.config,

@@ -26,6 +26,7 @@ EXAMPLES = pa.schema(
         ("sha256", _TEXT),  # of the bytes that were read
         ("status", _TEXT),  # ok | quarantined | filtered
         ("reason", _TEXT),
+        ("weight", _REAL),  # rows of the data that this one stands for: inverse rate of the draw; null if not drawn
     ]
 )
 

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from figureground.datasets.columns import IGNORE, OBJECT, REGION_PREFIX, ROLES
 from figureground.datasets.images import RowFault
+from figureground.datasets.sampling import SAMPLED_OUT, Drawn
 from figureground.datasets.schema import row_id
 from figureground.datasets.sources import Source
 from figureground.errors import DataError, ManifestError, UsageError
@@ -30,10 +30,13 @@ TABLE_COLUMNS = (
     "sha256",
     "status",
     "reason",
+    "weight",
 )
 #: Names that :class:`Examples` uses beside them, for what is not stored.
 WORKING_COLUMNS = ("position", "detail", "width", "height")
 MISSING = "(missing)"
+#: What is known of a row only when its files were read.
+_READ = ("status", "reason", "detail", "sha256", "object_area", "width", "height")
 
 
 @dataclass(frozen=True)
@@ -46,55 +49,60 @@ class Intake:
         The model's classes; a row with another label is quarantined.
     split : str or None
         Use rows of this split; None: ``default_split`` where the column exists, else all.
-    max_images : int or None
-        A seeded sample of usable rows; the others are filtered as ``sampled``.
-    seed : int
-        Of the sample.
+    sample : callable or None
+        Given the rows that could be read (columns of ``examples`` known from the table, and ``masked``), says which
+        are; the others are filtered as ``sampled_out`` and never opened. None: all are read.
     """
 
     classes: Sequence[str]
     split: str | None = None
     default_split: str = "test"
-    max_images: int | None = None
-    seed: int = 0
+    sample: Callable[[pd.DataFrame], Drawn] | None = None
 
     def __call__(
         self, source: Source, table: pd.DataFrame, advance: Callable[[int], None] = lambda _: None
     ) -> Examples:
-        """Read every row of ``table``, which is ``source.table()``; raises :class:`DataError` if none is usable."""
+        """Read the rows of ``table``, which is ``source.table()``; raises :class:`DataError` if none is usable."""
         table = _identified(table, source.where)
         wanted, attributes = self._wanted_split(table, source.where), attribute_columns(table)
-        rows = []
-        for position in range(len(table)):
-            rows.append(self._row(source, table.iloc[position], attributes, wanted, position))
+        frame, drawn = self._chosen(_known(table, attributes), wanted)
+        left_out = frame["status"].notna()
+        if left_out.any():
+            advance(int(left_out.sum()))
+        read = {}
+        for position in frame.index[~left_out]:
+            read[position] = self._read(source, str(table.at[position, "label"]), position)
             advance(1)
-        frame = pd.DataFrame(rows).sort_values("row_id", kind="stable").reset_index(drop=True)
+        frame = _completed(frame, pd.DataFrame.from_dict(read, orient="index"))
+        frame = frame.sort_values("row_id", kind="stable").reset_index(drop=True)
         frame = _without_repetitions(frame)
-        frame = self._sampled(frame)
         if not (frame["status"] == "ok").any():
             raise _nothing_usable(frame, source.where)
         regions = tuple(n.removeprefix(REGION_PREFIX) for n in table.columns if n.startswith(REGION_PREFIX))
-        return Examples(frame, attributes, regions, "cluster" in table.columns)
+        return Examples(frame, attributes, regions, "cluster" in table.columns, drawn)
 
-    def _row(
-        self, source: Source, given: pd.Series, attributes: tuple[str, ...], wanted: str | None, position: int
-    ) -> dict[str, object]:
-        row: dict[str, object] = {
-            "row_id": given["row_id"],
-            "path": given.get("path"),
-            "label": given["label"],
-            "split": given.get("split"),
-            "cluster": given.get("cluster") or given["key"],
-            "environment": (given["environment"] or MISSING) if "environment" in given.index else None,
-            "position": position,
-            "detail": None,
-            **{name: given[name] or MISSING for name in attributes},
-        }
-        if wanted is not None and given["split"] != wanted:
-            row |= {"status": "filtered", "reason": f"split:{given['split'] or MISSING}"}
-        else:
-            row |= self._read(source, str(given["label"]), position)
-        return row
+    def candidates(self, table: pd.DataFrame, where: str) -> pd.DataFrame:
+        """Rows of the wanted split as far as the table alone knows them, by position; with ``masked``."""
+        table = _identified(table, where)
+        wanted = self._wanted_split(table, where)
+        known = _known(table, attribute_columns(table))
+        return known if wanted is None else known[known["split"] == wanted]
+
+    def _chosen(self, frame: pd.DataFrame, wanted: str | None) -> tuple[pd.DataFrame, Drawn | None]:
+        """Rows with the status ``filtered`` and a reason where they are not to be read, and their weights."""
+        frame = frame.assign(status=None, reason=None, weight=1.0)
+        if wanted is not None:
+            other = frame["split"] != wanted
+            frame.loc[other, "status"], frame.loc[other, "weight"] = "filtered", float("nan")
+            frame.loc[other, "reason"] = "split:" + frame.loc[other, "split"].replace("", MISSING)
+        if self.sample is None:
+            return frame.drop(columns="masked"), None
+        candidates = frame["status"].isna()
+        drawn = self.sample(frame[candidates])
+        frame.loc[candidates, "weight"] = drawn.weight
+        out = candidates & frame["weight"].isna()
+        frame.loc[out, ["status", "reason"]] = ["filtered", SAMPLED_OUT]
+        return frame.drop(columns="masked"), drawn
 
     def _read(self, source: Source, label: str, position: int) -> dict[str, object]:
         try:
@@ -126,17 +134,6 @@ class Intake:
             raise _no_split(where, f"splits {', '.join(sorted(set(table['split'])))}", wanted)
         return wanted
 
-    def _sampled(self, frame: pd.DataFrame) -> pd.DataFrame:
-        usable = np.flatnonzero((frame["status"] == "ok").to_numpy())
-        if self.max_images is None or len(usable) <= self.max_images:
-            return frame
-        drawn = np.random.default_rng(np.random.SeedSequence([self.seed, 0x5A])).permutation(usable)
-        left_out = drawn[self.max_images :]
-        frame = frame.copy()
-        frame.loc[left_out, "status"] = "filtered"
-        frame.loc[left_out, "reason"] = "sampled"
-        return frame
-
 
 @dataclass(frozen=True)
 class Examples:
@@ -153,12 +150,15 @@ class Examples:
         Names of the region masks that some rows may have.
     clusters_given : bool
         Whether independent units were named; otherwise every row is its own.
+    drawn : Drawn or None
+        How the rows were chosen that were read; None where nothing was left out by a draw.
     """
 
     frame: pd.DataFrame = field(repr=False)
     attributes: tuple[str, ...]
     regions: tuple[str, ...]
     clusters_given: bool
+    drawn: Drawn | None = field(default=None, repr=False)
 
     @property
     def usable(self) -> pd.DataFrame:
@@ -195,6 +195,38 @@ def _identified(table: pd.DataFrame, where: str) -> pd.DataFrame:
     )
     identified["row_id"] = [row_id(key, "", int(n)) for key, n in zip(identified["key"], occurrence, strict=True)]
     return identified
+
+
+def _known(table: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
+    """What the table says of each row before its files are opened; index: its position."""
+    nothing = pd.Series(None, index=table.index, dtype=object)
+    cluster = table["cluster"].where(table["cluster"] != "", table["key"]) if "cluster" in table else table["key"]
+    named = table["environment"].replace("", MISSING) if "environment" in table else nothing
+    return pd.DataFrame(
+        {
+            "row_id": table["row_id"],
+            "path": table.get("path", nothing),
+            "label": table["label"],
+            "split": table.get("split", nothing),
+            "cluster": cluster,
+            "environment": named,
+            "position": table.index,
+            "detail": nothing,
+            "masked": table["mask"] != "" if "mask" in table else False,
+            **{name: table[name].replace("", MISSING) for name in attributes},
+        }
+    )
+
+
+def _completed(frame: pd.DataFrame, read: pd.DataFrame) -> pd.DataFrame:
+    """The frame with what reading its rows added; null for those that were not read."""
+    for name in _READ:
+        values = read[name] if name in read else pd.Series(None, index=read.index, dtype=object)
+        if name in frame:
+            frame.loc[read.index, name] = values
+        else:
+            frame[name] = values.reindex(frame.index)
+    return frame
 
 
 def attribute_columns(table: pd.DataFrame) -> tuple[str, ...]:

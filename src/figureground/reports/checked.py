@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from figureground.audit.checked import Checked
+import pandas as pd
 
-#: Faulty rows that are shown one by one; all are counted.
-SHOWN = 10
+from figureground.audit.checked import Checked
+from figureground.audit.tables import ALL
+from figureground.reports import catalogue, numbers
+
+#: Faulty rows, and subgroups that fall short, that are shown one by one; all are counted.
+SHOWN, SHORT = 10, 3
 
 
 def check_lines(found: Checked) -> Iterator[str]:
@@ -28,6 +32,7 @@ def check_lines(found: Checked) -> Iterator[str]:
     for left_out in found.grouping.not_used:
         yield f"no subgroups by {left_out.column}: {left_out.reason}"
     yield _test_line(found)
+    yield from reach_lines(found.reach)
     for probe in found.probes:
         yield f"probe {probe.check}: {probe.status}{f' ({probe.reason})' if probe.reason else ''}"
     if found.layer is not None:
@@ -45,3 +50,51 @@ def _test_line(found: Checked) -> str:
         "with power 0.8 it would show an effect of about "
         f"{100 * (found.smallest_effect or 0):.0f} points or more"
     )
+
+
+def reach_lines(reach: pd.DataFrame) -> Iterator[str]:
+    """Which states this n can reach: a line for each cue, and one for its subgroups."""
+    for cue, lines in reach.groupby("cue", sort=False):
+        whole = lines[lines["attribute"] == ALL].iloc[0]
+        yield f"{catalogue.load('en').term('cue', str(cue))}: {_cue_words(whole)}"
+        parts = lines[lines["attribute"] != ALL]
+        if len(parts):
+            yield f"  {_subgroup_words(parts)}"
+
+
+def _cue_words(line: pd.Series) -> str:
+    if pd.notna(line["obstacle"]):
+        return f"cannot be tested: {catalogue.load('en').say(line['obstacle'])}"
+    units = f"{numbers.count(line['tested'])} {_units(line)}"
+    if not line["demonstrable"]:
+        return f"{units}: no verdict; it takes {numbers.count(line['more_to_demonstrate'])} more {_units(line)}"
+    shown = f"{units}: can be demonstrated from an effect of about {_points(line['demonstrable_from'])} on"
+    if line["clearable"]:
+        return f"{shown}, and can be cleared"
+    return f"{shown}; cannot be cleared: {_missing(line)}"
+
+
+def _subgroup_words(parts: pd.DataFrame) -> str:
+    short = parts[~parts["clearable"]].sort_values("more_to_clear", kind="stable")
+    mute = parts[~parts["demonstrable"]]
+    if short.empty:
+        return f"all {len(parts)} subgroups can be cleared"
+    named = "; ".join(
+        f"{line['attribute']} {line['level']}: {_missing(line)}" for _, line in short.head(SHORT).iterrows()
+    )
+    said = f"{len(short)} of {len(parts)} subgroups cannot be cleared, the nearest being {named}"
+    return said if mute.empty else f"{said}; {len(mute)} of {len(parts)} carry no verdict at all"
+
+
+def _missing(line: pd.Series) -> str:
+    if pd.notna(line["limited_by"]):
+        return f"{line['limited_by']} of the policy would have to allow {numbers.count(line['to_clear'])} units"
+    return f"needs {numbers.count(line['more_to_clear'])} more {_units(line)}"
+
+
+def _units(line: pd.Series) -> str:
+    return "independent units with masks" if line["needs_mask"] else "independent units"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.0f} points"

@@ -79,6 +79,8 @@ class Evidenced:
         Share of the picture that each built-in place covers.
     today : date
         The day by which decisions expire.
+    sample : document.Sample or None
+        How the rows were chosen.
     again : Again or None
         What a stored run is asked anew; None where it is judged for the first time.
     """
@@ -101,6 +103,7 @@ class Evidenced:
     grey: bool = False
     areas: Mapping[str, float] = field(default_factory=dict)
     today: date = date.max
+    sample: document.Sample | None = None
     again: Again | None = None
 
     def grouping(self, examples: pd.DataFrame) -> Grouping:
@@ -168,7 +171,7 @@ def judge_run(run: Evidenced) -> Judgement:
         dict(run.source),
         run.policy,
         run.stratum_source,
-    )
+    ).model_copy(update={"sample": run.sample})
     background = seen[0].found.get(BACKGROUND)
     contrast = background.contrast if background else None
     measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})

@@ -89,8 +89,9 @@ def _discordant(cue: document.CueVerdict) -> list[Finding]:
 def _about_data(data: document.Data, preprocessing_source: str, policy: Policy) -> list[Finding]:
     found: list[Finding] = []
     if data.quarantined:
-        above = data.quarantined > policy.max_bad * data.given
-        args = {"n": data.quarantined, "given": data.given}
+        looked_at = data.given - data.filtered  # not those that a draw or another split left out
+        above = data.quarantined > policy.max_bad * looked_at
+        args = {"n": data.quarantined, "given": looked_at}
         found.append(_fact("rows-set-aside", "quarantine_above_limit" if above else "rows_set_aside", **args))
     if 0 < data.with_mask < data.ok:
         found.append(_fact("masks-partial", "masks_partial", n=data.with_mask, given=data.ok))

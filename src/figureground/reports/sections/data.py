@@ -24,11 +24,20 @@ class DataSection:
     ledger: Table
     ledger_sentence: str
     not_used: Table | None
+    sample: str
+    strata: Table | None
 
 
 def build(context: Context) -> DataSection:
     """Composition, ledger and unused columns."""
-    return DataSection(composition(context), _ledger(context), _ledger_sentence(context), _not_used(context))
+    return DataSection(
+        composition(context),
+        _ledger(context),
+        _ledger_sentence(context),
+        _not_used(context),
+        _sample(context),
+        _strata(context),
+    )
 
 
 def composition(context: Context) -> Chart | None:
@@ -123,6 +132,40 @@ def _ledger_sentence(context: Context) -> str:
         masks=data.with_mask,
         units=data.n_clusters,
     )
+
+
+def _sample(context: Context) -> str:
+    """How the rows were chosen, why so many, and what each stands for: two sentences."""
+    sample, say = context.document.data.sample, context.words.say
+    if sample is None:
+        return ""
+    values = sample.model_dump(exclude={"strata", "rule"}) | {"strata": len(sample.strata)}
+    policy = context.document.policy
+    values |= {"margin": policy["delta_negligible"], "effect": policy["delta_material"], "power": policy["power"]}
+    weighed = "sample.weights" if sample.weight_low < sample.weight_high else "sample.same_weight"
+    missed = [say("sample.not_reached", n=sample.clusters_not_reached)] if sample.clusters_not_reached else []
+    return " ".join([say(f"sample.{sample.rule}", **values), say(weighed, **values), *missed])
+
+
+def _strata(context: Context) -> Table | None:
+    """Given and drawn by stratum; nothing where all were used."""
+    sample, say = context.document.data.sample, context.words.say
+    if sample is None or sample.clusters_drawn == sample.clusters:
+        return None
+    rows = [
+        [
+            line.label,
+            line.environment,
+            say("word.yes" if line.masked else "word.no"),
+            numbers.count(line.clusters),
+            numbers.count(line.drawn),
+            numbers.general(line.weight),
+        ]
+        for line in sample.strata
+    ]
+    names = ["label", "environment", "mask", "units_given", "units_drawn", "weight"]
+    columns = [say(f"column.{name}") for name in names]
+    return table(say("sample.table"), columns, rows, text_columns=3, note=more(context, "audit.json"), limit=20)
 
 
 def _not_used(context: Context) -> Table | None:

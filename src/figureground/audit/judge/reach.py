@@ -1,0 +1,143 @@
+"""Which states an n can reach, cue by cue and subgroup by subgroup, before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any
+
+import pandas as pd
+
+from figureground.audit.config import Policy
+from figureground.audit.cues import cue_spec
+from figureground.audit.document import TrustCheck
+from figureground.audit.judge.grouping import Group
+from figureground.audit.judge.intervals import min_detectable
+from figureground.audit.judge.margins import certifiable_margin
+from figureground.audit.judge.power import planning_spread, units_to_certify
+from figureground.audit.judge.untested import obstacle
+from figureground.audit.strata import usable_rows
+from figureground.audit.tables import ALL
+
+COLUMNS = (
+    "cue",
+    "attribute",
+    "level",
+    "needs_mask",
+    "n_clusters",
+    "tested",
+    "demonstrable",
+    "demonstrable_from",
+    "more_to_demonstrate",
+    "clearable",
+    "certifiable",
+    "to_clear",
+    "more_to_clear",
+    "limited_by",
+    "obstacle",
+)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Plans with conservative spreads, by the formulas that the judge uses on measured ones.
+
+    Attributes
+    ----------
+    policy : Policy
+    examples : pandas.DataFrame
+        The ``examples`` table.
+    strata : pandas.DataFrame
+        ``row_id``, ``stratum``, ``source`` of the rows that can take part.
+    regions : tuple of str
+    grey : bool
+    checks : sequence of TrustCheck
+        Of the levels, where there was a model to make them.
+    """
+
+    policy: Policy
+    examples: pd.DataFrame = field(repr=False)
+    strata: pd.DataFrame = field(repr=False)
+    regions: tuple[str, ...] = ()
+    grey: bool = False
+    checks: Sequence[TrustCheck] = ()
+
+    def __call__(self, cues: Sequence[str], groups: Sequence[Group]) -> pd.DataFrame:
+        """One row per cue and subgroup, ``attribute`` and ``level`` being ``(all)`` for everything.
+
+        ``n_clusters`` could take part, ``tested`` of them would (cues beyond the background are tested on a
+        subsample). ``demonstrable_from`` is the smallest effect whose lower bound would reach the material size with
+        the policy's power; ``certifiable`` the margin within which an effect of 0 would be certified; both on the
+        decision scale, in [0, 1]. ``to_clear`` is the number of clusters at which that margin is the negligible one,
+        and ``more_to_clear`` what is missing. ``limited_by`` names the policy's setting that keeps ``tested`` too
+        small where the data would suffice, and ``obstacle`` what rules a test out whatever n is.
+        """
+        usable = usable_rows(self.examples)
+        rows = usable[usable["row_id"].isin(self.strata["row_id"])]
+        lines = [line for cue in cues for line in self._cue(cue, rows, groups)]
+        words = {name: pd.Series([line[name] for line in lines], dtype=object) for name in ("limited_by", "obstacle")}
+        return pd.DataFrame(lines, columns=list(COLUMNS)).assign(**words)  # null stays None beside names
+
+    def _cue(self, cue: str, rows: pd.DataFrame, groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
+        found = obstacle(cue, self.examples, self.strata, self.regions, self.grey, self.checks)
+        part = rows[rows["masked"]] if cue_spec(cue).needs_mask else rows
+        yield self._line(cue, ALL, ALL, part, 1.0, self._comparisons(), found.key if found else None)
+        if found is not None:
+            return
+        for group in groups:
+            for level in group.levels:
+                members = part[group.values.loc[part.index] == level]
+                yield self._line(cue, group.attribute, level, members, len(members) / max(len(part), 1), 1, None)
+
+    def _line(
+        self,
+        cue: str,
+        attribute: str,
+        level: str,
+        rows: pd.DataFrame,
+        share: float,
+        comparisons: int,
+        blocked: str | None,
+    ) -> dict[str, Any]:
+        policy, spread, units = self.policy, planning_spread(cue), int(rows["cluster"].nunique())
+        tested, setting = self._tested(cue, rows, units, share)
+        least = policy.min_clusters
+        to_clear = units_to_certify(spread, policy.delta_negligible, policy, comparisons)
+        known = blocked is None and tested >= 2
+        error, df = (spread / sqrt(tested), tested - 1) if known else (float("nan"), 1)
+        from_effect = policy.delta_material + min_detectable(error, df, policy.alpha, policy.power)
+        return {
+            "cue": cue,
+            "attribute": attribute,
+            "level": level,
+            "needs_mask": cue_spec(cue).needs_mask,
+            "n_clusters": units,
+            "tested": tested,
+            "demonstrable": bool(known and tested >= least and from_effect <= 1),
+            "demonstrable_from": from_effect,
+            "more_to_demonstrate": max(0, least - units),
+            "clearable": bool(known and tested >= to_clear),
+            "certifiable": certifiable_margin(error, df, policy.alpha, self._power(comparisons)),
+            "to_clear": to_clear,
+            "more_to_clear": max(0, to_clear - units),
+            "limited_by": setting if tested < to_clear <= units else None,
+            "obstacle": blocked,
+        }
+
+    def _tested(self, cue: str, rows: pd.DataFrame, units: int, share: float) -> tuple[int, str | None]:
+        """Clusters that would be tested, and the setting of the policy that limits them."""
+        spec = cue_spec(cue)
+        if spec.primary or rows.empty:
+            return units, None
+        setting = "grid_rows" if spec.kind == "grid" else "secondary_rows"
+        images = getattr(self.policy, setting) * share
+        return min(units, int(units * min(1.0, images / len(rows)))), setting
+
+    def _comparisons(self) -> int:
+        """Pairs of levels and, beyond two classes, classes that must all be certified."""
+        levels, classes = self.strata["stratum"].nunique(), self.examples["label"].nunique()
+        return max(1, levels * (levels - 1) // 2) * (classes if classes > 2 else 1)
+
+    def _power(self, comparisons: int) -> float:
+        return 1 - (1 - self.policy.power) / comparisons

@@ -1,0 +1,220 @@
+"""How long an audit will take: a warm-up on a few images gives the pace, the plan of the suite gives the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from figureground.audit.classify.subject import Subject, evaluating
+from figureground.audit.config import Policy
+from figureground.audit.cues import BACKGROUND, cue_spec
+from figureground.audit.explain.layers import choose_layer
+from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.measure.transfers.registry import transfer_for
+from figureground.audit.measure.transfers.tuples import Tuples
+from figureground.datasets.datamodule import Row, RowReader
+from figureground.datasets.images import RowFault
+
+#: Images that the warm-up reads and runs.
+WARM_UP = 20
+#: Passes over a picture's files: once at the door, once to measure.
+READS = 2
+#: The checks of the maps explain each of their few rows about so often.
+MAP_ROWS, MAP_PASSES = 64, 30
+#: Plain interventions on the background and the object, on the policy's ``plain_rows``: pictures a row.
+PLAIN, PLAIN_PASSES = "plain", 26
+#: Cues with more parts than this are scanned on ``grid_rows`` only.
+FEW_PARTS = 16
+Timer = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What there is to do: pictures read, explained, and changed and shown to the model, by cue."""
+
+    read: int
+    explained: int
+    changed: Mapping[str, int]
+
+    @property
+    def forwards(self) -> int:
+        """Forward passes of changed pictures."""
+        return sum(self.changed.values())
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds a picture: to read, to explain, and to change (by cue) with the forward pass that follows."""
+
+    read: float
+    explain: float
+    change: Mapping[str, float] = field(repr=False)
+
+    def seconds(self, work: Work) -> float:
+        """Time to measure; judging and drawing come on top."""
+        slowest = max(self.change.values(), default=self.explain)
+        changed = sum(n * self.change.get(cue, slowest) for cue, n in work.changed.items())
+        return self.read * work.read + self.explain * work.explained + changed
+
+
+@dataclass(frozen=True)
+class Planner:
+    """The suite's own plan, in numbers of pictures.
+
+    Attributes
+    ----------
+    policy : Policy
+    parts : mapping of str to int
+        Parts of each cue that is to be tested; 1 for one that is changed as a whole.
+    levels : int
+        Arms of every contrast; below 2 none is run.
+    masked : float
+        Share of the rows that have masks, in [0, 1].
+    """
+
+    policy: Policy
+    parts: Mapping[str, int]
+    levels: int
+    masked: float
+
+    def work(self, rows: int) -> Work:
+        """Of an audit of so many rows. Cues that are held while others change are not known beforehand."""
+        explained = rows + min(rows, MAP_ROWS) * MAP_PASSES
+        changed = {cue: self._changed(cue, n, rows) for cue, n in self.parts.items() if self.levels >= 2}
+        if BACKGROUND in self.parts:
+            changed[PLAIN] = min(round(rows * self.masked), self.policy.plain_rows) * PLAIN_PASSES
+        return Work(READS * rows, explained, changed)
+
+    def _changed(self, cue: str, parts: int, rows: int) -> int:
+        spec, arms = cue_spec(cue), self.levels
+        there = round(rows * self.masked) if spec.needs_mask else rows
+        if spec.primary:  # every arm and its control, a second donor of the own level; the own background put back once
+            return there * (self.policy.passes * (2 * arms + 1) + 1)
+        there = min(there, self.policy.secondary_rows)
+        if parts == 1:  # an object moved or scaled is also put back where it was
+            return there * (2 * arms + 1 + (spec.kind == "geometry"))
+        return (there if parts <= FEW_PARTS else min(there, self.policy.grid_rows)) * parts * arms
+
+    def fitting(self, pace: Pace, seconds: float, most: int) -> int:
+        """Most rows, up to ``most``, whose work takes no longer; 0 where not even one fits."""
+        low, high = 0, most + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if pace.seconds(self.work(middle)) <= seconds else (low, middle)
+        return low
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Times the work on a few images.
+
+    Attributes
+    ----------
+    subject : Subject
+    reader : RowReader
+    cues : tuple of str
+    timer : callable
+        Seconds from any origin, such as :func:`time.perf_counter`.
+    """
+
+    subject: Subject = field(repr=False)
+    reader: RowReader = field(repr=False)
+    cues: tuple[str, ...]
+    timer: Timer = field(repr=False)
+
+    def __call__(self, rows: Sequence[Row]) -> Pace | None:
+        """Pace on the first :data:`WARM_UP` rows that can be read; None where none can."""
+        start = self.timer()
+        items = list(islice(self._read(rows), WARM_UP))
+        read = self.timer() - start
+        alike = [item for item in items if item["image"].shape == items[0]["image"].shape]
+        if not alike:
+            return None
+        batch = default_collate(alike)
+        with evaluating(self.subject.module):
+            self._explain(batch["image"][:1])
+            start = self.timer()
+            self._explain(batch["image"])
+            explain = self.timer() - start
+            change = {cue: self._timed(cue, batch) / len(alike) for cue in self._possible(batch)}
+        return Pace(read / len(items), explain / len(alike), change)
+
+    def _read(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+        for row in rows:
+            try:
+                yield self.reader(row)
+            except RowFault:
+                continue  # it is told at the door, with its reason
+
+    def _explain(self, pictures: Tensor) -> None:
+        images = self._shown(pictures)
+        layer = choose_layer(self.subject.module, images[:1])
+        with torch.enable_grad():
+            SinglePass(layer)(self.subject.module, images)
+
+    def _shown(self, pictures: Tensor) -> Tensor:
+        device = next((p.device for p in self.subject.module.parameters()), torch.device("cpu"))
+        return self.subject.preprocess.normalize(pictures).to(device)
+
+    def _possible(self, batch: Mapping[str, Any]) -> list[str]:
+        grey = self.subject.preprocess.channels == 1
+        masked = bool(batch["has_mask"].all())
+        return [cue for cue in self.cues if (masked or not cue_spec(cue).needs_mask) and not (grey and cue == "tint")]
+
+    def _timed(self, cue: str, batch: Mapping[str, Any]) -> float:
+        height, width = batch["image"].shape[-2:]
+        transfer, tuples = transfer_for(cue, height=height, width=width), neighbours(batch)
+        start = self.timer()
+        composite = transfer.swap(tuples, 0, transfer.parts[0])
+        with torch.inference_mode():
+            self.subject.module(self._shown(composite.images))
+        return self.timer() - start
+
+
+def neighbours(batch: Mapping[str, Any]) -> Tuples:
+    """Every image with the next one of the batch as its only donor."""
+    turned = {name: torch.roll(batch[name], 1, dims=0)[:, None] for name in ("image", "mask", "has_mask")}
+    return Tuples(
+        row_id=batch["row_id"],
+        number=torch.zeros(len(batch["row_id"]), dtype=torch.int64),
+        seed=0,
+        image=batch["image"],
+        mask=batch["mask"],
+        has_mask=batch["has_mask"],
+        donor_images=turned["image"],
+        donor_masks=turned["mask"],
+        donor_has_mask=turned["has_mask"],
+        regions=batch["regions"],
+        donor_regions={name: torch.roll(region, 1, dims=0)[:, None] for name, region in batch["regions"].items()},
+    )
+
+
+def parts_of(cues: Sequence[str]) -> dict[str, int]:
+    """Number of parts of each cue; it does not depend on the size of the pictures."""
+    return {cue: len(transfer_for(cue, height=64, width=64).parts) for cue in cues}
+
+
+def in_words(seconds: float) -> str:
+    """A duration to two digits: ``40 s``, ``12 min``, ``3.5 h``.
+
+    Examples
+    --------
+    >>> in_words(41.2), in_words(725), in_words(12600)
+    ('41 s', '12 min', '3.5 h')
+    """
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def some_rows(candidates: Any, seed: int) -> tuple[int, ...]:
+    """Positions of the rows that a warm-up tries, in a seeded order: twice as many as it needs."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0x77]))
+    return tuple(int(at) for at in rng.permutation(np.asarray(candidates))[: 2 * WARM_UP])

@@ -1,0 +1,115 @@
+"""The time expected: planned work against what a run did, and what --time makes of a pace. No test reads a clock."""
+
+from contextlib import contextmanager
+from itertools import count
+
+import pytest
+
+from figureground.api import find_subject
+from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.pace import (
+    MAP_PASSES,
+    MAP_ROWS,
+    PLAIN,
+    PLAIN_PASSES,
+    WARM_UP,
+    Pace,
+    Planner,
+    in_words,
+    parts_of,
+)
+from figureground.audit.taking_in import TakeIn
+from figureground.datasets.sources import open_source
+from figureground.errors import UsageError
+
+
+class Heard:
+    """A progress that remembers its titles."""
+
+    def __init__(self):
+        self.titles = []
+
+    @contextmanager
+    def __call__(self, title, total):
+        self.titles.append(title)
+        yield lambda _: None
+
+
+def take_in(model, manifest, progress=None, **asked):
+    """With a clock that goes on by one second whenever somebody looks at it."""
+    subject, config = find_subject(model, None, None), AuditConfig(cues=("background",), **asked)
+    source, ticks = open_source(manifest, classes=subject.classes), count()
+    return TakeIn(subject, source, config, Policy(), progress or Heard(), lambda: float(next(ticks)))
+
+
+def test_planned_work_is_what_a_run_does(shortcut_run):
+    cues = ("background", "corner_top_left", "sharpness")
+    planned = Planner(Policy(), parts_of(cues), levels=2, masked=1.0).work(120)
+    predictions = shortcut_run.predictions
+    contrasts = predictions["intervention"].isin(["swap", "control", "same_level", "reference"])
+    shown = predictions[contrasts & predictions["held"].isna()].groupby("cue").size().to_dict()
+    assert {cue: planned.changed[cue] for cue in cues} == shown
+    others = ~contrasts & (predictions["cue"] == "background")
+    assert planned.changed[PLAIN] == pytest.approx(others.sum(), rel=0.2)
+    stages = {stage.stage: stage.forward_equivalents for stage in shortcut_run.document.audit.cost.stages}
+    assert 0.5 < MAP_ROWS * MAP_PASSES * 3 / stages["checks of the maps"] < 2, stages
+
+
+def test_parts_of_grids_are_limited_as_the_policy_says():
+    planner = Planner(Policy(), parts_of(["object_patch", "place", "background"]), levels=3, masked=0.5)
+    work = planner.work(10_000)
+    assert work.changed == {
+        "object_patch": 500 * 9 * 3,
+        "place": 120 * 64 * 3,
+        "background": 5000 * (3 * 7 + 1),
+        PLAIN: 200 * PLAIN_PASSES,
+    }
+    assert work.forwards == sum(work.changed.values())
+    assert Planner(Policy(), parts_of(["border"]), levels=1, masked=1.0).work(50).forwards == 0
+
+
+def test_the_most_that_fits_fits_and_one_more_does_not():
+    planner, pace = Planner(Policy(), {"background": 1}, 2, 1.0), Pace(0.01, 0.02, {"background": 0.003})
+    for seconds in (50.0, 100.0, 700.0):
+        n = planner.fitting(pace, seconds, 10_000)
+        assert 0 < n < 10_000
+        assert pace.seconds(planner.work(n)) <= seconds < pace.seconds(planner.work(n + 1))
+    assert planner.fitting(pace, 1e9, 300) == 300
+    assert planner.fitting(pace, 1e-9, 300) == 0
+
+
+def test_a_cue_that_was_not_timed_counts_as_the_slowest():
+    planner = Planner(Policy(), {"background": 1, "tint": 1}, 2, 1.0)
+    full = Pace(0, 0, {"background": 0.01, "tint": 0.01}).seconds(planner.work(50))
+    assert Pace(0, 0, {"background": 0.01}).seconds(planner.work(50)) == pytest.approx(full)
+
+
+def test_the_time_expected_is_told_before_the_images_are_read(shortcut_model, audit_manifest):
+    heard = Heard()
+    stage = take_in(shortcut_model, audit_manifest, heard)
+    assert len(stage().usable) == 120
+    # Reading, explaining and changing 20 images take one second each by this clock.
+    each = 1 / WARM_UP
+    seconds = each * (2 * 120 + 120 + MAP_ROWS * MAP_PASSES + 120 * 16 + 120 * PLAIN_PASSES)
+    assert heard.titles[0].startswith(f"Expected: about {in_words(seconds)} to measure 120 images")
+    assert "asks for 859 independent units, these are 120" in heard.titles[0]
+    assert heard.titles[1] == "Reading images"
+
+
+def test_a_time_chooses_the_sample_that_fits(shortcut_model, audit_manifest):
+    heard = Heard()
+    examples = take_in(shortcut_model, audit_manifest, heard, time="250s")()
+    assert 40 <= len(examples.usable) < 120
+    planner = Planner(Policy(), {"background": 1}, 2, 1.0)
+    pace = Pace(1 / WARM_UP, 1 / WARM_UP, {"background": 1 / WARM_UP})
+    assert len(examples.usable) == planner.fitting(pace, 250, 120)
+    assert examples.frame["weight"].sum() == pytest.approx(120)
+    assert len(take_in(shortcut_model, audit_manifest, time="2h")().usable) == 120
+
+
+def test_a_time_too_short_for_any_verdict_is_refused_with_what_it_would_take(shortcut_model, audit_manifest):
+    with pytest.raises(UsageError, match="room for 40, below which no verdict can be given") as caught:
+        take_in(shortcut_model, audit_manifest, time="30s")()
+    assert caught.value.exit_code == 2
+    wanted = caught.value.fix.split()[1]
+    assert len(take_in(shortcut_model, audit_manifest, time=wanted)().usable) >= 40

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from figureground.audit.judge.intervals import FloatArray, IntArray
+from figureground.audit.judge.weighing import weights_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Answers:
         Probability of the predicted class, in [0, 1]; NaN where unknown.
     probability : ndarray of float64, [N, K], or None
         Rows of NaN where the output was not finite; None where the logits of all classes are not kept.
+    weight : ndarray of float64, [N], or None
+        Design weights; None where all count the same.
     """
 
     classes: tuple[str, ...]
@@ -39,6 +42,7 @@ class Answers:
     correct: FloatArray = field(repr=False)
     confidence: FloatArray = field(repr=False)
     probability: FloatArray | None = field(repr=False)
+    weight: FloatArray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -79,6 +83,7 @@ def answers_of(rows: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[
         correct=rows["correct"].to_numpy(dtype=np.float64),
         confidence=confidence,
         probability=probability,
+        weight=weights_of(rows),
     )
 
 

@@ -76,10 +76,12 @@ class SpikeIn:
         groups = int(codes.recipient.max()) + 1
         if groups < 2:
             return 0.0
-        sums, squares = (_by_cluster(part, codes.recipient, groups) for part in (values, values**2))
-        counts = np.bincount(codes.recipient, minlength=groups).astype(np.float64)
+        design = implant.observed.weight
+        share = np.ones(len(values)) if design is None else design
+        sums, squares = (_by_cluster(part * share[:, None], codes.recipient, groups) for part in (values, values**2))
+        counts = np.bincount(codes.recipient, weights=share, minlength=groups).astype(np.float64)
         inflation = self._donors_share(values, codes, implant.observed)
-        influence = (sums - values.mean(axis=0) * counts[:, None]) / len(values)
+        influence = (sums - np.average(values, axis=0, weights=design) * counts[:, None]) / counts.sum()
         critical = max_t(influence, groups - 1, 1 - self.policy.alpha, self.seed, draws=4000).critical
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, 0xA5]))
         weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=self.policy.assay_redraws).astype(

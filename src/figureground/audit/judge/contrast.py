@@ -222,10 +222,10 @@ class DonorContrast:
         values = [h.values(observed, scale, which) for h in family]
         reach, level, bounds = span(scale, which), 1 - self.policy.alpha, limits(scale, which)
         plain = [
-            multiway_mean(v, *codes.of_hypothesis(h), level=level, bounds=bounds)
+            multiway_mean(v, *codes.of_hypothesis(h), level=level, bounds=bounds, weights=observed.weight)
             for h, v in zip(family, values, strict=True)
         ]
-        influence = np.column_stack([cluster_influence(v, codes.recipient) for v in values])
+        influence = np.column_stack([cluster_influence(v, codes.recipient, observed.weight) for v in values])
         df = min(interval.df for interval in plain)
         joint = max_t(influence, df, level, self.seed, np.array([interval.statistic() for interval in plain]))
         limit = material(self.policy, scale)
@@ -244,7 +244,13 @@ class DonorContrast:
         bounds = limits(scale, "swapped")
         parts = [observed.half == name for name in ("a", "b")]
         a, b = (
-            multiway_mean(values[part], *codes.take(part).of_hypothesis(primary), level=level, bounds=bounds)
+            multiway_mean(
+                values[part],
+                *codes.take(part).of_hypothesis(primary),
+                level=level,
+                bounds=bounds,
+                weights=observed.take(part).weight,
+            )
             for part in parts
         )
         return a, b
@@ -253,7 +259,9 @@ class DonorContrast:
         level = 1 - 2 * self.policy.alpha
         bounds = limits(scale, "swapped")
         found = [
-            multiway_mean(h.values(observed, scale), *codes.of_hypothesis(h), level=level, bounds=bounds)
+            multiway_mean(
+                h.values(observed, scale), *codes.of_hypothesis(h), level=level, bounds=bounds, weights=observed.weight
+            )
             for h in hypotheses(observed, scale)
         ]
         return Equivalence(scale, max(found, key=_reach), negligible(self.policy, scale))
@@ -309,7 +317,8 @@ class DonorContrast:
             known = (predicted >= 0) & ((observed.number == 0) if arm == "own" else True)
             for index, name in enumerate(observed.classes):
                 hits = (predicted[known] == index).astype(float)
-                interval = logit_t(hits, observed.recipient[known], 1 - self.policy.alpha)
+                weights = observed.take(known).weight
+                interval = logit_t(hits, observed.recipient[known], 1 - self.policy.alpha, weights=weights)
                 yield self._row(observed, "predicted_share", "decision", interval, class_name=name, arm=arm)
 
     def _row(
@@ -337,11 +346,16 @@ def changed_answers(observed: SwapObservations, level: float, part: int = 0) -> 
     again = same >= 0
     first = (observed.number == 0) & (observed.original >= 0) & (observed.reference >= 0)
     flips = (observed.original != observed.reference)[first].astype(float)
+    there = observed.take(placed)
     return {
-        "changed_other_level": logit_t(changed, recipients, level),
-        "changed_same_level": logit_t((same != own[:, 0, 0])[again].astype(float), recipients[again], level),
-        "same_minus_other": mean_t(kept, recipients, level),
-        "reference_fragility": clustered_wilson(flips, observed.recipient[first], level),
+        "changed_other_level": logit_t(changed, recipients, level, weights=there.weight),
+        "changed_same_level": logit_t(
+            (same != own[:, 0, 0])[again].astype(float), recipients[again], level, weights=there.take(again).weight
+        ),
+        "same_minus_other": mean_t(kept, recipients, level, weights=there.weight),
+        "reference_fragility": clustered_wilson(
+            flips, observed.recipient[first], level, weights=observed.take(first).weight
+        ),
     }
 
 

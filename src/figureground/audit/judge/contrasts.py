@@ -111,7 +111,9 @@ def _left(item: Contrasted, held: SwapObservations, policy: Policy) -> Interval:
         return Interval(np.nan, np.nan, np.nan, level, 0, 0, np.nan, 0)
     scale: Any = item.contrast.scale
     codes, bounds = Clusterings.of(held), limits(scale, "swapped")
-    return multiway_mean(h.values(held, scale), *codes.of_hypothesis(h), level=level, bounds=bounds)
+    return multiway_mean(
+        h.values(held, scale), *codes.of_hypothesis(h), level=level, bounds=bounds, weights=held.weight
+    )
 
 
 def yielding(

@@ -11,6 +11,7 @@ from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.judge.grouping import Grouping
 from figureground.audit.judge.performance import accuracy
 from figureground.audit.judge.rows import as_estimate
+from figureground.audit.judge.weighing import weights_of
 from figureground.audit.recipients import has_environment
 from figureground.audit.tables import ALL, MISSING
 
@@ -99,7 +100,10 @@ def _by_mask(rows: pd.DataFrame, policy: Policy) -> list[document.GroupPerforman
         for label in (ALL, *sorted(rows["label"].unique())):
             members = part if label == ALL else part[part["label"] == label]
             interval = accuracy(
-                members["correct"].to_numpy(dtype=float), members["cluster"].to_numpy(dtype=object), 1 - policy.alpha
+                members["correct"].to_numpy(dtype=float),
+                members["cluster"].to_numpy(dtype=object),
+                1 - policy.alpha,
+                weights_of(members),
             )
             stated = as_estimate(interval, min_clusters=policy.min_clusters, alpha=policy.alpha)
             found.append(document.GroupPerformance(attribute="mask", level=level, label=label, accuracy=stated))

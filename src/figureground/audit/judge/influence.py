@@ -73,10 +73,12 @@ def linearised(
     return Interval(estimate, low, high, level, len(values), groups, math.sqrt(variance), df)
 
 
-def mean_influence(values: npt.ArrayLike) -> FloatArray:
-    """Influence of every row on the plain mean of ``[N]`` rows."""
+def mean_influence(values: npt.ArrayLike, weights: FloatArray | None = None) -> FloatArray:
+    """Influence of every row on the mean of ``[N]`` rows, ``w_i (y_i - mean) / sum w`` with design weights w."""
     rows = np.asarray(values, dtype=np.float64)
-    return np.asarray((rows - rows.mean()) / len(rows))
+    if weights is None:
+        return np.asarray((rows - rows.mean()) / len(rows))
+    return np.asarray(weights * (rows - np.average(rows, weights=weights)) / weights.sum())
 
 
 def welch_p(interval: Interval) -> float | None:

@@ -32,6 +32,7 @@ from figureground.audit.judge.decisions import apply_decisions
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.gallery import GalleryRules
 from figureground.audit.judge.grouping import Group, Grouping, group_rows
+from figureground.audit.judge.intervals import FloatArray
 from figureground.audit.judge.looking import look_at
 from figureground.audit.judge.masks import masks_disagree
 from figureground.audit.judge.measures import PerformanceTable
@@ -44,6 +45,7 @@ from figureground.audit.judge.subgroups import REPORTED, SubgroupTable
 from figureground.audit.judge.untested import why_not
 from figureground.audit.judge.verdict import CueJudge, overall
 from figureground.audit.judge.views import View, views
+from figureground.audit.judge.weighing import weights_of
 from figureground.audit.judge.worst_group import averages, worst_bound
 from figureground.audit.task import Task
 
@@ -309,8 +311,8 @@ class _ViewJudge:
         return Setting(
             finding=self.seen.view.finding,
             n_classes=len(self.seen.view.classes),
-            accuracy=float(rows["correct"].mean()),
-            majority=float(rows["label"].value_counts(normalize=True).iloc[0]),
+            accuracy=_share(rows["correct"], weights_of(rows)),
+            majority=max(_share(rows["label"] == label, weights_of(rows)) for label in rows["label"].unique()),
             aligned_accuracy=_aligned(rows),
             strata=self.run.stratum_source or "label",
             clusters_given=self.run.clusters_given,
@@ -368,6 +370,15 @@ def direction_of(item: Contrasted) -> document.Direction:
 
 def _all_checks(run: Evidenced) -> list[TrustCheck]:
     return summary.trust(run.checks, None, _degenerate(run.attributions), run.policy)
+
+
+def _share(values: pd.Series, weights: FloatArray | None) -> float:
+    """Mean of the values that are known, by design weight."""
+    known = values.notna().to_numpy()
+    if not known.any():
+        return float("nan")
+    kept = values[known].to_numpy(dtype=np.float64)
+    return float(np.average(kept, weights=None if weights is None else weights[known]))
 
 
 def _aligned(rows: pd.DataFrame) -> float:

@@ -15,6 +15,7 @@ from figureground.audit.cues import BACKGROUND, PLACES, REGION, cue_spec
 from figureground.audit.judge.evidence import Look
 from figureground.audit.judge.intervals import Interval, mean_t
 from figureground.audit.judge.subgroups import REPORTED
+from figureground.audit.judge.weighing import weights_of
 
 #: Cues that are a property of the picture or of the object, or a mark on it, and no place beside it.
 NO_PLACE = ("global", "geometry", "object")
@@ -86,8 +87,8 @@ def density(
         values = chosen["ldr"].to_numpy(dtype=float)
     else:
         values = _log_odds(_region(chosen["region_shares"], cue)) - _log_odds(np.array(areas[cue]))
-    known = np.isfinite(values)
-    return mean_t(values[known], rows["cluster"].to_numpy(dtype=object)[known], level)
+    known = np.where(np.isfinite(values), values, np.nan)
+    return mean_t(known, rows["cluster"].to_numpy(dtype=object), level, weights=weights_of(rows))
 
 
 def built_in(cue: str) -> bool:

@@ -11,6 +11,9 @@ Measures (column ``measure``), all in [0, 1]:
 - ``calibration_error``, with ``calibration_error_null``, what a calibrated model would show: of the positive class's
   probability, with more than two classes of the predicted one's. See :mod:`~figureground.audit.judge.calibration`.
 
+All but the areas and the calibration error weigh each image by its design weight, where a sample was drawn at different
+rates; those describe the images that were drawn.
+
 With two classes the second counts as positive, and the column ``class_name`` names it.
 """
 
@@ -105,8 +108,9 @@ def balanced_accuracy(answers: Answers, level: float) -> Measured:
     influence, recalls = np.empty(len(part)), []
     for label in present:
         of = part.label == label
-        recalls.append(float(part.correct[of].mean()))
-        influence[of] = mean_influence(part.correct[of]) / len(present)
+        weights = None if part.weight is None else part.weight[of]
+        recalls.append(float(np.average(part.correct[of], weights=weights)))
+        influence[of] = mean_influence(part.correct[of], weights) / len(present)
     interval = linearised(float(np.mean(recalls)), influence, part.cluster, level, strata=part.label)
     return Measured(interval, _about(part, present))
 
@@ -130,7 +134,8 @@ def area(answers: Answers, curve: _Curve, level: float) -> Measured:
 def rate(answers: Answers, label: int, level: float) -> Measured:
     """Share answered as labelled among the images of one class; n counts these."""
     of = answers.label == label
-    found = accuracy(answers.correct[of], answers.cluster[of], level)
+    weights = None if answers.weight is None else answers.weight[of]
+    found = accuracy(answers.correct[of], answers.cluster[of], level, weights)
     return Measured(found, None if found.n else "labels_absent")
 
 
@@ -142,7 +147,8 @@ def brier(answers: Answers, level: float) -> Measured:
     if part.probability is None or len(part) == 0:
         return _none(part, level, "no_probability")
     values = 0.5 * np.square(part.probability - np.eye(len(part.classes))[part.label]).sum(axis=1)
-    return Measured(linearised(float(values.mean()), mean_influence(values), part.cluster, level))
+    mean, influence = float(np.average(values, weights=part.weight)), mean_influence(values, part.weight)
+    return Measured(linearised(mean, influence, part.cluster, level))
 
 
 def calibration(answers: Answers, level: float, seed: int) -> tuple[Measured, Measured]:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from figureground.audit.judge.weighing import weights_of
+
 Ints = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
 Names = npt.NDArray[np.object_]
@@ -56,6 +58,8 @@ class SwapObservations:
         The assay's reading of the cue on each picture; None where no assay was prepared.
     incomplete : mapping of str to int
         Recipients x passes left out because an arm has no prediction, by reason.
+    weight : ndarray of float64, [N], or None
+        Design weight of the recipient; None where all count the same.
     """
 
     cue: str
@@ -81,6 +85,7 @@ class SwapObservations:
     score: Reals | None = field(repr=False)
     control_score: Reals | None = field(repr=False)
     incomplete: Mapping[str, int]
+    weight: Reals | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.row_id)
@@ -162,7 +167,14 @@ def observe(
         score=swapped.score,
         control_score=compared.score,
         incomplete=_reasons(chosen, join.pairs(swap).difference(index)),
+        weight=_weights(examples, ids),
     )
+
+
+def _weights(examples: pd.DataFrame, ids: Ints) -> Reals | None:
+    usable = examples[examples["status"] == "ok"]
+    found = weights_of(usable)
+    return None if found is None else pd.Series(found, index=usable["row_id"]).reindex(ids).to_numpy(dtype=np.float64)
 
 
 def _of_cue(predictions: pd.DataFrame, cue: str, held: str | None) -> pd.DataFrame:

@@ -14,7 +14,14 @@ from sklearn.metrics import confusion_matrix
 from figureground.audit import document
 from figureground.audit.config import Policy
 from figureground.audit.judge.grouping import Group
-from figureground.audit.judge.intervals import Interval, clustered_wilson, t_bounds, unanimous_bounds, wilson
+from figureground.audit.judge.intervals import (
+    Interval,
+    clustered_wilson,
+    t_bounds,
+    unanimous_bounds,
+    unequal_weights,
+    wilson,
+)
 from figureground.audit.judge.rows import estimate_columns
 from figureground.audit.tables import ALL
 
@@ -37,12 +44,21 @@ def scored(examples: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[
     return usable.assign(predicted=names, correct=correct)
 
 
-def accuracy(correct: npt.NDArray[np.float64], clusters: npt.NDArray[np.object_], level: float) -> Interval:
-    """Share of correct answers with a Wilson interval, widened by the design effect where clusters repeat."""
+def accuracy(
+    correct: npt.NDArray[np.float64],
+    clusters: npt.NDArray[np.object_],
+    level: float,
+    weights: npt.NDArray[np.float64] | None = None,
+) -> Interval:
+    """Share of correct answers with a Wilson interval, widened by the design effect where clusters repeat.
+
+    With design weights ``[N]`` that differ, the weighted share, with the effect of weighting as well.
+    """
     known = np.isfinite(correct)
+    weighed = unequal_weights(weights, correct)
     correct, clusters = correct[known], clusters[known]
-    if len(set(clusters)) < len(clusters):
-        return clustered_wilson(correct, clusters, level)
+    if weighed is not None or len(set(clusters)) < len(clusters):
+        return clustered_wilson(correct, clusters, level, weights=weighed)
     return replace(
         wilson(float(correct.sum()), len(correct), level), n_clusters=len(clusters), df=float(max(len(clusters) - 1, 0))
     )

@@ -22,6 +22,7 @@ from figureground.audit.judge.intervals import Interval, logit_t, mean_t
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
 from figureground.audit.judge.performance import accuracy
 from figureground.audit.judge.rows import estimate_columns, p_value
+from figureground.audit.judge.weighing import weights_of
 from figureground.audit.tables import ALL
 
 #: Methods and signs that are reported by subgroup; the second sign of Grad-CAM stays in ``attributions``.
@@ -81,7 +82,8 @@ class SubgroupTable:
             "origin": cell.origin,
             "n_rows": len(members),
         }
-        found = accuracy(members["correct"].to_numpy(dtype=float), members["cluster"].to_numpy(dtype=object), level)
+        correct, clusters = members["correct"].to_numpy(dtype=float), members["cluster"].to_numpy(dtype=object)
+        found = accuracy(correct, clusters, level, weights_of(members))
         yield keys | {"measure": "accuracy"} | self._columns(found)
         for (method, sign), maps in wide.items():
             yield from self._attribution(
@@ -91,12 +93,14 @@ class SubgroupTable:
             yield keys | {"measure": "contrast", "cue": cue} | self._contrast(item, members)
 
     def _attribution(self, keys: dict[str, Any], members: pd.DataFrame, maps: pd.DataFrame) -> Iterator[dict[str, Any]]:
-        clusters = members["cluster"].to_numpy(dtype=object)
+        clusters, weights = members["cluster"].to_numpy(dtype=object), weights_of(members)
         degenerate = float((maps["status"] == "degenerate").mean()) if len(maps) else 0.0
         for measure in (*SHARES, "ldr"):
             values = maps[measure].to_numpy(dtype=float)
-            known = np.isfinite(values)
-            interval = (mean_t if measure == "ldr" else logit_t)(values[known], clusters[known], 1 - self.policy.alpha)
+            values = np.where(np.isfinite(values), values, np.nan)
+            known = ~np.isnan(values)
+            estimate = mean_t if measure == "ldr" else logit_t
+            interval = estimate(values, clusters, 1 - self.policy.alpha, weights=weights)
             columns = self._columns(interval)
             if degenerate > self.policy.max_degenerate:
                 columns |= {"status": "degenerate", "reason": f"{degenerate:.0%} of the maps are empty"}
@@ -115,6 +119,7 @@ class SubgroupTable:
             *Clusterings.of(part).of_hypothesis(h),
             level=1 - self.policy.alpha,
             bounds=limits(scale, "swapped"),
+            weights=part.weight,
         )
         return self._columns(interval) | {"p_raw": p_value(interval)}
 

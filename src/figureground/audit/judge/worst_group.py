@@ -20,11 +20,13 @@ from figureground.audit.judge.intervals import (
     cluster_codes,
     count_clusters,
     design_effect,
+    unequal_weights,
     wilson,
 )
 from figureground.audit.judge.multiplicity import max_t
 from figureground.audit.judge.performance import accuracy
 from figureground.audit.judge.rows import as_estimate
+from figureground.audit.judge.weighing import weights_of
 from figureground.audit.tables import ALL
 
 DRAWS = 4000
@@ -55,7 +57,12 @@ def worst_bound(
         return None
     members = [(cell.member & known).to_numpy(dtype=bool) for cell in judged]
     lows = simultaneous_lows(
-        rows["correct"].to_numpy(dtype=np.float64), rows["cluster"].to_numpy(dtype=object), members, policy.alpha, seed
+        rows["correct"].to_numpy(dtype=np.float64),
+        rows["cluster"].to_numpy(dtype=object),
+        members,
+        policy.alpha,
+        seed,
+        weights_of(rows),
     )
     lowest = int(np.argmin(lows))
     return _bound(judged[lowest], float(lows[lowest]), len(judged), 1 - policy.alpha)
@@ -67,6 +74,7 @@ def simultaneous_lows(
     members: Sequence[npt.NDArray[np.bool_]],
     alpha: float,
     seed: int = 0,
+    weights: FloatArray | None = None,
 ) -> FloatArray:
     """Lower bounds, ``[M]``, that hold for all M groups at once with confidence ``1 - alpha``.
 
@@ -77,15 +85,20 @@ def simultaneous_lows(
     clusters : ndarray of object, [N]
     members : sequence of ndarray
         Who belongs to each group, bool ``[N]``; groups may overlap.
+    weights : ndarray, optional
+        Design weights, ``[N]``.
     """
     codes = cluster_codes(clusters)
     influence = np.zeros((count_clusters(codes), len(members)))
     for column, member in enumerate(members):
-        weights = mean_influence(correct[member])
-        influence[:, column] = np.bincount(codes[member], weights=weights, minlength=len(influence))
+        values = mean_influence(correct[member], _of(weights, member))
+        influence[:, column] = np.bincount(codes[member], weights=values, minlength=len(influence))
     fewest = min(len(np.unique(codes[member])) for member in members)
     several = _critical(influence, fewest - 1, alpha, seed)
-    found = [_low(correct[member], codes[member], quantile) for member, quantile in zip(members, several, strict=True)]
+    found = [
+        _low(correct[member], codes[member], quantile, _of(weights, member))
+        for member, quantile in zip(members, several, strict=True)
+    ]
     return np.array(found, dtype=np.float64)
 
 
@@ -102,7 +115,11 @@ def _average(known: pd.DataFrame, group: Group, policy: Policy) -> document.Aver
     judged = sorted(units.index[units >= policy.min_clusters])
     correct, clusters = known["correct"].to_numpy(dtype=np.float64), known["cluster"].to_numpy(dtype=object)
     members = [(values == name).to_numpy(dtype=bool) for name in judged]
-    found = (accuracy(correct, clusters, level), group_weighted(correct, clusters, members, level))
+    weights = weights_of(known)
+    found = (
+        accuracy(correct, clusters, level, weights),
+        group_weighted(correct, clusters, members, level, weights),
+    )
     stated = [as_estimate(one, min_clusters=policy.min_clusters, alpha=policy.alpha) for one in found]
     return document.Average(
         attribute=group.attribute,
@@ -118,13 +135,15 @@ def group_weighted(
     clusters: npt.NDArray[np.object_],
     members: Sequence[npt.NDArray[np.bool_]],
     level: float,
+    weights: FloatArray | None = None,
 ) -> Interval:
     """Mean of the accuracies of disjoint groups, with an interval; without groups there is no estimate."""
     part = np.any(members, axis=0) if members else np.zeros(len(correct), dtype=bool)
     influence, of = np.zeros(len(correct)), np.zeros(len(correct), dtype=np.int64)
     for number, member in enumerate(members):
-        influence[member], of[member] = mean_influence(correct[member]) / len(members), number
-    estimate = float(np.mean([correct[member].mean() for member in members])) if members else np.nan
+        influence[member], of[member] = mean_influence(correct[member], _of(weights, member)) / len(members), number
+    accuracies = [np.average(correct[member], weights=_of(weights, member)) for member in members]
+    estimate = float(np.mean(accuracies)) if members else np.nan
     return linearised(estimate, influence[part], clusters[part], level, strata=of[part])
 
 
@@ -143,11 +162,20 @@ def _critical(influence: FloatArray, df: int, alpha: float, seed: int) -> FloatA
     return found
 
 
-def _low(correct: FloatArray, codes: npt.NDArray[np.int64], quantile: float) -> float:
-    repeated = count_clusters(cluster_codes(codes)) < len(codes)
-    effect = design_effect(correct, codes) if repeated else 1.0
+def _of(weights: FloatArray | None, member: npt.NDArray[np.bool_]) -> FloatArray | None:
+    return None if weights is None else weights[member]
+
+
+def _low(
+    correct: FloatArray, codes: npt.NDArray[np.int64], quantile: float, weights: FloatArray | None = None
+) -> float:
     level = float(2 * stats.norm.cdf(quantile) - 1)
-    return wilson(float(correct.sum()), len(correct), level, effect).low
+    repeated = count_clusters(cluster_codes(codes)) < len(codes)
+    weighed = unequal_weights(weights, correct)
+    effect = design_effect(correct, codes, weights=weighed) if repeated or weighed is not None else 1.0
+    agree = np.ptp(correct) == 0  # a weighted mean of ones is rounded
+    successes = correct.sum() if weighed is None or agree else weighed @ correct
+    return wilson(float(successes), len(correct), level, effect).low
 
 
 def _bound(cell: Cell, low: float, groups: int, level: float) -> document.WorstBound:

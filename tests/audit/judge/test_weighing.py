@@ -103,7 +103,9 @@ def test_bounds_and_averages_of_groups_are_weighted(run):
     same = np.full(len(w), 4.0)
     plain, equal = (simultaneous_lows(correct, clusters, members, 0.05, 0, weights) for weights in (None, same))
     assert equal == pytest.approx(plain)
-    assert simultaneous_lows(correct, clusters, members, 0.05, 0, w)[1] < plain[1]
+    for low, m, before in zip(simultaneous_lows(correct, clusters, members, 0.05, 0, w), members, plain, strict=True):
+        assert np.average(correct[m], weights=w[m]) - 0.4 < low < np.average(correct[m], weights=w[m])
+        assert (w[m].min() == w[m].max()) == (low == pytest.approx(before, abs=0.01))
 
 
 def test_weights_are_for_all_usable_rows_or_for_none():

@@ -30,7 +30,5 @@ def masks_disagree(item: Contrasted, examples: pd.DataFrame, policy: Policy) -> 
     h, scale = item.contrast.primary, item.contrast.scale
     part = observed.take(keep)
     codes, bounds = Clusterings.of(part).of_hypothesis(h), limits(scale, "swapped")
-    again = multiway_mean(
-        h.values(part, scale), *codes, level=1 - policy.alpha, bounds=bounds, weights=part.weight
-    )
+    again = multiway_mean(h.values(part, scale), *codes, level=1 - policy.alpha, bounds=bounds, weights=part.weight)
     return bool(again.estimate < material(policy, scale))

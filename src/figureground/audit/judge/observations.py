@@ -174,7 +174,9 @@ def observe(
 def _weights(examples: pd.DataFrame, ids: Ints) -> Reals | None:
     usable = examples[examples["status"] == "ok"]
     found = weights_of(usable)
-    return None if found is None else pd.Series(found, index=usable["row_id"]).reindex(ids).to_numpy(dtype=np.float64)
+    if found is None:
+        return None
+    return np.asarray(pd.Series(found, index=usable["row_id"]).reindex(ids), dtype=np.float64)
 
 
 def _of_cue(predictions: pd.DataFrame, cue: str, held: str | None) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -64,3 +65,14 @@ def test_the_command_writes_every_interval_between_the_markers(coverage, table, 
     assert "old" not in text
     for name in (set(coverage.NOMINAL) | set(coverage.SIZES)) - {"subgroup (a third of the clusters)"}:
         assert f"| {name} |" in text
+
+
+def test_the_document_names_the_command_the_date_and_every_interval(coverage):
+    text = coverage.DOCUMENT.read_text(encoding="utf-8")
+    shown = text.split(coverage.START)[1].split(coverage.END)[0]
+    assert re.search(r"`python benchmarks/coverage\.py [-a-z ]*\d+`, \d{4}-\d\d-\d\d", shown)
+    rows = [line for line in shown.splitlines() if line.startswith("| ")]
+    for name in (set(coverage.NOMINAL) | set(coverage.SIZES)) - {"subgroup (a third of the clusters)"}:
+        found = [line for line in rows if line.startswith(f"| {name} |")]
+        assert found, name
+        assert all(len(line.split("|")) == 12 for line in found)

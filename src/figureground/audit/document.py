@@ -187,6 +187,17 @@ class Sample(_Part):
     strata: list[SampledStratum]
 
 
+class MaskCoverage(_Part):
+    """Rows of one label or level with and without an object mask."""
+
+    attribute: str = Field(description="(all), label, or an attribute")
+    level: str
+    n: int
+    with_mask: int
+    accuracy_with: Estimate
+    accuracy_without: Estimate
+
+
 class Data(_Part):
     """What was given, and the ledger: given = ok + quarantined + filtered."""
 
@@ -200,8 +211,8 @@ class Data(_Part):
     quarantined_by_reason: dict[str, int]
     filtered_by_reason: dict[str, int]
     with_mask: int
-    without_mask: list[GroupPerformance] = Field(
-        default_factory=list, description="accuracy of rows with and without masks, overall and by label"
+    mask_coverage: list[MaskCoverage] = Field(
+        default_factory=list, description="masks for some rows only: who has one, and how well the model does on both"
     )
     mask_sources: dict[str, int] = Field(default_factory=dict)
     stratum_source: Literal["environment", "label", "prediction"] | None = None

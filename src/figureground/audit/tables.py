@@ -42,6 +42,7 @@ ATTRIBUTIONS = pa.schema(
         ("background_share", _REAL),
         ("background_area", _REAL),
         ("bleed_floor", _REAL),
+        ("object_eccentricity", _REAL),  # of the object's place, see measure.shares; the same for every map of an image
         ("ldr", _REAL),
         ("auc_background", _REAL),
         ("rank_share_1", _REAL),

@@ -14,6 +14,7 @@ from figureground.reports.sections import (
     cues,
     data,
     findings,
+    groups,
     looking,
     performance,
     plain,
@@ -43,6 +44,7 @@ class Page:
     heatmaps: tuple[Cases, ...]
     accuracy: Chart | None
     left_out: Table | None
+    groups: groups.Groups
     confusion: Chart | None
     data: data.DataSection
     trust: trust.Trust
@@ -72,6 +74,7 @@ def build(result: AuditResult, words: Catalogue) -> Page:
         heatmaps=cases.heatmap_cases(context),
         accuracy=performance.accuracy(context),
         left_out=performance.left_out(context),
+        groups=groups.build(context),
         confusion=performance.confusion(context),
         data=data.build(context),
         trust=trust.build(context),

@@ -242,12 +242,36 @@ def test_empty_maps_are_degenerate_and_never_imputed(world):
     assert line["n"] == line["n_rows"] - 15
 
 
-def test_without_masks_the_reason_is_given(world):
-    rows, groups, attributions, _ = world
-    attributions[MEASURES] = np.nan
-    found = SubgroupTable(Policy(), attributions.assign(status="mask_absent", reason="no mask"))(rows, groups)
-    line = only(found, "ldr", "A", method="saliency")
-    assert (line["status"], line["reason"], line["n"]) == ("not_estimable", "no mask", 0)
+def test_a_group_without_masks_is_not_tested_and_without_maps_not_estimable(world):
+    rows, groups, attributions, observed = world
+    bare = rows["site"] == "B"
+    inside = attributions["row_id"].isin(rows.loc[bare, "row_id"])
+    attributions.loc[inside, MEASURES] = np.nan
+    attributions.loc[inside, "status"] = "mask_absent"
+    rows = rows.assign(object_area=np.where(bare, np.nan, 0.2))
+    part = observed.take(~np.isin(observed.row_id, rows.loc[bare, "row_id"]))
+    found = SubgroupTable(Policy(), attributions, following(part))(rows, groups)
+    for measure, method in (("ldr", "saliency"), ("background_share", "gradcam"), ("contrast", None)):
+        line = only(found, measure, "B", method=method)
+        assert (line["status"], line["reason"], line["n"]) == ("not_tested", "mask_absent", 0)
+        assert line["n_rows"] == bare.sum()
+        assert only(found, measure, "A", method=method)["status"] == "ok"
+    assert only(found, "accuracy", "B")["status"] == "ok"
+    attributions.loc[inside, ["status", "reason"]] = ["not_finite", None]
+    line = only(SubgroupTable(Policy(), attributions)(rows, groups), "ldr", "B", method="saliency")
+    assert (line["status"], line["reason"]) == ("not_estimable", "not_finite")
+
+
+def test_declared_crossings_stand_beside_their_pooled_values(world):
+    rows, _, attributions, _ = world
+    rows = rows.assign(turn=np.arange(len(rows)) % 3)
+    crossing = group_rows(rows, ["site", "turn"], ["site*turn"]).groups
+    found = SubgroupTable(Policy(), attributions)(rows, crossing, [])
+    raw, pooled = (found[found["measure"] == name].set_index("level") for name in ("accuracy", "accuracy_pooled"))
+    crossed = raw[(raw["attribute"] == "site*turn") & raw["estimate"].notna()]
+    assert set(pooled.index) == set(crossed.index)
+    assert np.ptp(pooled["estimate"]) < np.ptp(crossed["estimate"])
+    assert "standard_error" not in found
 
 
 def test_a_tiny_unanimous_group_is_no_discovery(world):

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
+from skimage.measure import regionprops
 from skimage.morphology import dilation, footprint_rectangle
 from sklearn.metrics import roc_auc_score
 
@@ -439,3 +440,20 @@ def test_other_settings_are_refused(call, code):
 def test_the_measures_do_not_load_torch():
     code = "import sys, figureground.audit.measure.attribution_rows; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_eccentricity_is_the_distance_of_skimages_centroid_from_the_centre():
+    rng = np.random.default_rng(8)
+    masks = np.zeros((6, 30, 40), np.uint8)
+    for mask in masks[:5]:
+        top, left = rng.integers(0, 20), rng.integers(0, 25)
+        mask[top : top + 9, left : left + 13] = rng.integers(0, 2, (9, 13))
+    masks[0, :, :] = 1
+    found = shares.object_eccentricity(masks)
+    for mask, value in zip(masks[:5], found, strict=False):
+        (region,) = regionprops(mask)
+        offset = np.array(region.centroid) + 0.5 - np.array([15, 20])
+        assert value == pytest.approx(np.linalg.norm(offset) / 25)
+    assert found[0] == pytest.approx(0)
+    assert np.isnan(found[5])
+    assert np.nanmax(found) < 1

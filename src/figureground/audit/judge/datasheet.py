@@ -9,11 +9,9 @@ import pandas as pd
 from figureground.audit import document
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.judge.grouping import Grouping
-from figureground.audit.judge.performance import accuracy
-from figureground.audit.judge.rows import as_estimate
-from figureground.audit.judge.weighing import weights_of
+from figureground.audit.judge.mask_coverage import mask_coverage
 from figureground.audit.recipients import has_environment
-from figureground.audit.tables import ALL, MISSING
+from figureground.audit.tables import MISSING
 
 
 def data_sheet(
@@ -39,7 +37,7 @@ def data_sheet(
         quarantined_by_reason=_reasons(examples, "quarantined"),
         filtered_by_reason=_reasons(examples, "filtered"),
         with_mask=int(rows["object_area"].notna().sum()),
-        without_mask=_by_mask(rows, policy),
+        mask_coverage=mask_coverage(rows, grouping.groups, policy),
         mask_sources=_mask_sources(rows),
         stratum_source=stratum_source,
         n_clusters=int(rows["cluster"].nunique()),
@@ -88,26 +86,6 @@ def _reasons(examples: pd.DataFrame, status: str) -> dict[str, int]:
 
 def _counts(values: pd.Series) -> dict[str, int]:
     return {str(name): int(n) for name, n in sorted(values.value_counts().items())}
-
-
-def _by_mask(rows: pd.DataFrame, policy: Policy) -> list[document.GroupPerformance]:
-    """Accuracy of rows with and without a mask, overall and by label; empty where all or none have one."""
-    masked = rows["object_area"].notna()
-    if masked.all() or not masked.any():
-        return []
-    found = []
-    for level, part in (("with", rows[masked]), ("without", rows[~masked])):
-        for label in (ALL, *sorted(rows["label"].unique())):
-            members = part if label == ALL else part[part["label"] == label]
-            interval = accuracy(
-                members["correct"].to_numpy(dtype=float),
-                members["cluster"].to_numpy(dtype=object),
-                1 - policy.alpha,
-                weights_of(members),
-            )
-            stated = as_estimate(interval, min_clusters=policy.min_clusters, alpha=policy.alpha)
-            found.append(document.GroupPerformance(attribute="mask", level=level, label=label, accuracy=stated))
-    return found
 
 
 def _mask_sources(rows: pd.DataFrame) -> dict[str, int]:

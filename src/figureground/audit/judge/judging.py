@@ -31,9 +31,11 @@ from figureground.audit.judge.datasheet import data_sheet
 from figureground.audit.judge.decisions import apply_decisions
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.gallery import GalleryRules
+from figureground.audit.judge.group_tests import GroupTests, not_compared
 from figureground.audit.judge.grouping import Group, Grouping, group_rows
 from figureground.audit.judge.intervals import FloatArray
 from figureground.audit.judge.looking import look_at
+from figureground.audit.judge.mask_coverage import without_masks
 from figureground.audit.judge.masks import masks_disagree
 from figureground.audit.judge.measures import PerformanceTable
 from figureground.audit.judge.observations import observe
@@ -41,6 +43,7 @@ from figureground.audit.judge.performance import performance, performance_gap, s
 from figureground.audit.judge.plain import plain_tests
 from figureground.audit.judge.plain_doses import DoseJudge, DoseResponse
 from figureground.audit.judge.plain_untested import plain_untested
+from figureground.audit.judge.resampled import check_shares
 from figureground.audit.judge.subgroups import REPORTED, SubgroupTable
 from figureground.audit.judge.untested import why_not
 from figureground.audit.judge.verdict import CueJudge, overall
@@ -174,13 +177,14 @@ def judge_run(run: Evidenced) -> Judgement:
         run.policy,
         run.stratum_source,
     ).model_copy(update={"sample": run.sample})
-    background = seen[0].found.get(BACKGROUND)
+    background, rows = seen[0].found.get(BACKGROUND), seen[0].rows
     contrast = background.contrast if background else None
     measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})
     listed = summary.findings(verdict, measured, data, run.preprocessing_source, contrast, run.policy, failed)
     listed += summary.about_policy(run.again.deviations if run.again else ())
     rules = GalleryRules(seed=run.config.seed)
     further = [check for one in seen[:1] for item in one.assayed.values() for check in item.checks]
+    further.append(check_shares(first.subgroups))
     return Judgement(
         subgroups=pd.concat([part.subgroups for part in parts], ignore_index=True),
         tests=pd.concat([part.tests for part in parts], ignore_index=True),
@@ -189,7 +193,12 @@ def judge_run(run: Evidenced) -> Judgement:
         data=data,
         trust=summary.trust(run.checks, contrast, _degenerate(run.attributions), run.policy, further),
         findings=apply_decisions(listed, run.policy.decision, run.today),
-        not_tested=[*summary.not_tested(verdict), *plain_untested(run.examples, run.predictions, run.cues)],
+        not_tested=[
+            *summary.not_tested(verdict),
+            *not_compared(grouping.groups),
+            *plain_untested(run.examples, run.predictions, run.cues),
+            *without_masks(rows, grouping.groups),
+        ],
         levels=background.observed.levels if background else (),
         swaps=rules.swaps(background.observed, background.contrast.primary) if background else pd.DataFrame(),
         tiles=rules.tiles_of(seen[0].rows, seen[0].view.predictions, seen[0].view.classes),
@@ -252,6 +261,7 @@ class _ViewJudge:
         tests = [item.contrast.tests for item in seen.found.values()]
         tests += [pd.DataFrame([*held_rows, gap, *(r for a in seen.assayed.values() for r in a.rows)])]
         tests += self._described()
+        tests += [GroupTests(run.policy, run.config.seed, run.attributions, followed)(seen.rows, groups)]
         measured = performance(table, seen.rows, groups, seen.view.classes)
         worst = {
             "positive": answers.positive,

@@ -30,6 +30,7 @@ from figureground.audit.config import Policy
 from figureground.audit.judge.answers import Answers
 from figureground.audit.judge.calibration import calibrate
 from figureground.audit.judge.cells import make_cells
+from figureground.audit.judge.families import adjust_in_turn
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.influence import linearised, mean_influence
 from figureground.audit.judge.intervals import FloatArray, IntArray, Interval
@@ -74,7 +75,8 @@ class PerformanceTable:
             lines += [keys | {"n_rows": len(part)} | line for line in self._measures(part)]
         table = pd.DataFrame(lines).assign(p_adjusted=np.nan)
         tested = (table["measure"] == "calibration_error") & (table["attribute"] != ALL)
-        table.loc[tested, "p_adjusted"] = benjamini_yekutieli(table.loc[tested, "p_raw"].astype(float))
+        p, later = table.loc[tested, "p_raw"].astype(float), table.loc[tested, "origin"] == "exploratory"
+        table.loc[tested, "p_adjusted"] = adjust_in_turn(p, later, benjamini_yekutieli)
         return table
 
     def _measures(self, answers: Answers) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from figureground.audit.config import Policy
+from figureground.audit.cues import cue_spec
 from figureground.audit.judge.cells import Cell, make_cells
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.contrasts import Contrasted
@@ -21,12 +22,16 @@ from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.intervals import Interval, logit_t, mean_t
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
 from figureground.audit.judge.performance import accuracy
+from figureground.audit.judge.pooling import pool_crossings
+from figureground.audit.judge.resampled import DISAGREES, MATERIAL, bca_distance
 from figureground.audit.judge.rows import estimate_columns, p_value
 from figureground.audit.judge.weighing import weights_of
 from figureground.audit.tables import ALL
 
 #: Methods and signs that are reported by subgroup; the second sign of Grad-CAM stays in ``attributions``.
 REPORTED = (("saliency", "absolute"), ("gradcam", "positive"))
+#: Why the measures of maps are missing where a row has no mask: the status of its row in ``attributions``.
+MASK_ABSENT = "mask_absent"
 SHARES = ("background_share", "background_area", "bleed_floor")
 
 
@@ -57,6 +62,8 @@ class SubgroupTable:
         wide = {key: self._method(key) for key in REPORTED}
         found = [line for cell in cells for line in self._cell(rows[cell.member], cell, wide)]
         table = pd.DataFrame(found)
+        pooled = pool_crossings(table, 1 - self.policy.alpha)
+        table = pd.concat([table, pooled], ignore_index=True).drop(columns="standard_error")
         if "p_raw" not in table:  # without a swap no measure is tested
             table["p_raw"] = np.nan
         table["p_adjusted"] = np.nan
@@ -104,15 +111,23 @@ class SubgroupTable:
             columns = self._columns(interval)
             if degenerate > self.policy.max_degenerate:
                 columns |= {"status": "degenerate", "reason": f"{degenerate:.0%} of the maps are empty"}
+            elif len(members) and (maps["status"] == MASK_ABSENT).all():
+                columns |= {"status": "not_tested", "reason": MASK_ABSENT}
             elif len(members) and not known.any():
                 columns |= {"status": "not_estimable", "reason": _commonest(maps)}
+            elif measure == "background_share" and keys["label"] == ALL and columns["status"] == "ok":
+                # BCa knows no weights: what is checked is the shape of the interval, on the rows as they are.
+                plain = logit_t(values, clusters, 1 - self.policy.alpha)
+                distance = bca_distance(plain, values, clusters)
+                columns["reason"] = DISAGREES if distance is not None and distance > MATERIAL else None
             yield keys | {"measure": measure} | columns
 
     def _contrast(self, item: Contrasted, members: pd.DataFrame) -> dict[str, Any]:
         part = item.observed.take(np.isin(item.observed.row_id, members["row_id"].to_numpy()))
         if len(part) == 0:
             empty = Interval(np.nan, np.nan, np.nan, 1 - self.policy.alpha, 0, 0, np.nan, 0)
-            return self._columns(empty)
+            bare = cue_spec(item.observed.cue).needs_mask and len(members) > 0 and _unmasked(members)
+            return self._columns(empty) | ({"status": "not_tested", "reason": MASK_ABSENT} if bare else {})
         h, scale = item.contrast.primary, item.contrast.scale
         interval = multiway_mean(
             h.values(part, scale),
@@ -124,12 +139,17 @@ class SubgroupTable:
         return self._columns(interval) | {"p_raw": p_value(interval)}
 
     def _columns(self, interval: Interval) -> dict[str, Any]:
-        return estimate_columns(interval, min_clusters=self.policy.min_clusters, alpha=self.policy.alpha)
+        columns = estimate_columns(interval, min_clusters=self.policy.min_clusters, alpha=self.policy.alpha)
+        return columns | {"standard_error": interval.standard_error}
 
     def _method(self, key: tuple[str, str]) -> pd.DataFrame:
         method, sign = key
         chosen = self.attributions[(self.attributions["method"] == method) & (self.attributions["sign"] == sign)]
         return chosen.set_index("row_id")
+
+
+def _unmasked(members: pd.DataFrame) -> bool:
+    return "object_area" in members and bool(members["object_area"].isna().all())
 
 
 def _commonest(maps: pd.DataFrame) -> str:

@@ -39,7 +39,8 @@ def worst_bound(
 ) -> document.WorstBound | None:
     """Lower bound on the accuracy of the worst group, with confidence ``1 - alpha`` over all groups at once.
 
-    The groups are those of the accuracy rows of ``subgroups`` with at least ``min_clusters`` units. Every one gets a
+    The groups are those of the accuracy rows of ``subgroups`` with at least ``min_clusters`` units, without those that
+    were asked for after the run: a family that grows with the answers bounds nothing. Every one gets a
     Wilson lower bound with its design effect and a critical value of their largest t statistic
     (:func:`~figureground.audit.judge.multiplicity.max_t`); the smallest of these bounds lies below the accuracy of
     every group, so below the worst, whichever that is. Compare Cherian & Candes, "Statistical inference for fairness
@@ -50,7 +51,8 @@ def worst_bound(
     rows : pandas.DataFrame
         Scored usable rows.
     """
-    cells = [cell for cell in make_cells(rows, groups, labels) if (cell.attribute, cell.label) != (ALL, ALL)]
+    declared = [group for group in groups if group.origin != "exploratory"]
+    cells = [cell for cell in make_cells(rows, declared, labels) if (cell.attribute, cell.label) != (ALL, ALL)]
     known = rows["correct"].notna()
     judged = [cell for cell in cells if rows.loc[cell.member & known, "cluster"].nunique() >= policy.min_clusters]
     if not judged:

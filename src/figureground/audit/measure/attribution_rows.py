@@ -122,6 +122,7 @@ class _Measured:
             "background_share": self.maps.background_share,
             "background_area": masks.background_area,
             "bleed_floor": masks.bleed_floor(self.map_shape),
+            "object_eccentricity": masks.eccentricity,
             "ldr": np.where(edges, np.nan, self.maps.log_density_ratio()),
             "auc_background": self.maps.background_auc(),
             "rank_share_1": self.maps.background_rank_share(np.rint(0.01 * masks.n_valid)),

@@ -88,6 +88,17 @@ class ObjectMasks:
         """A per image, ``[B]``; see :func:`~figureground.audit.measure.shares.background_area`."""
         return np.where(self.n_object > 0, ratio(self.n_background, self.n_valid), np.nan)
 
+    @cached_property
+    def eccentricity(self) -> FloatArray:
+        """How far from the centre, per image, ``[B]``; see
+        :func:`~figureground.audit.measure.shares.object_eccentricity`."""
+        _, height, width = self.shape
+        place = [
+            ratio(self.foreground.sum(axis=other) @ (np.arange(size) + 0.5), self.n_object) - size / 2
+            for size, other in ((height, 2), (width, 1))
+        ]
+        return np.asarray(np.hypot(*place) / (0.5 * np.hypot(height, width)))
+
     def bleed_floor(self, map_shape: Shape) -> FloatArray:
         """B0 per image, ``[B]``; see :func:`~figureground.audit.measure.shares.bleed_floor`."""
         (height, rows), (width, columns) = self._axes(map_shape)

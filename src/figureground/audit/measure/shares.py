@@ -55,6 +55,15 @@ def background_area(masks: npt.ArrayLike) -> FloatArray:
     return ObjectMasks.of(masks).background_area
 
 
+def object_eccentricity(masks: npt.ArrayLike) -> FloatArray:
+    """Distance of the object's centroid from the centre of the picture, over half of the picture's diagonal.
+
+    In [0, 1): 0 in the centre, as in "visual eccentricity"; it says nothing of the object's shape. Maps are often
+    stronger in the centre, whatever lies there, so that groups whose objects lie elsewhere differ in every share.
+    """
+    return ObjectMasks.of(masks).eccentricity
+
+
 def bleed_floor(masks: npt.ArrayLike, map_shape: Shape) -> FloatArray:
     """Share that a perfect, object-only map of a coarse layer would still leave on the background, B0.
 

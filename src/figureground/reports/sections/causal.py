@@ -50,6 +50,7 @@ def tests_table(context: Context) -> Table | None:
     # Plain interventions and doses have a section of their own.
     elsewhere = ("predicted_share", *PLAIN_TESTS, *DOSE_TESTS)
     rows = [row for row in context.tests if row["test"] not in elsewhere and row["cue"] in told]
+    rows = [row for row in rows if row.get("attribute") is None]  # groups are compared in a section of their own
     if not rows:
         return None
     say = context.words.say

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from figureground.audit.document import Cell
+from figureground.audit.document import Cell, Estimate
+from figureground.audit.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.matrices import Matrix, matrix_chart
+from figureground.reports.sections import frames
 from figureground.reports.sections.charts import chart
 from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Chart, Table, table
@@ -26,17 +28,21 @@ class DataSection:
     not_used: Table | None
     sample: str
     strata: Table | None
+    masks: Table | None
+    masks_sentence: str
 
 
 def build(context: Context) -> DataSection:
     """Composition, ledger and unused columns."""
     return DataSection(
-        composition(context),
-        _ledger(context),
-        _ledger_sentence(context),
-        _not_used(context),
-        _sample(context),
-        _strata(context),
+        chart=composition(context),
+        ledger=_ledger(context),
+        ledger_sentence=_ledger_sentence(context),
+        not_used=_not_used(context),
+        masks=_masks(context),
+        masks_sentence=context.words.say("masks.lead"),
+        sample=_sample(context),
+        strata=_strata(context),
     )
 
 
@@ -176,3 +182,30 @@ def _not_used(context: Context) -> Table | None:
     say = context.words.say
     names = [say("column.column"), say("column.reason")]
     return table(say("not_used.table"), names, rows, text_columns=2, note=more(context, "audit.json"))
+
+
+def _masks(context: Context) -> Table | None:
+    """Rows with and without a mask, by label and level, with how well the model does on both."""
+    lines = context.document.data.mask_coverage
+    if not lines:
+        return None
+    say = context.words.say
+    rows = [
+        [
+            say("subgroup.all") if line.attribute == ALL else frames.pair(line.attribute, line.level),
+            numbers.count(line.n),
+            numbers.count(line.with_mask),
+            numbers.hundredths(line.with_mask / line.n),
+            *(_accuracy(found) for found in (line.accuracy_with, line.accuracy_without)),
+        ]
+        for line in lines
+    ]
+    keys = ("subgroup", "n", "with_mask", "share", "accuracy_with", "accuracy_without")
+    columns = [say(f"column.{key}") for key in keys]
+    return table(say("masks.table"), columns, rows, note=more(context, "audit.json"), limit=20)
+
+
+def _accuracy(found: Estimate) -> str:
+    if found.estimate is None:
+        return numbers.NONE
+    return f"{numbers.hundredths(found.estimate)} ({numbers.span(found.ci_low, found.ci_high)}; n = {found.n})"

@@ -99,7 +99,7 @@ def pair(attribute: str, level: str) -> str:
 
 
 def estimate_table(context: Context, caption: str, rows: list[Row], *, effect: bool = False) -> Table:
-    """n, estimate and interval by subgroup; ``effect`` writes differences with their sign, else shares."""
+    """n, estimate, interval, and what this n can show and exclude; ``effect`` writes differences with their sign."""
     write = numbers.signed if effect else numbers.hundredths
     unit = "column.effect" if effect else "column.share"
     say = context.words.say
@@ -109,6 +109,8 @@ def estimate_table(context: Context, caption: str, rows: list[Row], *, effect: b
         say("column.units"),
         say(unit),
         say("column.interval"),
+        say("column.min_detectable"),
+        say("column.certifiable"),
     ]
     body = [
         [
@@ -117,6 +119,8 @@ def estimate_table(context: Context, caption: str, rows: list[Row], *, effect: b
             numbers.count(row["n_clusters"]),
             write(row["estimate"]),
             numbers.span(row["ci_low"], row["ci_high"]),
+            numbers.hundredths(row.get("min_detectable")),
+            numbers.hundredths(row.get("certifiable")),
         ]
         for row in rows
     ]
@@ -125,12 +129,15 @@ def estimate_table(context: Context, caption: str, rows: list[Row], *, effect: b
 
 def noted_name(context: Context, row: Row) -> str:
     """A subgroup, with what keeps its estimate from being judged."""
-    return name(context, row) if row["status"] == "ok" else f"{name(context, row)} ({status(context, row)})"
+    plain = row["status"] == "ok" and not row.get("reason")
+    return name(context, row) if plain else f"{name(context, row)} ({status(context, row)})"
 
 
 def status(context: Context, row: Row) -> str:
     """The status of an estimate in words, with the reason where there is one."""
     words = context.words.term("estimate_status", row["status"])
+    if row["status"] == "ok":
+        return context.words.term("reason", row["reason"])
     return f"{words}: {context.words.term('reason', row['reason'])}" if row.get("reason") else words
 
 

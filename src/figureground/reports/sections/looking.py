@@ -56,7 +56,7 @@ def _table(context: Context, panels: list[tuple[str, list[frames.Row]]], ticks: 
     by_key = [{(row["attribute"], row["level"]): row for row in rows} for _, rows in panels]
     body = []
     for key, first in by_key[0].items():
-        line = [frames.noted_name(context, first), numbers.count(first["n"])]
+        line = [frames.noted_name(context, first), _measured(context, first)]
         for (panel, _), rows in zip(panels, by_key, strict=True):
             row = rows.get(key, {})
             line += [
@@ -66,6 +66,14 @@ def _table(context: Context, panels: list[tuple[str, list[frames.Row]]], ticks: 
             line.append(_reference(ticks, panel, "bleed_floor", key))
         body.append([*line, _reference(ticks, panels[0][0], "background_area", key)])
     return table(say("looking.table"), [*columns, say("column.area")], body, note=more(context, "subgroups.parquet"))
+
+
+def _measured(context: Context, row: frames.Row) -> str:
+    """n, and where rows could not enter for want of a mask, of how many."""
+    n, given = row["n"], row.get("n_rows")
+    if given is None or n == given:
+        return numbers.count(n)
+    return context.words.say("looking.n_of", n=int(n), given=int(given))
 
 
 def _reference(ticks: Ticks, panel: str, measure: str, key: tuple[str, str]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from figureground.audit import result as results
-from figureground.audit.config import AuditConfig, Policy, check_cues, load_policy
+from figureground.audit.config import AuditConfig, Policy, check_cues, declare, load_policy
 from figureground.audit.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from figureground.audit.classify.module import Classifier
     from figureground.audit.classify.subject import Subject
     from figureground.audit.classify.train import TrainConfig
+    from figureground.audit.task import Kind
+    from figureground.datasets.findings import Uncertain
     from figureground.datasets.transforms import Preprocess
     from figureground.reports.showing import RowView
 
@@ -45,6 +48,7 @@ def run_audit(
     data: Any,
     *,
     classes: Sequence[str] | None = None,
+    kind: Kind | None = None,
     columns: Mapping[str, str] | None = None,
     by: Sequence[str] | None = None,
     cues: Sequence[str] | None = None,
@@ -75,6 +79,10 @@ def run_audit(
         Images with labels, and masks where there are any; see :func:`figureground.datasets.sources.open_source`.
     classes : sequence of str, optional
         Class names in the order of the logits. Needed where the model does not carry them; never taken from the data.
+    kind : {"multiclass", "binary", "multilabel"}, optional
+        What the logits mean: one for each class, a single one for the second of two classes, or one for each finding
+        that may be present (then the data has a column ``label:NAME`` for each). Default: what the model says of
+        itself, else ``multiclass``.
     columns : mapping, optional
         ``{role: column name}`` for ``image``, ``label``, ``mask``, ``environment``, ``split``, ``cluster``, ``key``.
     by : sequence of str, optional
@@ -113,6 +121,7 @@ def run_audit(
     figureground.errors.FiguregroundError
         With what was found, what was expected and what to do.
     """
+    from figureground.audit.declaring import declared_task
     from figureground.audit.pipeline import Pipeline
     from figureground.audit.run_folder import RunFolder
     from figureground.audit.sampling import check_asked
@@ -137,7 +146,8 @@ def run_audit(
     )
     check_asked(config)
     declared = load_policy(policy)
-    subject = find_subject(model, classes, transform)
+    subject = find_subject(model, classes, transform, kind)
+    subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
     source = open_source(data, classes=subject.classes, columns=mapping, root=None if root is None else Path(root))
     inputs = tuple(Path(given) for given in (model, data) if isinstance(given, str | Path))
     target = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
@@ -150,12 +160,12 @@ def run_audit(
     return AuditResult(found.path)
 
 
-def find_subject(model: Any, classes: Sequence[str] | None, transform: Any | None) -> Subject:
+def find_subject(model: Any, classes: Sequence[str] | None, transform: Any | None, kind: Kind | None = None) -> Subject:
     """The audited model from what a caller gave: a module in memory, or a path."""
     from figureground.audit.classify.subject import as_subject, load_subject
 
     finder = load_subject if isinstance(model, str | Path) else as_subject
-    return finder(model, classes=classes, transform=transform)
+    return finder(model, classes=classes, transform=transform, kind=kind)
 
 
 def load_run(run: str | Path) -> AuditResult:
@@ -225,10 +235,15 @@ def train_classifier(
     root: str | Path | None = None,
     split: str | None = None,
     preprocess: Preprocess | None = None,
+    uncertain: Uncertain | None = None,
+    thresholds: Mapping[str, float] | None = None,
     config: TrainConfig | None = None,
     progress: bool = False,
 ) -> Classifier:
     """Train a Lightning classifier on the rows of a split: ``train``, or all where there is no split column.
+
+    Data with a column ``label:NAME`` for each finding trains a multi-label classifier; a label that is unknown enters
+    no loss.
 
     Parameters
     ----------
@@ -240,6 +255,10 @@ def train_classifier(
         Class names in order. Default: the labels found, sorted.
     preprocess : Preprocess, optional
         Default: pictures as they are stored, scaled to [-1, 1].
+    uncertain : {"exclude", "positive", "negative"}, optional
+        What an uncertain label (-1) of a finding counts as; needed where one occurs.
+    thresholds : mapping of str to float, optional
+        Operating threshold of each finding, or of the second of two classes, that the checkpoint remembers.
     config : TrainConfig, optional
         Architecture, epochs, learning rate, seed.
     progress : bool
@@ -255,12 +274,14 @@ def train_classifier(
 
     settings = config or train.TrainConfig()
     folder = None if root is None else Path(root)
-    parts = labelled_images(data, classes, columns, folder, split, preprocess, settings.seed)
+    parts = labelled_images(data, classes, columns, folder, split, preprocess, settings.seed, uncertain)
     return train.train_classifier(
         parts.train,
         parts.validation,
         classes=parts.classes,
         preprocess=parts.preprocess,
+        kind=parts.kind,
+        thresholds=thresholds,
         config=settings,
         out=None if out is None else Path(out),
         progress=progress,
@@ -280,6 +301,8 @@ def check_inputs(
     split: str | None = None,
     cues: Sequence[str] | None = None,
     policy: Policy | dict[str, Any] | str | Path | None = None,
+    kind: Kind | None = None,
+    uncertain: Uncertain | None = None,
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
@@ -289,7 +312,7 @@ def check_inputs(
     """
     from figureground.audit.checking import check
 
-    subject = None if model is None else find_subject(model, classes, transform)
+    subject = None if model is None else find_subject(model, classes, transform, kind)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
     check_cues(tuple(cues or ()), "cues")
@@ -302,7 +325,7 @@ def check_inputs(
         root=folder,
         split=split,
         cues=cues,
-        policy=load_policy(policy),
+        policy=declare(load_policy(policy), thresholds={}, uncertain=uncertain),
     )
 
 

@@ -51,6 +51,16 @@ Layer = Annotated[
 ]
 
 
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", help="Operating threshold of a finding, or of the second class: NAME=0.3. Repeatable."),
+]
+UncertainLabels = Annotated[
+    str | None,
+    typer.Option("--uncertain", help="What an uncertain label (-1) counts as: exclude, positive or negative."),
+]
+
+
 @app.callback(invoke_without_command=True)
 def options(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
@@ -96,6 +106,7 @@ def check(
         typer.Option("--cue", help="Cues to plan for, separated by commas. Default: all that can be tested."),
     ] = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds.")] = None,
+    uncertain: UncertainLabels = None,
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
     from figureground.api import check_inputs
@@ -111,6 +122,7 @@ def check(
         split=split,
         cues=_list(cue),
         policy=policy,
+        uncertain=_uncertain(uncertain),
     )
     for line in check_lines(found):
         typer.echo(line)
@@ -138,6 +150,8 @@ def train(
     column: ColumnMap = None,
     root: Root = None,
     split: SplitName = None,
+    uncertain: UncertainLabels = None,
+    threshold: Thresholds = None,
 ) -> None:
     """Train a Lightning classifier and write a self-describing checkpoint."""
     from figureground.api import train_classifier
@@ -156,6 +170,8 @@ def train(
         root=root,
         split=split,
         preprocess=preprocess,
+        uncertain=_uncertain(uncertain),
+        thresholds=_thresholds(threshold),
         config=config,
         progress=True,
     )
@@ -178,6 +194,8 @@ def audit(
     column: ColumnMap = None,
     root: Root = None,
     split: SplitName = None,
+    threshold: Thresholds = None,
+    uncertain: UncertainLabels = None,
     layer: Layer = None,
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
@@ -198,11 +216,11 @@ def audit(
 ) -> None:
     """Measure, test, judge, report."""
     from figureground.api import run_audit
-    from figureground.audit.config import load_policy
+    from figureground.audit.config import declare, load_policy
     from figureground.audit.exits import exit_code
     from figureground.reports.closing import closing_lines
 
-    declared = load_policy(policy)
+    declared = declare(load_policy(policy), thresholds=_thresholds(threshold), uncertain=uncertain)
     result = run_audit(
         model,
         data,
@@ -329,6 +347,25 @@ def bars(description: str, total: int) -> Iterator[Advance]:
 
 def _list(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _uncertain(given: str | None) -> Any:
+    if given not in (None, "exclude", "positive", "negative"):
+        raise typer.BadParameter(f"{given!r}: expected exclude, positive or negative", param_hint="--uncertain")
+    return given
+
+
+def _thresholds(pairs: list[str] | None) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for pair in pairs or []:
+        name, mark, value = pair.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            mark = ""
+        if not mark or not name:
+            raise typer.BadParameter(f"{pair!r}: expected NAME=0.3", param_hint="--threshold")
+    return found
 
 
 def _mapping(pairs: list[str] | None) -> dict[str, str]:

@@ -137,12 +137,13 @@ def test_hashes_do_not_change_from_version_to_version():
     text = canonical_json(Policy().declared)
     assert Policy().sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert text == (
-        '{"alpha":0.05,"assay_effects":[0.05,0.1,0.2],"assay_redraws":100,"consequence":{},'
+        '{"alpha":0.05,"assay_effects":[0.05,0.1,0.2],"assay_redraws":100,"background_findings":[],"consequence":{},'
         '"default_consequence":null,"delta_material":0.1,"delta_material_log_odds":0.69,"delta_negligible":0.05,'
         '"delta_negligible_log_odds":0.41,"explains":0.8,"fail_on":"low","grid_rows":120,"max_bad":0.01,'
         '"max_degenerate":0.1,"max_donor_reuse":5,"max_fragility":0.1,"min_accuracy_margin":0.1,'
         '"min_class_share":0.02,"min_clusters":20,"min_contrast":0.7,"passes":3,"placebo_draws":200,"plain_rows":200,"power":0.8,'
-        '"rare_share":0.1,"required_cues":["background"],"secondary_rows":500,"subgroups":null}'
+        '"rare_share":0.1,"required_cues":["background"],"secondary_rows":500,"subgroups":null,"thresholds":{},'
+        '"uncertain":null}'
     )
 
 

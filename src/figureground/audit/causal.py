@@ -155,11 +155,12 @@ class CausalStage:
                 view.predictions,
                 strata,
                 view.classes,
-                cues,
+                view.testable(cues),
                 self.policy,
                 self.config.seed,
                 view.scale,
                 least=material(self.policy, view.scale),
+                clusters=view.clusters,
             )
             for view in views(examples, predictions, self.task, self.policy.rare_share)
         ]

@@ -21,6 +21,7 @@ from figureground.audit.judge.reach import Reach
 from figureground.audit.recipients import has_environment
 from figureground.audit.strata import by_environment, by_label
 from figureground.datasets.datamodule import RowReader, rows_of
+from figureground.datasets.findings import label_columns
 from figureground.datasets.intake import Examples, Intake
 from figureground.datasets.sources import open_source
 
@@ -46,13 +47,15 @@ def check(
     known = subject.classes if subject is not None else tuple(classes or ())
     source = open_source(data, classes=known, columns=columns, root=root)
     table = source.table()
-    examples = Intake(known or tuple(sorted(set(table["label"]) - {""})), split)(source, table)
+    policy = policy or Policy()
+    several = bool(label_columns(table)) if subject is None else subject.task.several
+    names = known or label_columns(table) or tuple(sorted(set(table["label"]) - {""}))
+    examples = Intake(names, split, several=several, uncertain=policy.uncertain)(source, table)
     probes: tuple[document.TrustCheck, ...] = ()
     layer = None
     if subject is not None:
         reader = RowReader(source, subject.preprocess, subject.classes)
         layer, probes = _probe(subject, examples, reader)
-    policy = policy or Policy()
     grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups)
     grey = subject is not None and subject.preprocess.channels == 1
     reach = _reach(examples, policy, grey)(cues or default_cues(examples.regions), grouping.groups)

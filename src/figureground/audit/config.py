@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from figureground.audit.cues import DEFAULT_CUES, REGION, is_known
+from figureground.datasets.findings import Uncertain
 from figureground.errors import UsageError
 
 Severity = Literal["critical", "high", "moderate", "low"]
@@ -100,6 +101,22 @@ class Policy(_Frozen):
     required_cues: tuple[str, ...] = Field(
         ("background",), description="cues without which the audit is not complete [names of cues]"
     )
+    uncertain: Uncertain | None = Field(
+        None,
+        description="what an uncertain label (-1) of a finding counts as, needed where one occurs; none: not declared "
+        "[exclude, positive or negative]",
+        examples=["exclude"],
+    )
+    thresholds: dict[str, float] = Field(
+        default_factory=dict,
+        description="operating threshold of each finding, or of the second of two classes [probability, by name]",
+        examples=[{"effusion": 0.3}],
+    )
+    background_findings: tuple[str, ...] = Field(
+        (),
+        description="findings for which what lies outside the shared mask is background [names of findings]",
+        examples=[["effusion"]],
+    )
     subgroups: tuple[str, ...] | None = Field(
         None,
         description="attributes, and crossings such as site*sex; none: by rule [names of columns]",
@@ -168,6 +185,13 @@ def load_policy(policy: Policy | dict[str, Any] | str | Path | None) -> Policy:
     if isinstance(policy, str | Path):
         return _validate(_read(Path(policy)), str(policy))
     return _validate(policy or {}, "policy")
+
+
+def declare(policy: Policy, *, thresholds: Mapping[str, float], uncertain: str | None) -> Policy:
+    """A policy with what was declared beside it, on the command line; that goes before what the file says."""
+    given: dict[str, Any] = {"thresholds": {**policy.thresholds, **thresholds}} if thresholds else {}
+    given |= {"uncertain": uncertain} if uncertain else {}
+    return _validate(policy.model_dump() | given, "policy") if given else policy
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -103,6 +103,12 @@ class Subject(_Part):
     target_layer: str | None
     layer_source: Literal["automatic", "named"] | None
     code_executed: bool = Field(description="whether code of the model's owner ran")
+    kind: Literal["multiclass", "binary", "multilabel"] = Field(
+        "multiclass", description="what the logits mean; multilabel: each class is a finding of its own"
+    )
+    thresholds: dict[str, float] = Field(
+        default_factory=dict, description="operating thresholds as probabilities; 0.5 where none is given"
+    )
 
 
 class Level(_Part):
@@ -152,6 +158,25 @@ class GroupPerformance(_Part):
     level: str
     label: str
     accuracy: Estimate
+    finding: str | None = None
+
+
+MaskUse = Literal["own", "shared", "none"]
+
+
+class AskedFinding(_Part):
+    """What is asked of one finding, or of the second of two classes, over all usable rows."""
+
+    finding: str
+    present: int
+    absent: int
+    uncertain: int = Field(description="labels of -1; counted above too where the policy says what they count as")
+    unknown: int = Field(description="rows without a label for this finding")
+    prevalence: Estimate = Field(description="share present of the rows whose label is known")
+    threshold: float = Field(description="operating threshold, as a probability")
+    scale: Literal["decision", "log_odds"] = Field(description="on which effects are judged")
+    with_mask: int = Field(description="rows with a known label and a mask")
+    masks: MaskUse = Field(description="which masks say what is background to it; none: nothing does")
 
 
 class SampledStratum(_Part):
@@ -196,6 +221,7 @@ class MaskCoverage(_Part):
     with_mask: int
     accuracy_with: Estimate
     accuracy_without: Estimate
+    finding: str | None = Field(None, description="multi-label data: among rows whose label for this finding is known")
 
 
 class Data(_Part):
@@ -221,6 +247,7 @@ class Data(_Part):
     split: str | None
     environment: str | None = Field(description="name of the column that gives the strata; null where there is none")
     labels: dict[str, int]
+    findings: list[AskedFinding] = Field(default_factory=list)
     environments: dict[str, int]
     groups: list[Group]
     not_used: list[NotUsed]
@@ -289,6 +316,10 @@ class CueVerdict(_Part):
     dose_response: list[Message] = Field(
         default_factory=list, description="properties of the whole picture: on what they count, and at which dose"
     )
+    on_positives: Estimate | None = Field(
+        None, description="the same effect on images that have the finding, or are of the second of two classes"
+    )
+    on_negatives: Estimate | None = None
 
 
 class Verdict(_Part):
@@ -324,6 +355,7 @@ class Performance(_Part):
     """Accuracy overall, by group, and of the worst group that is large enough to be judged."""
 
     finding: str | None = Field(None, description="multi-label data: the finding that these numbers are of")
+    classes: list[str] = Field(default_factory=list, description="names of the rows of each confusion matrix")
     overall: Estimate
     others: list[Performance] = Field(default_factory=list, description="multi-label data: the other findings")
     worst_group: GroupPerformance | None
@@ -347,6 +379,7 @@ class TrustCheck(_Part):
     threshold: float | None
     n: int | None
     reason: str | None
+    finding: str | None = None
 
 
 class Decision(_Part):
@@ -378,6 +411,7 @@ class NotTested(_Part):
 
     subject: str
     reason: str
+    finding: str | None = None
 
 
 class HumanInput(_Part):

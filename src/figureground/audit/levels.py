@@ -23,10 +23,13 @@ from figureground.audit.judge.contrast_check import check_contrast
 from figureground.audit.measure.scores import fit_scores
 from figureground.audit.measure.transfers.background import dilation_radius
 from figureground.audit.strata import Source, StrataDraw, by_environment, by_label, by_prediction, usable_rows
+from figureground.audit.tables import ALL
 from figureground.datasets import compose
 from figureground.datasets.columns import GROUND
 from figureground.datasets.datamodule import Row, RowReader, rows_of
 from figureground.datasets.intake import Examples
+
+_NEEDS_COLUMN = "several findings a row make no levels, and no environment column names any"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ def choose_levels(
     if named is not None:
         return Levels(named, "environment", [_check("passed", None, None)])
     labelled = by_label(stored)
+    if subject.task.several:
+        # Several labels a row make no levels: what goes with one finding would be taken for what goes with another.
+        return Levels(labelled.assign(stratum=ALL), "label", [_check("not_run", None, _NEEDS_COLUMN)])
     if not labelled["masked"].any() or labelled["stratum"].nunique() < 2:
         return Levels(labelled, "label", [_check("not_run", None, "no environment column, and no masks to compare by")])
     auroc = _told_apart(subject, examples, reader, labelled, policy, config)

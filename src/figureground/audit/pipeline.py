@@ -23,6 +23,7 @@ from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
+from figureground.audit.declaring import declared_task
 from figureground.audit.explain.layers import check_layer, choose_layer
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
@@ -88,8 +89,8 @@ class Pipeline:
 
     @property
     def task(self) -> Task:
-        """What the logits mean."""
-        return self.subject.task
+        """What the logits mean, and how the policy reads labels."""
+        return declared_task(self.subject.task, self.policy)
 
     def __call__(self, folder: RunFolder) -> AuditResult:
         """Run everything and seal the folder."""
@@ -215,6 +216,7 @@ class Pipeline:
             {row.row_id: row for row in rows_of(examples.usable)},
             folder,
             self.config.seed,
+            judgement.pictured,
         )
         total = len(judgement.tiles) + len(judgement.swaps)
         lines: list[dict[str, Any]] = []
@@ -245,6 +247,8 @@ class Pipeline:
             target_layer=layer,
             layer_source="named" if self.config.layer else "automatic",
             code_executed=self.subject.code_executed,
+            kind=self.subject.kind,
+            thresholds=dict(self.subject.thresholds),
         )
         # Nothing of when or where enters the identity: the same inputs give the same id.
         identity = canonical_sha256(

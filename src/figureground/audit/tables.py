@@ -13,12 +13,13 @@ import pyarrow as pa
 
 _TEXT, _INT, _REAL, _SHORT = pa.string(), pa.int64(), pa.float64(), pa.int32()
 
-#: Key: row_id. One row for every row given, in sorted ``row_id``; the user's attributes follow as text columns.
+#: Key: row_id. One row for every row given, in sorted ``row_id``; the user's attributes follow as text columns. Of
+#: multi-label data the columns ``label:NAME`` follow as they were written, and ``mask:NAME`` ("given" or empty).
 EXAMPLES = pa.schema(
     [
         ("row_id", _INT),
         ("path", _TEXT),  # relative to the data root; null for sources without files
-        ("label", _TEXT),
+        ("label", _TEXT),  # multi-label data: the findings that are present, joined by " + "
         ("split", _TEXT),
         ("cluster", _TEXT),  # the independent unit; equals the row's own key where none was mapped
         ("environment", _TEXT),  # null where no such column was given
@@ -36,7 +37,7 @@ ATTRIBUTIONS = pa.schema(
         ("row_id", _INT),
         ("method", _TEXT),  # saliency | gradcam
         ("sign", _TEXT),  # absolute | positive
-        ("target", _TEXT),  # predicted
+        ("target", _TEXT),  # predicted; multi-label data: the finding whose logit was explained
         ("layer", _TEXT),  # "input" for saliency
         ("mask_variant", _TEXT),  # object
         ("background_share", _REAL),
@@ -73,8 +74,8 @@ PREDICTIONS = pa.schema(
         ("donor_row_id", _INT),
         ("logits", pa.list_(pa.float32())),
         ("classes", pa.list_(_SHORT)),  # which classes the logits belong to; null: all, in order
-        ("logsumexp", _REAL),  # over all classes
-        ("predicted", _SHORT),  # index into subject.classes; null unless ok
+        ("logsumexp", _REAL),  # over all classes; null for several findings
+        ("predicted", _SHORT),  # index into subject.classes; null unless ok, and for several findings
         ("score", _REAL),  # the assay's reading of the cue on this picture; null where none is implanted
         ("status", _TEXT),  # ok | not_finite | why the picture is no test, such as no_visible_background
         ("reason", _TEXT),

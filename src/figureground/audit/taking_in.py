@@ -52,7 +52,8 @@ class TakeIn:
         table = self.source.table()
         attributes = attribute_columns(table)
         check_declared(["environment", *attributes], self.config.by)  # told before hours of work
-        intake = Intake(self.subject.classes, self.config.split)
+        several = self.subject.task.several
+        intake = Intake(self.subject.classes, self.config.split, several=several, uncertain=self.policy.uncertain)
         rows = intake.candidates(table, self.source.where)
         regions = tuple(n.removeprefix(REGION_PREFIX) for n in table.columns if n.startswith(REGION_PREFIX))
         planner, pace = self._planner(rows, regions), self._pace(rows, regions)
@@ -72,7 +73,8 @@ class TakeIn:
         """The pace; None where nobody would be told and nothing depends on it, or where nothing can be run."""
         if self.progress is silent and self.config.time is None:
             return None
-        known = rows[rows["label"].isin(list(self.subject.classes))]
+        known = rows[rows["label"].notna()]
+        known = known if "present" in known else known[known["label"].isin(list(self.subject.classes))]
         tried = known.loc[list(some_rows(known.index, self.config.seed))]
         reader = RowReader(self.source, self.subject.preprocess, self.subject.classes, regions)
         warm_up = WarmUp(self.subject, reader, tuple(self.config.cues or default_cues(regions)), self.timer)

@@ -11,3 +11,8 @@ SHARD_ROWS = 512
 #: Columns with a meaning; every other column is an attribute.
 ROLES = ("image", "label", "mask", "mask_source", "environment", "split", "cluster", "key")
 REGION_PREFIX = "region:"
+#: Multi-label data: one column of labels, and possibly one of masks, for each finding.
+LABEL_PREFIX, MASK_PREFIX = "label:", "mask:"
+PREFIXES = (REGION_PREFIX, LABEL_PREFIX, MASK_PREFIX)
+#: What the cells of a finding mean; an empty one says nothing about it.
+PRESENT, ABSENT, UNCERTAIN = "1", "0", "-1"

@@ -23,17 +23,25 @@ CACHE_BYTES = 500_000_000
 
 @dataclass(frozen=True)
 class Row:
-    """Where a usable row is found: its identity, its place in the source, its label."""
+    """Where a usable row is found: its identity, its place in the source, its label.
+
+    ``present`` has an entry for each finding of multi-label data: 1, 0, or NaN where it is unknown.
+    """
 
     row_id: int
     position: int
     label: str
+    present: tuple[float, ...] = ()
 
 
 def rows_of(frame: pd.DataFrame) -> tuple[Row, ...]:
     """Rows of a frame with ``row_id``, ``position`` and ``label``, in its order."""
-    columns = (frame["row_id"].tolist(), frame["position"].tolist(), frame["label"].tolist())
-    return tuple(Row(int(row_id), int(position), str(label)) for row_id, position, label in zip(*columns, strict=True))
+    present = frame["present"].tolist() if "present" in frame else [()] * len(frame)
+    columns = (frame["row_id"].tolist(), frame["position"].tolist(), frame["label"].tolist(), present)
+    return tuple(
+        Row(int(row_id), int(position), str(label), tuple(found))
+        for row_id, position, label, found in zip(*columns, strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class RowReader:
         return {
             "row_id": torch.tensor(row.row_id),
             "image": image,
-            "label": torch.tensor(self.classes.index(row.label)),
+            "label": torch.tensor(row.present if row.present else self.classes.index(row.label)),
             "mask": empty if pixels.mask is None else self.preprocess.mask(pixels.mask),
             "has_mask": torch.tensor(pixels.mask is not None),
             "regions": {
@@ -100,7 +108,7 @@ class ExampleDataset(Dataset[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class LabelledImages(Dataset[tuple[Tensor, Tensor]]):
-    """(image, label) pairs for training: float32 ``[C, H, W]`` in [0, 1] and int64."""
+    """(image, label) pairs for training: float32 ``[C, H, W]`` in [0, 1] and int64, or float32 ``[K]`` for findings."""
 
     rows: tuple[Row, ...] = field(repr=False)
     reader: RowReader

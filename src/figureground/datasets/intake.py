@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from figureground.datasets.columns import IGNORE, OBJECT, REGION_PREFIX, ROLES
+from figureground.datasets.columns import IGNORE, LABEL_PREFIX, MASK_PREFIX, OBJECT, PREFIXES, REGION_PREFIX, ROLES
+from figureground.datasets.findings import (
+    Uncertain,
+    check_findings,
+    joint_label,
+    label_columns,
+    mask_columns,
+    present_of,
+)
 from figureground.datasets.images import RowFault
 from figureground.datasets.sampling import SAMPLED_OUT, Drawn
 from figureground.datasets.schema import row_id
@@ -33,7 +41,7 @@ TABLE_COLUMNS = (
     "weight",
 )
 #: Names that :class:`Examples` uses beside them, for what is not stored.
-WORKING_COLUMNS = ("position", "detail", "width", "height")
+WORKING_COLUMNS = ("position", "detail", "width", "height", "present")
 MISSING = "(missing)"
 #: What is known of a row only when its files were read.
 _READ = ("status", "reason", "detail", "sha256", "object_area", "width", "height")
@@ -52,26 +60,33 @@ class Intake:
     sample : callable or None
         Given the rows that could be read (columns of ``examples`` known from the table, and ``masked``), says which
         are; the others are filtered as ``sampled_out`` and never opened. None: all are read.
+    several : bool
+        Whether the classes are findings that may each be present, with a column ``label:NAME`` for each.
+    uncertain : {"exclude", "positive", "negative"} or None
+        What an uncertain label (-1) counts as; None: nobody has decided, and one that occurs is refused.
     """
 
     classes: Sequence[str]
     split: str | None = None
     default_split: str = "test"
     sample: Callable[[pd.DataFrame], Drawn] | None = None
+    several: bool = False
+    uncertain: Uncertain | None = None
 
     def __call__(
         self, source: Source, table: pd.DataFrame, advance: Callable[[int], None] = lambda _: None
     ) -> Examples:
         """Read the rows of ``table``, which is ``source.table()``; raises :class:`DataError` if none is usable."""
+        self._check_labels(table, source.where)
         table = _identified(table, source.where)
         wanted, attributes = self._wanted_split(table, source.where), attribute_columns(table)
-        frame, drawn = self._chosen(_known(table, attributes), wanted)
+        frame, drawn = self._chosen(self._known(table, attributes), wanted)
         left_out = frame["status"].notna()
         if left_out.any():
             advance(int(left_out.sum()))
         read = {}
         for position in frame.index[~left_out]:
-            read[position] = self._read(source, str(table.at[position, "label"]), position)
+            read[position] = self._read(source, table.loc[position], position)
             advance(1)
         frame = _completed(frame, pd.DataFrame.from_dict(read, orient="index"))
         frame = frame.sort_values("row_id", kind="stable").reset_index(drop=True)
@@ -79,14 +94,43 @@ class Intake:
         if not (frame["status"] == "ok").any():
             raise _nothing_usable(frame, source.where)
         regions = tuple(n.removeprefix(REGION_PREFIX) for n in table.columns if n.startswith(REGION_PREFIX))
-        return Examples(frame, attributes, regions, "cluster" in table.columns, drawn)
+        return Examples(
+            frame,
+            attributes,
+            regions,
+            "cluster" in table.columns,
+            drawn,
+            findings=label_columns(table),
+            masked_findings=mask_columns(table),
+        )
 
     def candidates(self, table: pd.DataFrame, where: str) -> pd.DataFrame:
         """Rows of the wanted split as far as the table alone knows them, by position; with ``masked``."""
+        self._check_labels(table, where)
         table = _identified(table, where)
         wanted = self._wanted_split(table, where)
-        known = _known(table, attribute_columns(table))
+        known = self._known(table, attribute_columns(table))
         return known if wanted is None else known[known["split"] == wanted]
+
+    def _check_labels(self, table: pd.DataFrame, where: str) -> None:
+        _check_kind(table, self.several, where)
+        if self.several:
+            check_findings(table, self.classes, self.uncertain, where)
+
+    def _known(self, table: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
+        """What the table says of each row; of several findings the names of those present, and a number for each."""
+        if not self.several:
+            return _known(table, attributes, table["label"])
+        present = [self._present(row) for _, row in table.iterrows()]
+        label = [None if found is None else joint_label(found, self.classes) for found in present]
+        known = _known(table, attributes, pd.Series(label, index=table.index, dtype=object))
+        return known.assign(present=pd.Series(present, index=table.index, dtype=object))
+
+    def _present(self, row: pd.Series) -> tuple[float, ...] | None:
+        try:
+            return present_of(row, self.classes, self.uncertain)
+        except RowFault:  # told when the row is read
+            return None
 
     def _chosen(self, frame: pd.DataFrame, wanted: str | None) -> tuple[pd.DataFrame, Drawn | None]:
         """Rows with the status ``filtered`` and a reason where they are not to be read, and their weights."""
@@ -104,11 +148,9 @@ class Intake:
         frame.loc[out, ["status", "reason"]] = ["filtered", SAMPLED_OUT]
         return frame.drop(columns="masked"), drawn
 
-    def _read(self, source: Source, label: str, position: int) -> dict[str, object]:
+    def _read(self, source: Source, given: pd.Series, position: int) -> dict[str, object]:
         try:
-            if label not in self.classes:
-                detail = f"{label!r} is not a class of the model ({', '.join(self.classes[:8])})"
-                raise RowFault("label_missing" if label == "" else "label_unknown", detail)
+            self._check_label(given)
             pixels = source.pixels(position)
         except RowFault as fault:
             return {"status": "quarantined", "reason": fault.reason, "detail": fault.detail}
@@ -123,6 +165,15 @@ class Intake:
             "width": pixels.image.width,
             "height": pixels.image.height,
         }
+
+    def _check_label(self, given: pd.Series) -> None:
+        if self.several:
+            present_of(given, self.classes, self.uncertain)
+            return
+        label = str(given["label"])
+        if label not in self.classes:
+            detail = f"{label!r} is not a class of the model ({', '.join(self.classes[:8])})"
+            raise RowFault("label_missing" if label == "" else "label_unknown", detail)
 
     def _wanted_split(self, table: pd.DataFrame, where: str) -> str | None:
         if "split" not in table.columns:
@@ -152,6 +203,10 @@ class Examples:
         Whether independent units were named; otherwise every row is its own.
     drawn : Drawn or None
         How the rows were chosen that were read; None where nothing was left out by a draw.
+    findings : tuple of str
+        Findings that the data has labels for; empty where it has one label a row.
+    masked_findings : tuple of str
+        Findings that it has masks of their own for.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -159,6 +214,8 @@ class Examples:
     regions: tuple[str, ...]
     clusters_given: bool
     drawn: Drawn | None = field(default=None, repr=False)
+    findings: tuple[str, ...] = ()
+    masked_findings: tuple[str, ...] = ()
 
     @property
     def usable(self) -> pd.DataFrame:
@@ -168,7 +225,10 @@ class Examples:
     @property
     def stored(self) -> pd.DataFrame:
         """What goes into ``examples.parquet``."""
-        return self.frame[[*(name for name in TABLE_COLUMNS if name in self.frame), *self.attributes]]
+        labels = [f"{LABEL_PREFIX}{name}" for name in self.findings]
+        masks = [f"{MASK_PREFIX}{name}" for name in self.masked_findings]
+        known = [name for name in TABLE_COLUMNS if name in self.frame]
+        return self.frame[[*known, *labels, *masks, *self.attributes]]
 
     def sizes(self) -> Mapping[tuple[int, int], int]:
         """Number of usable rows by (height, width) in pixels, commonest first."""
@@ -197,7 +257,7 @@ def _identified(table: pd.DataFrame, where: str) -> pd.DataFrame:
     return identified
 
 
-def _known(table: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
+def _known(table: pd.DataFrame, attributes: Sequence[str], labels: pd.Series) -> pd.DataFrame:
     """What the table says of each row before its files are opened; index: its position."""
     nothing = pd.Series(None, index=table.index, dtype=object)
     cluster = table["cluster"].where(table["cluster"] != "", table["key"]) if "cluster" in table else table["key"]
@@ -206,16 +266,23 @@ def _known(table: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
         {
             "row_id": table["row_id"],
             "path": table.get("path", nothing),
-            "label": table["label"],
+            "label": labels,
             "split": table.get("split", nothing),
             "cluster": cluster,
             "environment": named,
             "position": table.index,
             "detail": nothing,
-            "masked": table["mask"] != "" if "mask" in table else False,
+            "masked": _masked(table),
             **{name: table[name].replace("", MISSING) for name in attributes},
+            **_verbatim(table),
         }
     )
+
+
+def _masked(table: pd.DataFrame) -> pd.Series:
+    """Whether a row names a mask, its own or one of a finding."""
+    named = [name for name in table.columns if name == "mask" or name.startswith(MASK_PREFIX)]
+    return (table[named] != "").any(axis=1)
 
 
 def _completed(frame: pd.DataFrame, read: pd.DataFrame) -> pd.DataFrame:
@@ -232,7 +299,28 @@ def _completed(frame: pd.DataFrame, read: pd.DataFrame) -> pd.DataFrame:
 def attribute_columns(table: pd.DataFrame) -> tuple[str, ...]:
     """Names of the columns that have no role: the attributes, in the order of the table."""
     internal = {*ROLES, "path", "row_id"}
-    return tuple(name for name in table.columns if name not in internal and not name.startswith(REGION_PREFIX))
+    return tuple(name for name in table.columns if name not in internal and not name.startswith(PREFIXES))
+
+
+def _verbatim(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Labels of findings as they are written, and whether each row has a mask of its own for each."""
+    labels = {name: table[name] for name in table.columns if name.startswith(LABEL_PREFIX)}
+    given = (table[name] for name in table.columns if name.startswith(MASK_PREFIX))
+    masks = {str(cells.name): (cells != "").map({True: "given", False: ""}) for cells in given}
+    return labels | masks
+
+
+def _check_kind(table: pd.DataFrame, several: bool, where: str) -> None:
+    if several == ("label" not in table.columns):
+        return
+    found = ", ".join(f"{LABEL_PREFIX}{name}" for name in label_columns(table)[:4]) or "one column label"
+    raise UsageError(
+        "LABELS",
+        where,
+        found=found,
+        expected="a column label:NAME for each finding of the model" if several else "one column label",
+        fix="name the column of each finding label:NAME" if several else "declare kind='multilabel' for this model",
+    )
 
 
 def _without_repetitions(frame: pd.DataFrame) -> pd.DataFrame:

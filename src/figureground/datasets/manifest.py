@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from figureground.datasets.columns import REGION_PREFIX, ROLES
+from figureground.datasets.columns import LABEL_PREFIX, PREFIXES, ROLES
 from figureground.errors import ManifestError
 
 
@@ -85,8 +85,15 @@ def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str) ->
         renamed[role] = frame[name]
     moved = {name for role, name in columns.items() if role != "environment"} - set(columns)
     renamed = renamed.drop(columns=[name for name in moved if name in renamed.columns])
-    for role in ("image", "label"):
-        if role not in renamed.columns:
+    _check_needed(renamed, where)
+    return renamed
+
+
+def _check_needed(frame: pd.DataFrame, where: str) -> None:
+    """An image column, and either one label column or one for each finding."""
+    several = [name for name in frame.columns if name.startswith(LABEL_PREFIX)]
+    for role in ("image",) if several else ("image", "label"):
+        if role not in frame.columns:
             raise ManifestError(
                 "MANIFEST_COLUMN",
                 where,
@@ -94,16 +101,23 @@ def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str) ->
                 expected=f"a column named {role}",
                 fix=f"rename one, or map it: --column {role}=NAME",
             )
-    return renamed
+    if several and "label" in frame.columns:
+        raise ManifestError(
+            "MANIFEST_LABELS",
+            where,
+            found=f"a column label beside {', '.join(several[:3])}",
+            expected="one label a row, or one column for each finding, not both",
+            fix="rename the column that is no label, for example to diagnosis",
+        )
 
 
 def _check_mapping(frame: pd.DataFrame, role: str, name: str, where: str) -> None:
-    if role not in ROLES and not role.startswith(REGION_PREFIX):
+    if role not in ROLES and not role.startswith(PREFIXES):
         raise ManifestError(
             "MANIFEST_ROLE",
             where,
             found=f"a mapping for {role!r}",
-            expected=f"one of {', '.join(ROLES)} or {REGION_PREFIX}NAME",
+            expected=f"one of {', '.join(ROLES)}, {', '.join(f'{prefix}NAME' for prefix in PREFIXES)}",
             fix="map role=NAME, not NAME=role",
         )
     if name not in frame.columns:

@@ -23,7 +23,8 @@ class Batch:
     image : Tensor
         float32, ``[B, C, H, W]``, values in [0, 1], at the model's input geometry.
     label : Tensor
-        int64, ``[B]``, index into the model's classes.
+        int64, ``[B]``, index into the model's classes. Multi-label data: float32, ``[B, K]``, 1 where a finding is
+        present, 0 where it is absent, NaN where that is unknown.
     mask : Tensor
         uint8, ``[B, H, W]``: 0 ground, 1 object, 255 ignored.
     has_mask : Tensor

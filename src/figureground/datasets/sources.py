@@ -15,7 +15,7 @@ import pandas as pd
 from PIL import Image
 
 from figureground.datasets import manifest
-from figureground.datasets.columns import REGION_PREFIX
+from figureground.datasets.columns import GROUND, IGNORE, LABEL_PREFIX, MASK_PREFIX, OBJECT, REGION_PREFIX
 from figureground.datasets.images import (
     RowFault,
     check_depth,
@@ -37,7 +37,8 @@ class Pixels:
     image : PIL.Image.Image
         Upright, 8 bits, mode ``L`` or ``RGB``.
     mask : ndarray or None
-        uint8 ``[H, W]`` of the image's size: 0 ground, 1 object, 255 ignored.
+        uint8 ``[H, W]`` of the image's size: 0 ground, 1 object, 255 ignored. Where findings have masks of their own,
+        whatever any mask of the row calls an object: what lies outside it is background to all of them.
     regions : dict
         Named masks, as ``mask``.
     sha256 : str
@@ -109,13 +110,13 @@ class TableSource:
         row = self._cells[position]
         data = self._read(row["image"], "image")
         image = decode_image(data)
-        mask = self._mask(row.get("mask", ""), image)
+        masks = [self._mask(cell, image) for name, cell in row.items() if _names_mask(name)]
         regions = {
             name.removeprefix(REGION_PREFIX): region
             for name, cell in row.items()
             if name.startswith(REGION_PREFIX) and (region := self._mask(cell, image)) is not None
         }
-        return Pixels(image, mask, regions, hashlib.sha256(data).hexdigest())
+        return Pixels(image, union(masks), regions, hashlib.sha256(data).hexdigest())
 
     def _mask(self, cell: str, image: Image.Image) -> npt.NDArray[np.uint8] | None:
         return None if cell == "" else fitting(decode_mask(self._read(cell, "mask")), image)
@@ -139,10 +140,11 @@ class TableSource:
 class DatasetSource:
     """Items of a map-style Dataset.
 
-    An item is a mapping with ``image`` and ``label``, optionally ``mask``, ``key``, ``environment``, ``cluster``,
-    ``split``, ``region:NAME`` and any attributes; or a tuple ``(image, label[, mask])``. An image is
-    a PIL picture, uint8 ``[H, W, 3]`` or ``[C, H, W]``, or float ``[C, H, W]`` in [0, 1] (rounded to 8 bits). A label
-    is a class name or an index.
+    An item is a mapping with ``image`` and ``label`` (or ``label:NAME`` for each finding), optionally ``mask``,
+    ``mask:NAME``, ``key``, ``environment``, ``cluster``, ``split``, ``region:NAME`` and any attributes; or a tuple
+    ``(image, label[, mask])``. An image is a PIL picture, uint8 ``[H, W, 3]`` or ``[C, H, W]``, or float ``[C, H, W]``
+    in [0, 1] (rounded to 8 bits). A label is a class name or an index, or, for several findings, a vector with one
+    entry for each of ``classes``: 1, 0, -1 (uncertain), NaN (unknown).
     """
 
     dataset: Any = field(repr=False)
@@ -159,27 +161,52 @@ class DatasetSource:
         """Pixels of one item."""
         item = _as_mapping(self.dataset[position])
         image = as_picture(item["image"])
-        mask = item.get("mask")
+        masks = [
+            fitting(mask_values(_array(value)), image)
+            for name, value in item.items()
+            if _names_mask(name) and value is not None
+        ]
         regions = {
             name.removeprefix(REGION_PREFIX): fitting(mask_values(_array(value)), image)
             for name, value in item.items()
             if name.startswith(REGION_PREFIX) and value is not None
         }
         digest = hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
-        return Pixels(image, None if mask is None else fitting(mask_values(_array(mask)), image), regions, digest)
+        return Pixels(image, union(masks), regions, digest)
 
     def _strings(self, position: int) -> dict[str, Any]:
         item = _as_mapping(self.dataset[position])
         found = {
             name: value
             for name, value in item.items()
-            if name not in ("image", "mask") and not name.startswith(REGION_PREFIX)
+            if name not in ("image", "mask") and not name.startswith((REGION_PREFIX, MASK_PREFIX))
         }
-        # The names of regions are part of the table; their pixels stay with the item.
-        found |= {name: "given" for name in item if name.startswith(REGION_PREFIX) and item[name] is not None}
+        # The names of regions and masks are part of the table; their pixels stay with the item.
+        named = (name for name in item if name.startswith((REGION_PREFIX, MASK_PREFIX)))
+        found |= {name: "given" for name in named if item[name] is not None}
         found.setdefault("key", f"{position:09d}")
-        found["label"] = self._label(found["label"])
-        return found
+        return found | self._labels(found.pop("label", None))
+
+    def _labels(self, label: Any) -> dict[str, str]:
+        """One label under its name, or one for each finding."""
+        if label is None:
+            return {}
+        entries = label if isinstance(label, str) else _array(label)
+        if isinstance(entries, str) or entries.ndim == 0:
+            return {"label": self._label(label)}
+        if len(entries) != len(self.classes):
+            raise ManifestError(
+                "DATASET_LABELS",
+                self.where,
+                found=f"{len(entries)} labels an item",
+                expected=f"{len(self.classes)}, one for each of {', '.join(self.classes[:5]) or 'the classes'}",
+                fix="give the classes in the order of the labels, or items with label:NAME",
+            )
+        values = [float(value) for value in entries]
+        return {
+            f"{LABEL_PREFIX}{name}": "" if value != value else f"{value:g}"
+            for name, value in zip(self.classes, values, strict=True)
+        }
 
     def _label(self, label: Any) -> str:
         if isinstance(label, str):
@@ -252,8 +279,30 @@ def fitting(mask: npt.NDArray[np.uint8], image: Image.Image) -> npt.NDArray[np.u
     return mask
 
 
+def union(masks: Sequence[npt.NDArray[np.uint8] | None]) -> npt.NDArray[np.uint8] | None:
+    """Object where any mask has one, else ignored where any ignores, else ground; None without any mask.
+
+    Examples
+    --------
+    >>> union([np.array([[1, 0, 0]], np.uint8), None, np.array([[0, 255, 0]], np.uint8)]).tolist()
+    [[1, 255, 0]]
+    """
+    given = [mask for mask in masks if mask is not None]
+    if len(given) < 2:
+        return given[0] if given else None
+    stacked = np.stack(given)
+    found = np.full(stacked.shape[1:], GROUND, dtype=np.uint8)
+    found[(stacked == IGNORE).any(axis=0)] = IGNORE
+    found[(stacked == OBJECT).any(axis=0)] = OBJECT
+    return found
+
+
+def _names_mask(column: str) -> bool:
+    return column == "mask" or column.startswith(MASK_PREFIX)
+
+
 def _names_file(column: str) -> bool:
-    return column in ("image", "mask") or column.startswith(REGION_PREFIX)
+    return column == "image" or _names_mask(column) or column.startswith(REGION_PREFIX)
 
 
 def _array(value: Any) -> npt.NDArray[Any]:
@@ -265,7 +314,8 @@ def _as_mapping(item: Any) -> dict[str, Any]:
         found = {str(name): value for name, value in item.items()}
     else:
         found = dict(zip(("image", "label", "mask"), item, strict=False))
-    if "image" not in found or "label" not in found:
+    labelled = "label" in found or any(name.startswith(LABEL_PREFIX) for name in found)
+    if "image" not in found or not labelled:
         raise ManifestError(
             "DATASET_ITEM",
             "dataset[0]",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,14 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from figureground.datasets.datamodule import CACHE_BYTES, LabelledImages, Row, RowReader, rows_of
+from figureground.datasets.findings import Uncertain, label_columns
 from figureground.datasets.intake import Examples, Intake
-from figureground.datasets.sources import DatasetSource, open_source
+from figureground.datasets.sources import DatasetSource, Source, open_source
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import UsageError
 
 VALIDATION_SHARE = 0.1
+Kind = Literal["multiclass", "multilabel"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class TrainingSets:
     classes: tuple[str, ...]
     preprocess: Preprocess
     set_aside: dict[str, int]
+    kind: Kind = "multiclass"
 
 
 def labelled_images(
@@ -41,6 +44,7 @@ def labelled_images(
     split: str | None,
     preprocess: Preprocess | None,
     seed: int,
+    uncertain: Uncertain | None = None,
 ) -> TrainingSets:
     """Read the rows of a split (default ``train``; all without a split column) and split off a validation set.
 
@@ -49,20 +53,19 @@ def labelled_images(
     data, columns, root
         As for :func:`~figureground.datasets.sources.open_source`.
     classes : sequence of str or None
-        None: the labels found, sorted.
+        None: the labels found, sorted; for several findings their columns, in the order of the table.
     preprocess : Preprocess or None
         None: pictures as they are stored, scaled to [-1, 1].
     seed : int
         Of the draw of validation clusters.
+    uncertain : {"exclude", "positive", "negative"} or None
+        What an uncertain label of a finding counts as.
     """
     source = open_source(data, classes=classes or (), columns=columns, root=root)
     table = source.table()
-    if classes is None and isinstance(source, DatasetSource) and table["label"].str.fullmatch(r"\d+").all():
-        raise UsageError(
-            "CLASSES", source.where, found="integer labels", expected="class names", fix="give classes=[...] in order"
-        )
-    names = tuple(classes) if classes is not None else tuple(sorted(set(table["label"]) - {""}))
-    examples = Intake(names, split, default_split="train")(source, table)
+    several = bool(label_columns(table))
+    names = tuple(classes) if classes is not None else _names(table, source)
+    examples = Intake(names, split, default_split="train", several=several, uncertain=uncertain)(source, table)
     prepared = preprocess or Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3)
     if prepared.resize is None and len(examples.sizes()) > 1:
         found = ", ".join(f"{w}x{h}" for h, w in list(examples.sizes())[:4])
@@ -72,7 +75,18 @@ def labelled_images(
     held = validation_rows(examples.usable, seed)
     reader = RowReader(source, prepared, names)
     train, validation = (_dataset(rows_of(examples.usable[chosen]), reader) for chosen in (~held, held))
-    return TrainingSets(train, validation, names, prepared, _set_aside(examples))
+    kind: Kind = "multilabel" if several else "multiclass"
+    return TrainingSets(train, validation, names, prepared, _set_aside(examples), kind)
+
+
+def _names(table: pd.DataFrame, source: Source) -> tuple[str, ...]:
+    if found := label_columns(table):
+        return found
+    if isinstance(source, DatasetSource) and table["label"].str.fullmatch(r"\d+").all():
+        raise UsageError(
+            "CLASSES", source.where, found="integer labels", expected="class names", fix="give classes=[...] in order"
+        )
+    return tuple(sorted(set(table["label"]) - {""}))
 
 
 def validation_rows(rows: pd.DataFrame, seed: int) -> np.ndarray:

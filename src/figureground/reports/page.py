@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from figureground.audit.result import AuditResult
 from figureground.reports import numbers
@@ -26,6 +26,22 @@ from figureground.reports.view import Cases, Chart, Table
 
 
 @dataclass(frozen=True)
+class Part:
+    """The evidence of the run, or of one finding; ``suffix`` follows the headings."""
+
+    suffix: str
+    swaps: tuple[Chart, ...]
+    tests: Table | None
+    contrast: Chart | None
+    plain: plain.Plain | None
+    looking: Chart | None
+    accuracy: Chart | None
+    left_out: Table | None
+    groups: groups.Groups
+    confusion: Chart | None
+
+
+@dataclass(frozen=True)
 class Page:
     """Everything that the template shows."""
 
@@ -34,18 +50,10 @@ class Page:
     swap_cases: tuple[Cases, ...]
     demonstrated: bool
     findings: findings.Findings
-    swaps: tuple[Chart, ...]
     cues: Table | None
     cost: str
-    tests: Table | None
-    contrast: Chart | None
-    plain: plain.Plain | None
-    looking: Chart | None
+    parts: tuple[Part, ...]
     heatmaps: tuple[Cases, ...]
-    accuracy: Chart | None
-    left_out: Table | None
-    groups: groups.Groups
-    confusion: Chart | None
     data: data.DataSection
     trust: trust.Trust
     provenance: provenance.Provenance
@@ -64,19 +72,36 @@ def build(result: AuditResult, words: Catalogue) -> Page:
         swap_cases=cases.swap_cases(context),
         demonstrated=context.demonstrated,
         findings=findings.build(context),
-        swaps=causal.swaps(context),
         cues=cues.cue_table(context),
         cost=cues.cost_line(context),
-        tests=causal.tests_table(context),
-        contrast=causal.contrast(context),
-        plain=plain.build(context),
-        looking=looking.build(context),
+        parts=tuple(_part(context.asked(name), at) for at, name in enumerate(context.findings or (None,))),
         heatmaps=cases.heatmap_cases(context),
-        accuracy=performance.accuracy(context),
-        left_out=performance.left_out(context),
-        groups=groups.build(context),
-        confusion=performance.confusion(context),
         data=data.build(context),
         trust=trust.build(context),
         provenance=provenance.build(context),
     )
+
+
+def _part(context: Context, at: int) -> Part:
+    """One part of the evidence; the charts of a later part have names of their own."""
+    say = context.words.say
+    return Part(
+        suffix="" if context.finding is None else say("finding.suffix", finding=context.finding),
+        swaps=tuple(_numbered(found, at) for found in causal.swaps(context)),
+        tests=causal.tests_table(context),
+        contrast=_own(causal.contrast(context), at),
+        plain=plain.build(context),
+        looking=_own(looking.build(context), at),
+        accuracy=_own(performance.accuracy(context), at),
+        left_out=performance.left_out(context),
+        groups=groups.build(context),
+        confusion=_own(performance.confusion(context), at),
+    )
+
+
+def _own(found: Chart | None, at: int) -> Chart | None:
+    return None if found is None else _numbered(found, at)
+
+
+def _numbered(found: Chart, at: int) -> Chart:
+    return replace(found, identifier=f"{found.identifier}-{at + 1}") if at else found

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from figureground.audit.result import AuditResult
+from figureground.audit.task import Task
 from figureground.errors import UsageError
 from figureground.reports import catalogue, numbers
 from figureground.reports.html import render_fragment
 from figureground.reports.sections import cases, cover
-from figureground.reports.sections.context import Context
+from figureground.reports.sections.context import Context, for_finding
 from figureground.reports.view import Panel, Table, records
 
 
@@ -102,8 +103,12 @@ def _predicted(context: Context, frame: pd.DataFrame) -> Table:
     classes, say = context.document.subject.classes, context.words.say
     rows = []
     for row in records(frame):
-        known = row["predicted"] is not None
-        name = classes[int(row["predicted"])] if known else context.words.term("reason", row["reason"] or row["status"])
+        if row["predicted"] is not None:
+            name = classes[int(row["predicted"])]
+        elif row["status"] == "ok" and row["logits"] is not None:
+            name = _called(context, list(row["logits"]))
+        else:
+            name = context.words.term("reason", row["reason"] or row["status"])
         kind = context.words.term("intervention", row["intervention"])
         rows.append((kind, row["arm"] or "", name, _probability(row)))
     columns = (
@@ -113,6 +118,18 @@ def _predicted(context: Context, frame: pd.DataFrame) -> Table:
         say("column.probability"),
     )
     return Table(say("row.predictions"), columns, tuple(rows), frozenset({3}))
+
+
+def _called(context: Context, logits: list[float]) -> str:
+    """The findings that are called present, each at its operating threshold, with the probability of each."""
+    subject = context.document.subject
+    task = Task("multilabel", tuple(subject.classes), subject.thresholds)
+    called = [
+        f"{name} ({numbers.percent(1 / (1 + math.exp(-z)))})"
+        for name, z in zip(subject.classes, logits, strict=True)
+        if z >= task.offset(name)
+    ]
+    return ", ".join(called) or context.words.say("row.none_called")
 
 
 def _probability(row: dict[str, object]) -> str:
@@ -130,7 +147,11 @@ def _measured(context: Context, frame: pd.DataFrame) -> Table:
     say = context.words.say
     rows = tuple(
         (
-            context.words.term("method", row["method"]),
+            for_finding(
+                context,
+                row["target"] if row.get("target") in context.findings else None,
+                context.words.term("method", row["method"]),
+            ),
             context.words.term("sign", row["sign"]),
             numbers.hundredths(row["background_share"]),
             numbers.hundredths(row["background_area"]),

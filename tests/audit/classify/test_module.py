@@ -63,3 +63,42 @@ def test_lightning_checkpoints_load_with_weights_only(classifier: Classifier, tm
 def test_grey_preprocessing_makes_a_grey_network() -> None:
     grey = Classifier("small-cnn", ("a", "b"), Preprocess(mean=(0.5,), std=(0.5,)))
     assert grey(torch.rand(2, 1, 32, 32)).shape == (2, 2)
+
+
+# -- several findings
+
+
+def of_findings(**more):
+    return Classifier(
+        "small-cnn", ("mass", "effusion"), Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3), kind="multilabel", **more
+    )
+
+
+def test_unknown_labels_enter_no_loss_and_give_no_gradient():
+    model = of_findings().train()
+    images = torch.rand(4, 3, 32, 32)
+    labels = torch.tensor([[1.0, torch.nan], [0.0, 1.0], [torch.nan, torch.nan], [1.0, 0.0]])
+    loss, logits = model._loss(images, labels)
+    known = ~torch.isnan(labels)
+    reference = torch.nn.functional.binary_cross_entropy_with_logits(logits[known], labels[known])
+    torch.testing.assert_close(loss, reference)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert bool((gradient[~known] == 0).all())
+    assert bool((gradient[known] != 0).all())
+
+
+def test_a_batch_of_unknown_labels_costs_nothing():
+    loss, _ = of_findings()._loss(torch.rand(2, 3, 32, 32), torch.full((2, 2), torch.nan))
+    assert float(loss) == 0
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0]]), torch.tensor([[-1.0, 0.0]])])
+def test_labels_that_no_finding_has_are_refused(labels):
+    with pytest.raises(DataError, match=r"\[1, 2\] of 0, 1 and NaN"):
+        of_findings()._loss(torch.rand(1, 3, 32, 32), labels)
+
+
+def test_thresholds_belong_to_findings():
+    assert of_findings(thresholds={"mass": 0.2}).hparams["thresholds"] == {"mass": 0.2}
+    with pytest.raises(UsageError, match="THRESHOLD"):
+        of_findings(thresholds={"lung": 0.2})

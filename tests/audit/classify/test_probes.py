@@ -172,7 +172,7 @@ def test_layers_without_a_map(layer: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda _m, _p, logits: logits[:, :1], r"found \[B, 1\].*single-logit heads are not supported"),
+        (lambda _m, _p, logits: logits[:, :1], r"found \[B, 1\].*nobody declared.*declare kind='binary'"),
         (lambda _m, _p, logits: logits[:, :2], "found 2 logits; expected 3, one for each of a, b, c"),
         (lambda _m, _p, logits: logits[0], r"shape \[3\]"),
         (lambda _m, _p, logits: {"logits": logits}, r"dict with logits: \(3, 3\)"),

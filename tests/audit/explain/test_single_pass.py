@@ -203,7 +203,6 @@ def _fails(logits: Tensor) -> Tensor:
     ("spoil", "error", "told"),
     [
         (_fails, ZeroDivisionError, "spoiled"),
-        (lambda logits: logits[:, :1], SubjectError, r"\[2, 1\].*single-logit heads are not supported"),
         (lambda logits: logits[:, 0], SubjectError, r"shape \[2\]"),
         (lambda logits: {"logits": logits}, SubjectError, "found dict"),
         (lambda logits: logits.detach(), SubjectError, "without a gradient"),

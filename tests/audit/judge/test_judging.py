@@ -11,7 +11,7 @@ import pytest
 from figureground.audit import tables
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.document import TrustCheck
-from figureground.audit.judge import judging
+from figureground.audit.judge.competence import _aligned_accuracy
 from figureground.audit.judge.judging import Evidenced, judge_run, records
 from figureground.audit.judge.observations import observe
 from figureground.audit.strata import StrataDraw, by_environment, by_label
@@ -242,24 +242,24 @@ def scored(chance, n=400, levels=2, seed=0):
 def test_a_fully_reliant_model_is_competent_where_label_and_background_agree():
     rows = scored(lambda label, level: float((label == "cat") == (level == 0)))
     assert rows["correct"].mean() == pytest.approx(0.5, abs=0.1)
-    assert judging._aligned(rows) == 1.0
+    assert _aligned_accuracy(rows) == 1.0
 
 
 @pytest.mark.parametrize("levels", [2, 5, 10])
 def test_a_guessing_model_is_not_competent_in_the_best_of_many_cells(levels):
-    found = [judging._aligned(scored(lambda *_: 0.5, n=200, levels=levels, seed=seed)) for seed in range(15)]
+    found = [_aligned_accuracy(scored(lambda *_: 0.5, n=200, levels=levels, seed=seed)) for seed in range(15)]
     assert np.mean(found) == pytest.approx(0.5, abs=0.04)
 
 
 def test_without_environments_competence_is_accuracy():
     rows = scored(lambda *_: 0.8)
-    assert judging._aligned(rows.assign(environment=None)) == rows["correct"].mean()
+    assert _aligned_accuracy(rows.assign(environment=None)) == rows["correct"].mean()
 
 
 def test_a_cell_of_one_image_does_not_break_it():
     rows = scored(lambda *_: 1.0, n=3)
-    assert judging._aligned(rows) == 1.0
-    assert judging._aligned(rows[:1]) == 1.0
+    assert _aligned_accuracy(rows) == 1.0
+    assert _aligned_accuracy(rows[:1]) == 1.0
 
 
 def test_records_are_plain_json():

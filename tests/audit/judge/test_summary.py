@@ -72,7 +72,9 @@ def swap(fragility=0.02, lows=(0.1, 0.2)):
 
 
 def found(states=("inconclusive",), worst=WORST, quarantined=0, source="model", contrast=None, **policy):
-    return summary.findings(verdict(*states), performance(worst), data(quarantined), source, contrast, Policy(**policy))
+    return summary.findings(
+        verdict(*states), performance(worst), data(quarantined), source, {None: contrast}, Policy(**policy)
+    )
 
 
 def test_every_cue_is_a_finding_worst_first():
@@ -131,7 +133,9 @@ def test_the_worst_group_has_both_sentences():
 
 
 def checks(contrast=None, degenerate=None, probes=()):
-    return {check.check: check for check in summary.trust(list(probes), contrast, degenerate or {}, Policy())}
+    return {
+        check.check: check for check in summary.trust(list(probes), {None: contrast}, degenerate or {}, Policy(), {})
+    }
 
 
 def test_what_did_not_run_is_listed_as_such_with_the_reason():
@@ -182,7 +186,7 @@ def test_maps_that_contradict_the_test_are_a_finding_of_their_own():
         (looks, "discordant_looks", "cue-background-maps"),
         (uses, "discordant_uses", "cue-mass-background-maps"),
     ):
-        listed = summary.findings(overall([cue], []), performance(None), data(), "model", None, Policy())
+        listed = summary.findings(overall([cue], []), performance(None), data(), "model", {}, Policy())
         (said,) = [finding for finding in listed if finding.id == identity]
         assert said.message.key == key
         assert catalogue.load("en").message(said.message)
@@ -201,5 +205,5 @@ def test_a_method_that_failed_a_check_is_taken_out():
 def test_a_severity_that_nobody_declared_is_said_to_be_missing():
     (one,) = verdict("demonstrated").cues
     cue = one.model_copy(update={"severity": "not_declared"})
-    listed = summary.findings(overall([cue], []), performance(None), data(), "model", None, Policy())
+    listed = summary.findings(overall([cue], []), performance(None), data(), "model", {}, Policy())
     assert "severity-not-declared" in {finding.id for finding in listed}

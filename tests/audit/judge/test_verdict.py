@@ -89,6 +89,7 @@ MATERIAL = contrast()
 SMALL = contrast(0.08, 0.04)
 UNCLEAR = contrast(0.05, 0.08)
 INCOMPETENT = replace(SETTING, accuracy=0.55, aligned_accuracy=0.58)
+GUESSES = replace(INCOMPETENT, measure="auroc")
 FEW = {"n_clusters": 19}
 LEFT = Estimate(n=9, n_clusters=9, estimate=0.03, ci_low=0.0, ci_high=0.06, ci_level=0.95, status="ok")
 TINT = Explained(by="tint", share=0.92, left=LEFT)
@@ -181,6 +182,7 @@ CASES = {
     ),
     "a null where levels look alike": (NULL, SETTING, {"check": check("failed")}, "inconclusive", ["no_contrast"]),
     "a null of an incompetent model": (NULL, INCOMPETENT, {}, "inconclusive", ["not_competent"]),
+    "a null of a model that ranks at random": (NULL, GUESSES, {}, "inconclusive", ["not_competent_auroc"]),
     "a null of a fragile model": (
         contrast(0.0, 0.02, halves=(0.0, 0.0), fragile=0.2),
         SETTING,
@@ -201,6 +203,36 @@ CASES = {
         {},
         "inconclusive",
         ["too_few_clusters"],
+    ),
+    "a null that is none on images with the finding": (
+        contrast(0.0, 0.02, halves=(0.0, 0.0), on_positives=interval(0.2, 0.05), on_negatives=interval(-0.01, 0.02)),
+        SETTING,
+        {},
+        "inconclusive",
+        ["more_on_positives"],
+    ),
+    "a null that is none on the others": (
+        contrast(
+            0.0, 0.02, halves=(0.0, 0.0), on_positives=interval(0.3, 0.1, groups=19), on_negatives=interval(-0.2, 0.05)
+        ),
+        SETTING,
+        {},
+        "inconclusive",
+        ["more_on_negatives"],
+    ),
+    "an effect whose rival was not held": (
+        MATERIAL,
+        SETTING,
+        {"unheld": ("tint",)},
+        "suspected",
+        ["held_not_measured"],
+    ),
+    "too wide on log-odds": (
+        contrast(0.1, 0.6, scale="log_odds", equivalence=(Equivalence("log_odds", interval(0.1, 0.6, 0.9), 0.41),)),
+        SETTING,
+        {},
+        "inconclusive",
+        ["imprecise_odds"],
     ),
     "too wide": (UNCLEAR, SETTING, {}, "inconclusive", ["imprecise"]),
     "too wide and missed": (UNCLEAR, SETTING, {"assay": MISSED}, "inconclusive", ["imprecise", "assay_missed"]),
@@ -229,7 +261,7 @@ def test_every_state_and_reason_of_the_machine_is_in_the_table():
     other = {"not_legal", "subsample", "grid_coarse", "global_whole_picture", "attribution_alone", "agrees"}
     other |= {"not_everyday_errors", "compositing_artificial", "these_backgrounds_only", "label_strata_blind"}
     other |= {"assumes_independent_images", "not_comparable", "maps_not_trusted", "looks_does_not_use"}
-    other |= {"uses_not_visible", "more_images_no_help"}
+    other |= {"uses_not_visible", "more_images_no_help", "few_with_finding"}
     assert {key for key in said if not key.startswith(("next_", "alt_"))} - other == reasons
 
 

@@ -20,6 +20,7 @@ def tables():
     examples = pd.DataFrame(
         {
             "row_id": np.arange(n),
+            "cluster": [f"c{i}" for i in range(n)],
             "label": "(none)",
             "status": ["quarantined"] * 5 + ["ok"] * (n - 5),
             "label:mass": rng.choice(["1", "0", "-1", "(missing)"], n, p=[0.05, 0.8, 0.1, 0.05]),
@@ -30,6 +31,8 @@ def tables():
     predictions = pd.DataFrame(
         {
             "row_id": np.arange(n),
+            "cue": "none",
+            "donor_row_id": None,
             "intervention": "none",
             "logits": [row.tolist() for row in logits],
             "classes": None,
@@ -58,7 +61,7 @@ def test_a_binary_model_with_a_rare_class_is_judged_on_odds(tables):
 
 def test_each_finding_is_a_question_of_yes_or_no_at_its_threshold(tables):
     examples, predictions, logits = tables
-    task = Task("multilabel", FINDINGS, {"effusion": 0.3})
+    task = Task("multilabel", FINDINGS, {"effusion": 0.3}, uncertain="exclude")
     mass, effusion = views(examples, predictions, task)
     known = examples["label:mass"].isin(["1", "0"])
     assert mass.examples["row_id"].tolist() == examples.loc[known, "row_id"].tolist()
@@ -76,11 +79,16 @@ def test_each_finding_is_a_question_of_yes_or_no_at_its_threshold(tables):
 
 def test_rare_findings_are_judged_on_odds_and_frequent_ones_on_decisions(tables):
     examples, predictions, _ = tables
-    scales = {view.finding: view.scale for view in views(examples, predictions, Task("multilabel", FINDINGS))}
+    scales = {
+        view.finding: view.scale
+        for view in views(examples, predictions, Task("multilabel", FINDINGS, uncertain="exclude"))
+    }
     assert scales == {"mass": "log_odds", "effusion": "decision"}
 
 
 def test_a_finding_that_nobody_knows_is_an_empty_view(tables):
     examples, predictions, _ = tables
-    mass, _ = views(examples.assign(**{"label:mass": "(missing)"}), predictions, Task("multilabel", FINDINGS))
+    mass, _ = views(
+        examples.assign(**{"label:mass": "(missing)"}), predictions, Task("multilabel", FINDINGS, uncertain="exclude")
+    )
     assert len(mass.examples) == len(mass.predictions) == 0

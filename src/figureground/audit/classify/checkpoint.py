@@ -21,7 +21,7 @@ FORMAT = "figureground-classifier/1"
 _KEY = "figureground"
 #: What torch raises over an archive whose records do not fit together.
 _MALFORMED = (RuntimeError, ValueError, LookupError, EOFError, TypeError, AttributeError, AssertionError)
-_DESCRIBED = ("architecture", "classes", "preprocess")
+_DESCRIBED = ("architecture", "classes", "preprocess", "kind", "thresholds")
 _FROM_PYTHON = "load the model in Python and audit the module itself: fg.run_audit(module, ...)"
 _ZIP_MAGIC, _PICKLE_MAGIC = b"PK", b"\x80"
 #: What people have in place of a checkpoint, by how it begins.
@@ -34,7 +34,7 @@ _IMPOSTORS = {
 def save_checkpoint(classifier: Classifier, path: str | Path) -> Path:
     """Write a classifier as one file that describes itself.
 
-    The file holds ``figureground`` (format, architecture, classes, preprocess, training, versions),
+    The file holds ``figureground`` (format, architecture, classes, preprocess, kind, thresholds, training, versions),
     ``state_dict``, ``hyper_parameters`` and ``pytorch-lightning_version``: plain types and tensors only, and
     no path of the machine. It is written under a temporary name in the same folder and then renamed.
 
@@ -83,7 +83,7 @@ def load_checkpoint(path: str | Path) -> Classifier:
 
 def _content(classifier: Classifier) -> dict[str, Any]:
     hyper_parameters = dict(classifier.hparams)
-    described = {name: hyper_parameters[name] for name in _DESCRIBED}
+    described = {name: hyper_parameters[name] for name in _DESCRIBED if name in hyper_parameters}
     versions = {name: metadata.version(name) for name in ("torch", "torchvision", "pytorch-lightning")}
     return {
         _KEY: {

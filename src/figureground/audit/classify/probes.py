@@ -56,7 +56,7 @@ def check_auditable(subject: Subject, sample: Tensor, layer: str | None = None) 
         logits = _forward(module, sample)
         finite = torch.isfinite(logits).all(dim=1)
         checks = [
-            _output_shape(logits, subject.classes),
+            _output_shape(logits, subject),
             _finite(finite),
             _eval_mode_holds(module),
             _deterministic(module, sample, logits),
@@ -84,11 +84,11 @@ def _forward(module: nn.Module, sample: Tensor) -> Tensor:
     raise _bad_output(_told(output), f"logits [{len(sample)}, K]", "return the logits alone")
 
 
-def _output_shape(logits: Tensor, classes: tuple[str, ...]) -> TrustCheck:
-    found = logits.shape[1]
-    if found == 1:
-        fix = "single-logit heads are not supported in this version"
-        raise _bad_output("[B, 1]", "one logit per class", fix)
+def _output_shape(logits: Tensor, subject: Subject) -> TrustCheck:
+    found, classes = logits.shape[1], subject.classes
+    if found == 1 and len(classes) > 1:
+        fix = f"declare kind='binary' if a high value speaks for {classes[-1]}, kind='multilabel' with one finding"
+        raise _bad_output("[B, 1], a single output whose meaning nobody declared", "one logit per class", fix)
     if found != len(classes):
         raise _bad_output(
             f"{found} logits",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,8 @@ from torchvision.transforms import InterpolationMode
 
 from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.module import Classifier
-from figureground.audit.task import Task
+from figureground.audit.classify.readout import TwoClasses
+from figureground.audit.task import Kind, Task, check_thresholds
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import SubjectError, UsageError
 
@@ -42,6 +43,10 @@ class Subject:
         :func:`weights_sha256` of the module.
     code_executed : bool
         Whether code other than this package's and its libraries' runs in an audit.
+    kind : {"multiclass", "binary", "multilabel"}
+        One of several classes, one of two from a single logit, or several findings that may each be present.
+    thresholds : mapping of str to float
+        Operating thresholds that the model brings; a policy's go before them.
     """
 
     module: nn.Module
@@ -51,14 +56,18 @@ class Subject:
     architecture: str
     sha256: str
     code_executed: bool
+    kind: Kind = "multiclass"
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
         """What the logits mean."""
-        return Task("multiclass", self.classes)
+        return Task(self.kind, self.classes, self.thresholds)
 
 
-def as_subject(model: Any, *, classes: Sequence[str] | None = None, transform: Any = None) -> Subject:
+def as_subject(
+    model: Any, *, classes: Sequence[str] | None = None, transform: Any = None, kind: Kind | None = None
+) -> Subject:
     """Wrap a model that is in memory.
 
     Parameters
@@ -72,6 +81,9 @@ def as_subject(model: Any, *, classes: Sequence[str] | None = None, transform: A
     transform : Preprocess or torchvision preset, optional
         By default the model's own where it is a :class:`Classifier`; else pixels in [0, 1] and no resizing
         are assumed, and the subject says so.
+    kind : {"multiclass", "binary", "multilabel"}, optional
+        What the logits mean: one for each class, a single one that speaks for the second of two classes, or one for
+        each finding. By default the model's own where it is a :class:`Classifier`, else ``multiclass``.
 
     Raises
     ------
@@ -82,19 +94,28 @@ def as_subject(model: Any, *, classes: Sequence[str] | None = None, transform: A
     """
     module = _unwrapped(model)
     preprocess, source = _preprocessing(module, transform)
+    meant = _kind_of(module, kind)
+    names, thresholds = _classes(module, classes, meant), getattr(module, "thresholds", {})
+    if isinstance(module, Classifier):
+        check_thresholds(thresholds, Task(meant, names), "model")
     return Subject(
-        module=module,
-        classes=_classes(module, classes),
+        # What a single logit says is said by two; all that follows then knows classes only.
+        module=TwoClasses(module) if meant == "binary" else module,
+        classes=names,
         preprocess=preprocess,
         preprocessing_source=source,
         architecture=module.architecture if isinstance(module, Classifier) else type(module).__name__,
         sha256=weights_sha256(module),
         # A subclass brings its own forward.
         code_executed=type(module) is not Classifier,
+        kind=meant,
+        thresholds=dict(thresholds) if isinstance(module, Classifier) else {},
     )
 
 
-def load_subject(spec: str | Path, *, classes: Sequence[str] | None = None, transform: Any = None) -> Subject:
+def load_subject(
+    spec: str | Path, *, classes: Sequence[str] | None = None, transform: Any = None, kind: Kind | None = None
+) -> Subject:
     """The subject in a checkpoint of ``figureground train``; arguments as for :func:`as_subject`.
 
     Raises
@@ -111,7 +132,7 @@ def load_subject(spec: str | Path, *, classes: Sequence[str] | None = None, tran
             expected="the path of a checkpoint that `figureground train` wrote",
             fix="in this version other models are audited from Python: fg.run_audit(module, ...)",
         )
-    return as_subject(load_checkpoint(spec), classes=classes, transform=transform)
+    return as_subject(load_checkpoint(spec), classes=classes, transform=transform, kind=kind)
 
 
 @contextmanager
@@ -143,14 +164,14 @@ def weights_sha256(module: nn.Module) -> str:
     """
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
-        digest.update(f"{name}\0{_kind(value)}\0".encode())
+        digest.update(f"{name}\0{_dtype_and_shape(value)}\0".encode())
         if isinstance(value, Tensor):
             flat = value.detach().cpu().contiguous().reshape(-1)
             digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
-def _kind(value: Any) -> str:
+def _dtype_and_shape(value: Any) -> str:
     # A module may keep extra state that is no tensor; its text is all that is comparable about it.
     return f"{value.dtype}{list(value.shape)}" if isinstance(value, Tensor) else repr(value)
 
@@ -170,15 +191,35 @@ def _unwrapped(model: Any) -> nn.Module:
     )
 
 
-def _classes(module: nn.Module, given: Sequence[str] | None) -> tuple[str, ...]:
+def _kind_of(module: nn.Module, given: Kind | None) -> Kind:
+    own: Kind | None = module.kind if isinstance(module, Classifier) else None
+    if given is not None and given not in get_args(Kind):
+        raise UsageError(
+            "KIND", "kind", found=repr(given), expected=f"one of {', '.join(get_args(Kind))}", fix="name one of these"
+        )
+    if own is not None and given not in (None, own):
+        raise UsageError("KIND", "kind", found=given, expected=f"the model's own: {own}", fix="leave the argument out")
+    return own or given or "multiclass"
+
+
+#: How many names each kind of model has: at least, at most, and in words.
+_NAMES: dict[Kind, tuple[int, float, str]] = {
+    "multiclass": (2, float("inf"), "two or more different names"),
+    "binary": (2, 2, "two different names, the second for a high logit"),
+    "multilabel": (1, float("inf"), "different names, one for each finding"),
+}
+
+
+def _classes(module: nn.Module, given: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
     own = _own_classes(module)
     names = own if given is None else tuple(given)
-    if names is None or isinstance(given, str) or len(names) < 2 or len(set(names)) < len(names):
+    least, most, expected = _NAMES[kind]
+    if names is None or isinstance(given, str) or not least <= len(set(names)) == len(names) <= most:
         raise UsageError(
             "CLASSES",
             "classes",
             found="none" if names is None else repr(given or names),
-            expected="two or more different names",
+            expected=expected,
             fix="pass classes=[...] in the order of the model's logits",
         )
     if own is not None and names != own:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from figureground.audit.classify.checkpoint import save_checkpoint
-from figureground.audit.classify.module import Classifier
+from figureground.audit.classify.module import Classifier, TrainedKind
 from figureground.audit.classify.networks import SMALL_CNN
 from figureground.audit.classify.quiet import interruptible, quiet_lightning
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import DataError, UsageError
 
-#: An image, float ``[C, H, W]`` in [0, 1], and its label, int64.
+#: An image, float ``[C, H, W]`` in [0, 1], and its label, int64, or float32 ``[K]`` for findings.
 TrainingSet = Dataset[tuple[Tensor, Tensor]]
 Loader = DataLoader[tuple[Tensor, Tensor]]
 
@@ -81,6 +81,8 @@ def train_classifier(
     *,
     classes: Sequence[str],
     preprocess: Preprocess,
+    kind: TrainedKind = "multiclass",
+    thresholds: Mapping[str, float] | None = None,
     config: TrainConfig | None = None,
     out: Path | None = None,
     progress: bool = False,
@@ -91,9 +93,13 @@ def train_classifier(
     ----------
     train, validation : Dataset
         Items are ``(image, label)``: float ``[C, H, W]`` in [0, 1], already resized by ``preprocess``, and
-        int64.
+        int64; of findings float32 ``[K]`` of 0, 1 and NaN for unknown.
     classes : sequence of str
         Names in the order of the labels.
+    kind : {"multiclass", "multilabel"}
+        Classes, or findings.
+    thresholds : mapping of str to float, optional
+        Operating thresholds that the checkpoint remembers; nothing is trained by them.
     preprocess : Preprocess
         What the images went through; its mean and deviation are applied here.
     config : TrainConfig, optional
@@ -119,7 +125,7 @@ def train_classifier(
     _check_sizes(train, validation)
     with isolate_rng(), quiet_lightning(), tempfile.TemporaryDirectory() as folder:
         pl.seed_everything(config.seed, workers=True, verbose=False)
-        classifier = _new(classes, preprocess, config)
+        classifier = _new(classes, preprocess, config, kind, thresholds)
         best = ModelCheckpoint(folder, monitor="val_loss", save_weights_only=True)
         trainer = _trainer(config, best, folder, progress)
         loaders = _loader(train, config, shuffle=True), _loader(validation, config, shuffle=False)
@@ -130,7 +136,13 @@ def train_classifier(
     return classifier
 
 
-def _new(classes: Sequence[str], preprocess: Preprocess, config: TrainConfig) -> Classifier:
+def _new(
+    classes: Sequence[str],
+    preprocess: Preprocess,
+    config: TrainConfig,
+    kind: TrainedKind,
+    thresholds: Mapping[str, float] | None,
+) -> Classifier:
     return Classifier(
         config.architecture,
         classes,
@@ -139,6 +151,8 @@ def _new(classes: Sequence[str], preprocess: Preprocess, config: TrainConfig) ->
         weight_decay=config.weight_decay,
         horizontal_flip=config.horizontal_flip,
         settings=asdict(config),
+        kind=kind,
+        thresholds=thresholds,
     )
 
 

@@ -62,7 +62,7 @@ class SinglePass:
         Parameters
         ----------
         model : nn.Module
-            Gives logits ``[B, K]`` with ``K >= 2`` for ``inputs``.
+            Gives logits ``[B, K]`` for ``inputs``.
         inputs : Tensor
             Float ``[B, C, H, W]``, normalised as the model expects.
         target : Tensor, optional
@@ -78,7 +78,7 @@ class SinglePass:
         UsageError
             The targets are not int64 ``[B]`` in range: libraries take -1 for the last class without a word.
         SubjectError
-            The output is not ``[B, K]`` with ``K >= 2``, or the layer is absent, gives no map, runs more than
+            The output is not ``[B, K]``, or the layer is absent, gives no map, runs more than
             once, or has no influence on the logit.
         """
         # An inference tensor cannot be saved for backward, so callers inside inference_mode need a true copy.
@@ -177,17 +177,16 @@ def _upsampled(cam: Tensor, size: torch.Size) -> Tensor:
 
 
 def checked_logits(output: Any, rows: int) -> Tensor:
-    """The output itself where it is ``[B, K]`` with ``K >= 2``; otherwise a SubjectError naming its shape."""
-    if isinstance(output, Tensor) and output.ndim == 2 and len(output) == rows and output.shape[1] >= 2:
+    """The output itself where it is ``[B, K]``; otherwise a SubjectError naming its shape."""
+    if isinstance(output, Tensor) and output.ndim == 2 and len(output) == rows and output.shape[1] >= 1:
         return output
     found = f"shape {list(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
     raise SubjectError(
         "MODEL_OUTPUT",
         "model output",
         found=found,
-        expected=f"logits [{rows}, K] with K of 2 or more",
-        fix="wrap the model so that it returns one logit per class; "
-        "single-logit heads are not supported in this version",
+        expected=f"logits [{rows}, K]",
+        fix="wrap the model so that it returns one logit for each class or finding",
     )
 
 

@@ -18,6 +18,8 @@ changed_other_level   answer with the cue of another level differs from that wit
 changed_same_level    control: answers with two donors of the own level differ
 reference_fragility   answer with the own cue put back by the same machinery differs from the unchanged one
 same_minus_other      original answer kept with own-level minus with other-level donors (secondary)
+on_positives          the primary effect on recipients of the second of two classes, or that have the finding
+on_negatives          and on the others
 ===================== =====================================================================================
 """
 
@@ -105,6 +107,8 @@ class Contrast:
     primary_class_clusters, n_clusters, n_recipients, n_donor_clusters, n_positive_clusters : int
         Independent units: in which the primary class is predicted in some arm, of recipients, images, donors of the
         rarer arm, of recipients of the second class.
+    on_positives, on_negatives : Interval or None
+        The primary effect on recipients of the second of two classes and of the first; None beyond two classes.
     """
 
     cue: str
@@ -126,6 +130,8 @@ class Contrast:
     n_recipients: int
     n_donor_clusters: int
     n_positive_clusters: int
+    on_positives: Interval | None = None
+    on_negatives: Interval | None = None
 
     @property
     def replicated(self) -> bool:
@@ -175,12 +181,14 @@ class DonorContrast:
         primary = family[at].turned() if turn else family[at]
         found = {which: (tested[at].turned() if turn else tested[at]) for which, tested in effects.items()}
         halves = self._halves(observed, codes, primary, scale)
+        apart = self._by_label(observed, codes, primary, scale)
         changes = changed_answers(observed, 1 - self.policy.alpha, primary.part)
         rows = [
             *self._rows("donor_contrast", scale, observed, codes, family, effects["swapped"]),
             *self._rows("control", scale, observed, codes, family, effects["control"]),
             *self._rows("specific", scale, observed, codes, family, effects["specific"]),
             *self._halves_rows(observed, primary, scale, halves),
+            *(self._row(observed, name, scale, part, **primary.names(observed)) for name, part in apart.items()),
             *self._share_rows(observed),
             *self._beside(observed, codes, used[1:]),
             *(
@@ -208,6 +216,8 @@ class DonorContrast:
             n_recipients=observed.n_recipients,
             n_donor_clusters=_donor_clusters(codes, primary),
             n_positive_clusters=len(set(observed.recipient[observed.label == len(observed.classes) - 1])),
+            on_positives=apart.get("on_positives"),
+            on_negatives=apart.get("on_negatives"),
         )
 
     def family(
@@ -254,6 +264,26 @@ class DonorContrast:
             for part in parts
         )
         return a, b
+
+    def _by_label(
+        self, observed: SwapObservations, codes: Clusterings, primary: Hypothesis, scale: Scale
+    ) -> dict[str, Interval]:
+        """The primary effect where the recipient is of the second of two classes, and where it is not."""
+        if len(observed.classes) != 2:
+            return {}
+        values, reach = primary.values(observed, scale), span(scale, "swapped")
+        bounds = (-reach, reach) if np.isfinite(reach) else None
+        parts = {"on_positives": observed.label == 1, "on_negatives": observed.label == 0}
+        return {
+            name: multiway_mean(
+                values[part],
+                *codes.take(part).of_hypothesis(primary),
+                level=1 - self.policy.alpha,
+                bounds=bounds,
+                weights=observed.take(part).weight,
+            )
+            for name, part in parts.items()
+        }
 
     def _equivalence(self, observed: SwapObservations, codes: Clusterings, scale: Scale) -> Equivalence:
         level = 1 - 2 * self.policy.alpha

@@ -40,6 +40,7 @@ def contrast_cues(
     scale: Scale = "decision",
     *,
     least: float = 0.0,
+    clusters: pd.Series | None = None,
 ) -> dict[str, Contrasted]:
     """Every cue whose contrast was run and has at least two arms with one complete recipient.
 
@@ -49,7 +50,7 @@ def contrast_cues(
     found: dict[str, Contrasted] = {}
     judge = DonorContrast(policy, seed, scale)
     for cue in cues:
-        observed = observe(examples, predictions, strata, classes, cue)
+        observed = observe(examples, predictions, strata, classes, cue, clusters=clusters)
         if observed is None or not len(observed) or len(observed.levels) < 2:
             continue
         if scale != "decision" or largest_effect(observed) >= least:

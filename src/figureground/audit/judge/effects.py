@@ -15,6 +15,7 @@ from scipy.special import logsumexp, softmax
 from figureground.audit.config import Policy
 from figureground.audit.judge.intervals import cluster_codes
 from figureground.audit.judge.observations import WHOLE, Reals, SwapObservations
+from figureground.audit.task import named
 
 Scale = Literal["decision", "probability", "log_odds"]
 Which = Literal["swapped", "control", "specific"]
@@ -99,9 +100,12 @@ class Clusterings:
 def hypotheses(observed: SwapObservations, scale: Scale) -> Iterator[Hypothesis]:
     """The family: every class that is predicted under some arm, every pair of levels, every part.
 
-    On the log-odds scale of a binary view the two classes are mirror images; the second one, the finding, is asked.
+    On the log-odds scale of a binary view the two classes are mirror images; the second one is asked, as it is
+    wherever the first is but the absence of a finding.
     """
-    classes = [1] if scale == "log_odds" and len(observed.classes) == 2 else np.unique(observed.swapped).tolist()
+    two = len(observed.classes) == 2
+    mirrored = two and (scale == "log_odds" or observed.classes[0] == named(observed.classes[1], False))
+    classes = [1] if mirrored else np.unique(observed.swapped).tolist()
     for part in range(len(observed.parts)):
         for class_index in classes:
             for arm, reference in combinations(range(len(observed.levels)), 2):

@@ -32,6 +32,8 @@ class Setting:
         Lower bound of the performance gap between environments; None where it cannot be estimated.
     failed_methods : tuple of str
         Attribution methods that did not pass their checks on this model.
+    measure : {"accuracy", "auroc"}
+        What ``accuracy``, ``majority`` and ``aligned_accuracy`` are of: see :mod:`figureground.audit.judge.competence`.
     """
 
     finding: str | None
@@ -43,6 +45,7 @@ class Setting:
     clusters_given: bool
     gap: float | None = None
     failed_methods: tuple[str, ...] = ()
+    measure: Literal["accuracy", "auroc"] = "accuracy"
 
 
 Look = Literal["cue", "elsewhere", "unclear", "no_place", "not_comparable", "not_trusted"]

@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
 
 from figureground.audit import document
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import BACKGROUND, GLOBALS, apart, cue_spec
-from figureground.audit.document import Message, TrustCheck
+from figureground.audit.document import STATE_ORDER, Message, TrustCheck
 from figureground.audit.judge import summary
 from figureground.audit.judge.again import Again, unheld
 from figureground.audit.judge.answers import answers_of
+from figureground.audit.judge.asked import asked_findings
 from figureground.audit.judge.assaying import Assayed, assay_cues
+from figureground.audit.judge.competence import competence
+from figureground.audit.judge.contrast import Contrast
 from figureground.audit.judge.contrasts import (
     Contrasted,
     contrast_cues,
@@ -33,12 +35,11 @@ from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.gallery import GalleryRules
 from figureground.audit.judge.group_tests import GroupTests, not_compared
 from figureground.audit.judge.grouping import Group, Grouping, group_rows
-from figureground.audit.judge.intervals import FloatArray
 from figureground.audit.judge.looking import look_at
-from figureground.audit.judge.mask_coverage import without_masks
+from figureground.audit.judge.mask_coverage import mask_coverage, without_masks
 from figureground.audit.judge.masks import masks_disagree
 from figureground.audit.judge.measures import PerformanceTable
-from figureground.audit.judge.observations import observe
+from figureground.audit.judge.observations import SwapObservations, observe
 from figureground.audit.judge.performance import performance, performance_gap, scored
 from figureground.audit.judge.plain import plain_tests
 from figureground.audit.judge.plain_doses import DoseJudge, DoseResponse
@@ -48,7 +49,6 @@ from figureground.audit.judge.subgroups import REPORTED, SubgroupTable
 from figureground.audit.judge.untested import why_not
 from figureground.audit.judge.verdict import CueJudge, overall
 from figureground.audit.judge.views import View, views
-from figureground.audit.judge.weighing import weights_of
 from figureground.audit.judge.worst_group import averages, worst_bound
 from figureground.audit.task import Task
 
@@ -137,6 +137,7 @@ class Judgement:
     levels: tuple[str, ...]
     swaps: pd.DataFrame = field(repr=False)
     tiles: pd.DataFrame = field(repr=False)
+    pictured: str | None = None
 
     def parts(self) -> dict[str, Any]:
         """Top-level parts of ``audit.json`` by key."""
@@ -169,29 +170,35 @@ def judge_run(run: Evidenced) -> Judgement:
     grouping = run.grouping(run.examples)
     data = data_sheet(
         run.examples,
-        seen[0].rows,
+        _all_rows(run, seen),
         grouping,
         run.config,
         run.clusters_given,
         dict(run.source),
         run.policy,
         run.stratum_source,
-    ).model_copy(update={"sample": run.sample})
-    background, rows = seen[0].found.get(BACKGROUND), seen[0].rows
-    contrast = background.contrast if background else None
+    ).model_copy(update={"sample": run.sample, **_by_finding(run, seen, grouping)})
+    contrasts, rows = {one.view.finding: _background(one) for one in seen}, _all_rows(run, seen)
     measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})
-    listed = summary.findings(verdict, measured, data, run.preprocessing_source, contrast, run.policy, failed)
+    listed = summary.findings(verdict, measured, data, run.preprocessing_source, contrasts, run.policy, failed)
     listed += summary.about_policy(run.again.deviations if run.again else ())
     rules = GalleryRules(seed=run.config.seed)
-    further = [check for one in seen[:1] for item in one.assayed.values() for check in item.checks]
-    further.append(check_shares(first.subgroups))
+    further = {
+        one.view.finding: [
+            *(check for item in one.assayed.values() for check in item.checks),
+            check_shares(part.subgroups),
+        ]
+        for one, part in zip(seen, parts, strict=True)
+    }
+    shown = _foremost(seen, parts)
+    background = shown.found.get(BACKGROUND)
     return Judgement(
         subgroups=pd.concat([part.subgroups for part in parts], ignore_index=True),
         tests=pd.concat([part.tests for part in parts], ignore_index=True),
         verdict=verdict,
         performance=measured,
         data=data,
-        trust=summary.trust(run.checks, contrast, _degenerate(run.attributions), run.policy, further),
+        trust=summary.trust(run.checks, contrasts, _degenerate(run.attributions), run.policy, further),
         findings=apply_decisions(listed, run.policy.decision, run.today),
         not_tested=[
             *summary.not_tested(verdict),
@@ -201,7 +208,8 @@ def judge_run(run: Evidenced) -> Judgement:
         ],
         levels=background.observed.levels if background else (),
         swaps=rules.swaps(background.observed, background.contrast.primary) if background else pd.DataFrame(),
-        tiles=rules.tiles_of(seen[0].rows, seen[0].view.predictions, seen[0].view.classes),
+        tiles=rules.tiles_of(shown.rows, shown.view.predictions, shown.view.classes),
+        pictured=shown.view.finding,
     )
 
 
@@ -212,10 +220,11 @@ def _viewed(run: Evidenced, view: View) -> _Viewed:
         view.predictions,
         run.strata,
         view.classes,
-        run.cues,
+        view.testable(run.cues),
         run.policy,
         run.config.seed,
         view.scale,
+        clusters=view.clusters,
     )
     return _Viewed(
         view,
@@ -255,7 +264,7 @@ class _ViewJudge:
         cues += [_not_run(run.policy, cue, finding) for cue in run.policy.required_cues if cue not in run.cues]
         followed = {cue: item for cue, item in seen.found.items() if cue == BACKGROUND or item.contrast.effect.low > 0}
         labels = sorted(set(seen.view.examples["label"]) & set(seen.view.classes))
-        table = SubgroupTable(run.policy, run.attributions, followed)(seen.rows, groups, labels)
+        table = SubgroupTable(run.policy, seen.view.attributions(run.attributions), followed)(seen.rows, groups, labels)
         answers = answers_of(seen.rows, seen.view.predictions, seen.view.classes, self._cut())
         further = PerformanceTable(run.policy, run.config.seed)(seen.rows, groups, answers)
         tests = [item.contrast.tests for item in seen.found.values()]
@@ -264,6 +273,8 @@ class _ViewJudge:
         tests += [GroupTests(run.policy, run.config.seed, run.attributions, followed)(seen.rows, groups)]
         measured = performance(table, seen.rows, groups, seen.view.classes)
         worst = {
+            "finding": finding,
+            "classes": list(seen.view.classes),
             "positive": answers.positive,
             "worst_bound": worst_bound(seen.rows, groups, labels, run.policy, run.config.seed),
             "averages": averages(seen.rows, groups, run.policy),
@@ -272,13 +283,14 @@ class _ViewJudge:
             cues=cues,
             subgroups=pd.concat([table, further], ignore_index=True).assign(finding=finding),
             tests=pd.concat(tests, ignore_index=True).assign(finding=finding),
-            performance=measured.model_copy(update={"finding": finding, **worst}),
+            performance=measured.model_copy(update=worst),
         )
 
     def _cut(self) -> float:
-        """Log-odds of the operating threshold, which the view of a finding has taken off its logits."""
-        finding = self.seen.view.finding
-        return 0.0 if finding is None else float(logit(self.run.task.threshold(finding)))
+        """Log-odds of the operating threshold, taken off the logits in a view."""
+        task = self.run.task
+        asked = self.seen.view.finding or (task.findings[0] if task.findings else None)
+        return 0.0 if asked is None else task.offset(asked)
 
     def _described(self) -> list[pd.DataFrame]:
         """Plain interventions, doses and places: beside the verdicts, never instead."""
@@ -297,14 +309,15 @@ class _ViewJudge:
                 for name in names
                 if all(one in self.seen.found for one in apart(name))
                 and all(fires(self.seen.found[one].contrast, self.run.policy) for one in apart(name))
-                and (
-                    observed := observe(view.examples, view.predictions, self.run.strata, view.classes, cue, held=name)
-                )
-                is not None
+                and (observed := self._observe_held(cue, name)) is not None
             }
             explained[cue], more = explained_by(item, others, self.run.policy)
             rows += more
         return explained, rows
+
+    def _observe_held(self, cue: str, held: str) -> SwapObservations | None:
+        view, strata = self.seen.view, self.run.strata
+        return observe(view.examples, view.predictions, strata, view.classes, cue, held=held, clusters=view.clusters)
 
     def _gap_direction(self) -> document.Direction | None:
         """The direction of the background's effect; without one, of the largest effect of any cue."""
@@ -315,19 +328,20 @@ class _ViewJudge:
         return direction_of(found[cue])
 
     def _setting(self, gap: Mapping[str, Any]) -> Setting:
-        rows, estimated = self.seen.rows, gap.get("ci_low")
+        able, estimated = competence(self.seen.rows, self.seen.view), gap.get("ci_low")
         # A gap asks for an explanation only as long as no cue is found that could be one.
         found = any(fires(item.contrast, self.run.policy) for item in self.seen.found.values())
         return Setting(
             finding=self.seen.view.finding,
             n_classes=len(self.seen.view.classes),
-            accuracy=_share(rows["correct"], weights_of(rows)),
-            majority=max(_share(rows["label"] == label, weights_of(rows)) for label in rows["label"].unique()),
-            aligned_accuracy=_aligned(rows),
+            accuracy=able.overall,
+            majority=able.guess,
+            aligned_accuracy=able.aligned,
             strata=self.run.stratum_source or "label",
             clusters_given=self.run.clusters_given,
             gap=None if found or estimated is None or not np.isfinite(estimated) else float(estimated),
             failed_methods=self.failed,
+            measure=able.measure,
         )
 
     def _cue(
@@ -338,6 +352,8 @@ class _ViewJudge:
         yields: Mapping[str, list[document.Explained]],
     ) -> document.CueVerdict:
         run, item, judge = self.run, self.seen.found.get(cue), CueJudge(self.run.policy, cue)
+        if item is None and cue not in self.seen.view.testable([cue]):
+            return judge.not_tested("masks_not_of_finding", "next_declare_masks", setting.finding)
         if item is None:
             reason = why_not(cue, run.examples, run.strata, run.regions, run.grey, run.checks, run.policy.min_clusters)
             state = judge.inconclusive if reason.inconclusive else judge.not_tested
@@ -354,7 +370,14 @@ class _ViewJudge:
             placebo_p=assayed.placebo_p,
             explained=explained[cue],
             yields_to=yields[cue],
-            look=look_at(cue, run.attributions, self.seen.rows, self.failed, dict(run.areas), 1 - run.policy.alpha),
+            look=look_at(
+                cue,
+                self.seen.view.attributions(run.attributions),
+                self.seen.rows,
+                self.failed,
+                dict(run.areas),
+                1 - run.policy.alpha,
+            ),
             subsampled=not cue_spec(cue).primary and not bool(run.strata["subsample"].all()),
             masks_disagree=masks_disagree(item, run.examples, run.policy),
             whole_picture=cue in GLOBALS and not bool(self.seen.rows["object_area"].notna().all()),
@@ -379,38 +402,38 @@ def direction_of(item: Contrasted) -> document.Direction:
 
 
 def _all_checks(run: Evidenced) -> list[TrustCheck]:
-    return summary.trust(run.checks, None, _degenerate(run.attributions), run.policy)
+    return summary.trust(run.checks, {}, _degenerate(run.attributions), run.policy, {})
 
 
-def _share(values: pd.Series, weights: FloatArray | None) -> float:
-    """Mean of the values that are known, by design weight."""
-    known = values.notna().to_numpy()
-    if not known.any():
-        return float("nan")
-    kept = values[known].to_numpy(dtype=np.float64)
-    return float(np.average(kept, weights=None if weights is None else weights[known]))
+def _background(seen: _Viewed) -> Contrast | None:
+    item = seen.found.get(BACKGROUND)
+    return item.contrast if item else None
 
 
-def _aligned(rows: pd.DataFrame) -> float:
-    """Accuracy within the best alignment of labels with environments: mean over labels in their best level.
-
-    The best level is chosen on every other cluster and scored on those between, both ways: the largest of several
-    accuracies of a guessing model lies well above chance.
-    """
-    known = rows[rows["correct"].notna() & rows["environment"].notna()]
-    if known.empty:
-        return float(rows["correct"].mean())
-    turn = known.groupby(["label", "environment"])["cluster"].transform(lambda names: pd.factorize(names, sort=True)[0])
-    cells = known.assign(turn=turn % 2).groupby(["turn", "label", "environment"])["correct"].mean()
-    found = [
-        _best_levels(cells.xs(a), cells.xs(b)) for a, b in ((0, 1), (1, 0)) if {a, b} <= set(cells.index.unique("turn"))
-    ]
-    return float(pd.concat(found).mean()) if found else float(known["correct"].mean())
+def _foremost(seen: Sequence[_Viewed], parts: Sequence[_ViewVerdicts]) -> _Viewed:
+    """The view whose verdict is the worst, the first of them: pictures are drawn of one finding."""
+    worst = [min((STATE_ORDER.index(cue.status) for cue in part.cues), default=len(STATE_ORDER)) for part in parts]
+    return seen[worst.index(min(worst))]
 
 
-def _best_levels(chosen_on: pd.Series, scored_on: pd.Series) -> pd.Series:
-    """Accuracy of each label in the level that was best for it on other clusters."""
-    return scored_on.reindex(chosen_on.groupby("label").idxmax()).dropna()
+def _all_rows(run: Evidenced, seen: Sequence[_Viewed]) -> pd.DataFrame:
+    """Usable rows with ``correct``; of several findings all of them, whichever labels are known, and none is scored."""
+    if not run.task.several:
+        return seen[0].rows
+    return run.examples[run.examples["status"] == "ok"].assign(predicted=None, correct=np.nan)
+
+
+def _by_finding(run: Evidenced, seen: Sequence[_Viewed], grouping: Grouping) -> dict[str, Any]:
+    """What the data sheet says finding by finding."""
+    asked = list(asked_findings(run.examples, [one.view for one in seen], run.task, run.policy))
+    found: dict[str, Any] = {"findings": asked}
+    if run.task.several:
+        found["mask_coverage"] = [
+            line.model_copy(update={"finding": one.view.finding})
+            for one in seen
+            for line in mask_coverage(one.rows, grouping.groups, run.policy)
+        ]
+    return found
 
 
 def _degenerate(attributions: pd.DataFrame) -> dict[str, tuple[float, int]]:

@@ -116,6 +116,7 @@ def observe(
     cue: str,
     *,
     held: str | None = None,
+    clusters: pd.Series | None = None,
 ) -> SwapObservations | None:
     """Join the predictions of one cue's contrast by recipient and pass; None where it was not run.
 
@@ -128,6 +129,9 @@ def observe(
     cue : str
     held : str, optional
         The contrast in which this other cue was kept at the recipient's own.
+    clusters : pandas.Series, optional
+        Cluster of every row that may lend, by ``row_id``; by default of those in ``examples``. A row whose own label
+        is unknown can lend all the same.
     """
     chosen = _of_cue(predictions, cue, held)
     swap, control = (chosen[chosen["intervention"] == name] for name in ("swap", "control"))
@@ -140,7 +144,8 @@ def observe(
     ids, number = (index.get_level_values(name).to_numpy(dtype=np.int64) for name in _PAIR)
     same = chosen[(chosen["intervention"] == "same_level") & (chosen["part"] == parts[0])]
     donor_row = join.donors(swap, index)
-    donor = rows["cluster"].reindex(donor_row.ravel()).to_numpy(dtype=object).reshape(donor_row.shape)
+    lenders = rows["cluster"] if clusters is None else clusters
+    donor = lenders.reindex(donor_row.ravel()).to_numpy(dtype=object).reshape(donor_row.shape)
     swapped = join.answers(swap, index)
     compared = join.answers(control, index) if len(control) else swapped.turned(_turns(ids, number, len(parts)))
     return SwapObservations(

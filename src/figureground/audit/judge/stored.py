@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.declaring import declared_task
 from figureground.audit.judge.again import Again
 from figureground.audit.judge.judging import Evidenced
 from figureground.audit.run_folder import read_table
@@ -43,4 +44,5 @@ def evidence_of(
     """The evidence of a stored run under a policy, from its tables and what :func:`measured` kept."""
     found: dict[str, Any] = {name: TypeAdapter(_kinds()[name]).validate_python(item) for name, item in values.items()}
     found |= {name: read_table(path, name) for name in table_names()}
+    found["task"] = declared_task(found["task"], policy)
     return Evidenced(**found, config=config, policy=policy, today=today, again=again)

@@ -126,8 +126,7 @@ class SubgroupTable:
         part = item.observed.take(np.isin(item.observed.row_id, members["row_id"].to_numpy()))
         if len(part) == 0:
             empty = Interval(np.nan, np.nan, np.nan, 1 - self.policy.alpha, 0, 0, np.nan, 0)
-            bare = cue_spec(item.observed.cue).needs_mask and len(members) > 0 and _unmasked(members)
-            return self._columns(empty) | ({"status": "not_tested", "reason": MASK_ABSENT} if bare else {})
+            return self._columns(empty) | _why_none(item.observed.cue, members)
         h, scale = item.contrast.primary, item.contrast.scale
         interval = multiway_mean(
             h.values(part, scale),
@@ -148,8 +147,12 @@ class SubgroupTable:
         return chosen.set_index("row_id")
 
 
-def _unmasked(members: pd.DataFrame) -> bool:
-    return "object_area" in members and bool(members["object_area"].isna().all())
+def _why_none(cue: str, members: pd.DataFrame) -> dict[str, str]:
+    """Why a subgroup has images and none of them was tested; nothing to add where it has none."""
+    if members.empty:
+        return {}
+    bare = cue_spec(cue).needs_mask and "object_area" in members and bool(members["object_area"].isna().all())
+    return {"status": "not_tested", "reason": MASK_ABSENT if bare else "none_drawn"}
 
 
 def _commonest(maps: pd.DataFrame) -> str:

@@ -27,7 +27,7 @@ def findings(
     performance: document.Performance,
     data: document.Data,
     preprocessing_source: str,
-    contrast: Contrast | None,
+    contrasts: Mapping[str | None, Contrast | None],
     policy: Policy,
     failed_methods: Sequence[str] = (),
 ) -> list[Finding]:
@@ -35,10 +35,13 @@ def findings(
     order = sorted(verdict.cues, key=lambda cue: document.STATE_ORDER.index(cue.status))
     found = [_of_cue(cue) for cue in order]
     found += [item for cue in order for item in _discordant(cue)]
-    found += _worst("worst-group", "worst_group", performance.worst_group, performance)
-    found += _worst("worst-group-exploratory", "worst_exploratory", performance.worst_exploratory, performance)
-    if contrast is not None and contrast.fragility.n and contrast.fragility.estimate > policy.max_fragility:
-        found.append(_fact("fragile-compositing", "fragile_compositing", rate=contrast.fragility.estimate))
+    for part in (performance, *performance.others):
+        found += _worst("worst-group", "worst_group", part.worst_group, part)
+        found += _worst("worst-group-exploratory", "worst_exploratory", part.worst_exploratory, part)
+    for finding, contrast in contrasts.items():
+        if contrast is not None and contrast.fragility.n and contrast.fragility.estimate > policy.max_fragility:
+            rate = contrast.fragility.estimate
+            found.append(_fact("fragile-compositing", "fragile_compositing", finding, {"rate": rate}))
     if any(cue.severity == "not_declared" for cue in verdict.cues):
         found.append(_fact("severity-not-declared", "severity_not_declared"))
     if failed_methods:
@@ -47,12 +50,18 @@ def findings(
 
 
 def _worst(
-    identity: str, key: str, group: document.GroupPerformance | None, performance: document.Performance
+    name: str, key: str, group: document.GroupPerformance | None, performance: document.Performance
 ) -> list[Finding]:
     if group is None:
         return []
-    names = {"attribute": group.attribute, "level": group.level, "label": group.label}
-    return [_fact(identity, key, **names, accuracy=group.accuracy.estimate, overall=performance.overall.estimate)]
+    args = {
+        "attribute": group.attribute,
+        "level": group.level,
+        "label": group.label,
+        "accuracy": group.accuracy.estimate,
+        "overall": performance.overall.estimate,
+    }
+    return [_fact(name, key, performance.finding, args)]
 
 
 def about_policy(deviations: Sequence[document.Deviation]) -> list[Finding]:
@@ -92,7 +101,7 @@ def _about_data(data: document.Data, preprocessing_source: str, policy: Policy) 
         looked_at = data.given - data.filtered  # not those that a draw or another split left out
         above = data.quarantined > policy.max_bad * looked_at
         args = {"n": data.quarantined, "given": looked_at}
-        found.append(_fact("rows-set-aside", "quarantine_above_limit" if above else "rows_set_aside", **args))
+        found.append(_fact("rows-set-aside", "quarantine_above_limit" if above else "rows_set_aside", None, args))
     if 0 < data.with_mask < data.ok:
         found.append(_fact("masks-partial", "masks_partial", n=data.with_mask, given=data.ok))
     if preprocessing_source == "assumed":
@@ -102,22 +111,32 @@ def _about_data(data: document.Data, preprocessing_source: str, policy: Policy) 
 
 def trust(
     probes: Sequence[TrustCheck],
-    contrast: Contrast | None,
+    contrasts: Mapping[str | None, Contrast | None],
     degenerate: Mapping[str, tuple[float, int]],
     policy: Policy,
-    further: Sequence[TrustCheck] = (),
+    further: Mapping[str | None, Sequence[TrustCheck]],
 ) -> list[TrustCheck]:
-    """Every check on the audit itself: passed, failed, or not run with the reason."""
+    """Every check on the audit itself: passed, failed, or not run with the reason.
+
+    ``contrasts`` of the background and ``further`` checks are by finding; the key is None where there are none.
+    """
     checks = list(probes)
     for method, (rate, n) in degenerate.items():
         checks.append(_limit(f"maps_not_empty_{method}", rate, policy.max_degenerate, n))
+    for finding, contrast in (contrasts or {None: None}).items():
+        mine = [*_of_swap(contrast, policy), *further.get(finding, ())]
+        checks += [check.model_copy(update={"finding": finding}) for check in mine]
+    return checks
+
+
+def _of_swap(contrast: Contrast | None, policy: Policy) -> list[TrustCheck]:
     if contrast is None:
-        reason = "no background swap was run"
-        checks += [not_run(name, reason) for name in ("fragility", "replication")]
-    else:
-        checks.append(_limit("fragility", contrast.fragility.estimate, policy.max_fragility, contrast.fragility.n))
-        checks.append(_replication(contrast))
-    return [*checks, *further]
+        return [not_run(name, "no background swap was run") for name in ("fragility", "replication")]
+    fragility = contrast.fragility
+    return [
+        _limit("fragility", fragility.estimate, policy.max_fragility, fragility.n),
+        _replication(contrast),
+    ]
 
 
 def _replication(contrast: Contrast) -> TrustCheck:
@@ -145,12 +164,24 @@ def not_run(name: str, reason: str) -> TrustCheck:
 
 def not_tested(verdict: document.Verdict) -> list[NotTested]:
     """Cues that could not be tested, and suspects for which this version has no test."""
-    cues = [NotTested(subject=cue.cue, reason=cue.reasons[0].key) for cue in verdict.cues if cue.status == "not_tested"]
+    cues = [
+        NotTested(subject=cue.cue, reason=cue.reasons[0].key, finding=cue.finding)
+        for cue in verdict.cues
+        if cue.status == "not_tested"
+    ]
     return cues + [NotTested(subject=subject, reason=reason) for subject, reason in UNTESTED_SUBJECTS]
 
 
-def _fact(identity: str, key: str, **args: object) -> Finding:
-    return Finding(id=identity, cue=None, status=None, message=Message(key=key, args=dict(args)))
+def _fact(
+    name: str, key: str, finding: str | None = None, more: Mapping[str, object] | None = None, **args: object
+) -> Finding:
+    return Finding(
+        id=f"{name}-{finding}" if finding else name,
+        cue=None,
+        finding=finding,
+        status=None,
+        message=Message(key=key, args={**(more or {}), **args}),
+    )
 
 
 def _limit(name: str, value: float, limit: float, n: int) -> TrustCheck:

@@ -10,6 +10,7 @@ import pandas as pd
 from figureground.audit.cues import BACKGROUND, REGION, cue_spec
 from figureground.audit.document import TrustCheck
 from figureground.audit.strata import usable_rows
+from figureground.audit.tables import ALL
 
 #: Cues that carry the object's own properties: between labels they differ rightly, so labels cannot be their levels.
 NEEDS_ENVIRONMENT = ("global", "geometry", "object", "grid")
@@ -64,6 +65,8 @@ def obstacle(
         return WhyNot("region_absent", "next_add_masks")
     if cue == "tint" and grey:
         return WhyNot("grey_images", "next_none")
+    if len(strata) and bool((strata["stratum"] == ALL).all()):
+        return WhyNot("findings_need_environment", "next_add_environment")
     if strata["stratum"].nunique() < 2:
         return WhyNot("one_level", "next_add_environment")
     if cue == BACKGROUND and any(check.check == "strata" and check.status == "failed" for check in checks):

@@ -18,7 +18,7 @@ from figureground.audit.config import Policy
 from figureground.audit.cues import GLOBALS, cue_spec
 from figureground.audit.document import CueVerdict, Message, State
 from figureground.audit.judge.contrast import Contrast
-from figureground.audit.judge.effects import material
+from figureground.audit.judge.effects import material, negligible
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.intervals import Interval
 from figureground.audit.judge.plain_doses import dose_messages, place_alternatives
@@ -50,6 +50,7 @@ class CueJudge:
         gates = self._gates(evidence, setting)
         if contrast.negligible(self.policy.alpha):
             doubts = [*few, *gates, *self._unknown_contrast(evidence), *self._assay(evidence), *self._gap(setting)]
+            doubts += self._by_label(contrast)
             return ("inconclusive", doubts) if doubts else ("not_detected", [])
         if few or gates:
             return "inconclusive", [*few, *gates, *weak]
@@ -144,7 +145,10 @@ class CueJudge:
         """What keeps a result from being suspected or not detected; never from being demonstrated."""
         found: list[Message] = []
         best = max(setting.accuracy, setting.aligned_accuracy)
-        if not best >= setting.majority + self.policy.min_accuracy_margin:
+        needed = setting.majority + self.policy.min_accuracy_margin
+        if not best >= needed and setting.measure == "auroc":
+            found.append(Message(key="not_competent_auroc", args={"auroc": best, "needed": needed}))
+        elif not best >= needed:
             found.append(Message(key="not_competent", args={"accuracy": best, "majority": setting.majority}))
         if evidence.check is not None and _failed(evidence):
             found.append(
@@ -177,6 +181,19 @@ class CueJudge:
         if setting.gap is None or setting.gap < self.policy.delta_material:
             return []
         return [Message(key="gap_unexplained", args={"gap": setting.gap})]
+
+    def _by_label(self, contrast: Contrast) -> list[Message]:
+        """An effect that is negligible on average can be more than that on the images of one label."""
+        found = []
+        if self._more(contrast, contrast.on_positives):
+            found.append(Message(key="more_on_positives"))
+        if self._more(contrast, contrast.on_negatives):
+            found.append(Message(key="more_on_negatives"))
+        return found
+
+    def _more(self, contrast: Contrast, part: Interval | None) -> bool:
+        enough = part is not None and part.n_clusters >= self.policy.min_clusters
+        return part is not None and enough and max(part.low, -part.high) > negligible(self.policy, contrast.scale)
 
     def _short(self, evidence: Evidence) -> list[Message]:
         return [] if self._material(evidence) else [Message(key="small_effect")]
@@ -222,6 +239,8 @@ class CueJudge:
             placebo_p=evidence.placebo_p,
             tested_on="subsample" if evidence.subsampled else "all",
             dose_response=dose_messages(evidence.doses),
+            on_positives=None if contrast.on_positives is None else stated(contrast.on_positives),
+            on_negatives=None if contrast.on_negatives is None else stated(contrast.on_negatives),
         )
 
     def _severity(self, status: State) -> str:
@@ -247,6 +266,9 @@ class CueJudge:
             found.append(Message(key="label_strata_blind"))
         if not setting.clusters_given:
             found.append(Message(key="assumes_independent_images"))
+        unseen = contrast.on_positives
+        if unseen is not None and unseen.n_clusters < self.policy.min_clusters:
+            found.append(Message(key="few_with_finding", args={"n": unseen.n_clusters}))
         if evidence.subsampled:
             found.append(Message(key="subsample", args={"n": contrast.n_recipients}))
         if cue_spec(self.cue).kind == "grid":
@@ -303,7 +325,7 @@ class CueJudge:
         steps = [
             (Message(key="next_check_masks"), {"fragile", "not_specific"}),
             (Message(key="next_better_masks"), {"masks_disagree"}),
-            (Message(key="next_check_model"), {"not_competent", "rare_class"}),
+            (Message(key="next_check_model"), {"not_competent", "not_competent_auroc", "rare_class"}),
             (Message(key="next_name_environments"), {"no_contrast", "no_strata"}),
         ]
         found = [step for step, answers in steps if keys & answers]
@@ -329,7 +351,9 @@ class CueJudge:
 
 
 #: Reasons that a narrower interval would take away.
-_SETTLED_BY_PRECISION = frozenset({"imprecise", "too_few_clusters", "small_effect", "not_replicated_halves"})
+_SETTLED_BY_PRECISION = frozenset(
+    {"imprecise", "imprecise_odds", "too_few_clusters", "small_effect", "not_replicated_halves"}
+)
 
 
 def _failed(evidence: Evidence) -> bool:
@@ -401,4 +425,6 @@ def _imprecise(contrast: Contrast, policy: Policy) -> Message:
         "margin": widest.margin,
         "n_needed": needed_clusters(contrast, policy),
     }
+    if contrast.scale == "log_odds":
+        return Message(key="imprecise_odds", args=args)
     return Message(key="imprecise", args=args)

@@ -42,6 +42,7 @@ def attribution_rows(
     map_shapes: Mapping[str, Shape],
     regions: Mapping[str, npt.ArrayLike],
     finite: npt.ArrayLike,
+    target: str = "predicted",
 ) -> pd.DataFrame:
     """Measure every map of a batch.
 
@@ -62,6 +63,8 @@ def attribution_rows(
         Named regions, bool ``[B, H, W]``, or ``[H, W]`` where the same for all images.
     finite : array_like
         bool, ``[B]``: whether the logits of the image were all finite.
+    target : str
+        What was explained: the predicted class, or the name of a finding.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def attribution_rows(
         size = {"map_height": shape[0], "map_width": shape[1]}
         columns = {**batch.numbers(), **batch.texts(values), "region_shares": batch.region_shares(regions)}
         frames.append(pd.DataFrame({"row_id": keys, **names, **columns, **size}))
-    return _table(frames)
+    return _table(frames, target)
 
 
 @dataclass(frozen=True)
@@ -168,9 +171,9 @@ def _where_given(masks: ObjectMasks, given: BoolArray) -> ObjectMasks:
     return ObjectMasks(masks.foreground & present, np.where(present, masks.background, masks.valid))
 
 
-def _table(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _table(frames: Sequence[pd.DataFrame], target: str) -> pd.DataFrame:
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    return rows.assign(target="predicted", mask_variant="object").reindex(columns=ATTRIBUTIONS.names)
+    return rows.assign(target=target, mask_variant="object").reindex(columns=ATTRIBUTIONS.names)
 
 
 def _or_none(value: float) -> float | None:

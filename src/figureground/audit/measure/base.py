@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from figureground.audit import tables
 from figureground.audit.classify.subject import Subject
+from figureground.audit.explain.explanation import Explanation
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.measure.attribution_rows import attribution_rows
 from figureground.audit.measure.prediction_rows import kept_classes, prediction_rows
@@ -22,6 +23,7 @@ from figureground.audit.progress import Progress
 from figureground.audit.run_folder import RunFolder
 from figureground.datasets.columns import SHARD_ROWS
 from figureground.datasets.datamodule import ExampleDataset, as_batch, shard_batches
+from figureground.datasets.schema import Batch
 
 
 @dataclass(frozen=True)
@@ -33,32 +35,67 @@ class MeasureStep:
 
     def __call__(self, module: nn.Module, items: dict[str, Any]) -> dict[str, pd.DataFrame]:
         """Tables ``predictions`` and ``attributions`` of one batch."""
-        batch = as_batch(items)
-        explained = self.explainer(module, self.subject.preprocess.normalize(batch.image))
+        batch, task = as_batch(items), self.subject.task
+        inputs = self.subject.preprocess.normalize(batch.image)
+        explained = self.explainer(module, inputs)
         logits = explained.logits.float().cpu().numpy()
-        ids = batch.row_id.cpu().numpy()
         first: dict[str, Any] = {"pass": 0}  # a keyword of Python, so it cannot be written as an argument
         predictions = prediction_rows(
             logits,
-            kept=kept_classes(logits, batch.label.cpu().numpy()),
-            row_id=ids,
+            kept=None if task.several else kept_classes(logits, batch.label.cpu().numpy()),
+            several=task.several,
+            row_id=batch.row_id.cpu().numpy(),
             cue="none",
             intervention="none",
             arm="own",
             dose=0.0,
             **first,
         )
-        attributions = attribution_rows(
-            ids,
-            {key: _numpy(value) for key, value in explained.maps.items()},
-            _numpy(batch.mask),
-            _numpy(batch.has_mask),
-            layers=explained.layers,
-            map_shapes={name: (native.shape[-2], native.shape[-1]) for name, native in explained.native.items()},
-            regions=_regions(batch.regions, batch.image),
-            finite=np.isfinite(logits).all(axis=1),
+        explanations = (
+            self._by_finding(module, batch, inputs, explained) if task.several else [(batch, explained, None)]
         )
-        return {"predictions": predictions, "attributions": attributions}
+        parts = [_measured(*one) for one in explanations]
+        found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=tables.ATTRIBUTIONS.names)
+        return {"predictions": predictions, "attributions": found}
+
+    def _by_finding(
+        self, module: nn.Module, batch: Batch, inputs: Tensor, explained: Explanation
+    ) -> Iterator[tuple[Batch, Explanation, str]]:
+        """Each finding's own logit, explained for the images that have the finding or are called to have it."""
+        task = self.subject.task
+        for index, finding in enumerate(task.classes):
+            called = explained.logits[:, index].cpu() >= task.offset(finding)
+            chosen = torch.nonzero(called | (batch.label[:, index].cpu() == 1)).flatten()
+            if len(chosen):
+                target = torch.full((len(chosen),), index)
+                yield taken(batch, chosen), self.explainer(module, inputs[chosen], target), finding
+
+
+def taken(batch: Batch, rows: Tensor) -> Batch:
+    """The images of a batch at these positions, int64 ``[M]``."""
+    return Batch(
+        row_id=batch.row_id[rows],
+        image=batch.image[rows],
+        label=batch.label[rows],
+        mask=batch.mask[rows],
+        has_mask=batch.has_mask[rows],
+        regions={name: mask[rows] for name, mask in batch.regions.items()},
+    )
+
+
+def _measured(batch: Batch, explained: Explanation, finding: str | None) -> pd.DataFrame:
+    """Rows of ``attributions`` for the maps of a batch."""
+    return attribution_rows(
+        batch.row_id.cpu().numpy(),
+        {key: _numpy(value) for key, value in explained.maps.items()},
+        _numpy(batch.mask),
+        _numpy(batch.has_mask),
+        layers=explained.layers,
+        map_shapes={name: (native.shape[-2], native.shape[-1]) for name, native in explained.native.items()},
+        regions=_regions(batch.regions, batch.image),
+        finite=np.isfinite(_numpy(explained.logits)).all(axis=1),
+        target=finding or "predicted",
+    )
 
 
 def measure_images(

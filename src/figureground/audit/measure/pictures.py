@@ -27,6 +27,7 @@ from figureground.audit.measure.shares import background_share
 from figureground.audit.measure.suite import TupleDataset, tuples_of
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.run_folder import RunFolder
+from figureground.audit.task import Task, named
 from figureground.datasets.columns import OBJECT
 from figureground.datasets.datamodule import Row, RowReader
 
@@ -49,6 +50,8 @@ class Painter:
     folder : RunFolder
     seed : int
         Of the run, so that composites are made as they were measured.
+    finding : str or None
+        Multi-label data: the finding that the pictures are about.
     """
 
     subject: Subject = field(repr=False)
@@ -57,13 +60,14 @@ class Painter:
     rows: Mapping[int, Row] = field(repr=False)
     folder: RunFolder = field(repr=False)
     seed: int = 0
+    finding: str | None = None
 
     def tiles(self, chosen: pd.DataFrame) -> Iterator[dict[str, Any]]:
         """Rows of ``gallery`` for chosen ``row_id``, ``rule``, ``rank``: the picture and its two maps."""
         for row in _rows(chosen):
             item = self.reader(self.rows[int(row.row_id)])
             image, mask = item["image"][None], item["mask"][None].numpy()
-            explained = self.explainer(self.subject.module, self.subject.preprocess.normalize(image))
+            explained = self.explainer(self.subject.module, self.subject.preprocess.normalize(image), self._target())
             keys = self._keys(row, item, explained.logits[0])
             yield keys | {"panel": "original", "asset": self._store(picture(image[0]))}
             for method, sign in _OVERLAYS:
@@ -106,17 +110,25 @@ class Painter:
             logits: Tensor = self.subject.module(self.subject.preprocess.normalize(image[None]))
         return logits[0]
 
+    def _target(self) -> Tensor | None:
+        """What the maps explain: the finding's own logit, or whatever is predicted."""
+        return None if self.finding is None else torch.tensor([self.subject.classes.index(self.finding)])
+
     def _keys(self, row: Any, item: Mapping[str, Any], logits: Tensor) -> dict[str, Any]:
-        probability = logits.detach().double().softmax(0)
-        best = int(probability.argmax())
+        predicted, probability = answer(logits, self.subject.task, self.finding)
         return {
             "row_id": int(row.row_id),
             "rule": row.rule,
             "rank": int(row.rank),
-            "predicted": self.subject.classes[best],
-            "probability": float(probability[best]),
-            "label": self.subject.classes[int(item["label"])],
+            "predicted": predicted,
+            "probability": probability,
+            "label": self._label(item["label"]),
         }
+
+    def _label(self, label: Tensor) -> str:
+        if self.finding is None:
+            return self.subject.classes[int(label)]
+        return named(self.finding, bool(label[self.subject.classes.index(self.finding)] == 1))
 
     def _store(self, image: Image.Image) -> str:
         stream = io.BytesIO()
@@ -126,6 +138,20 @@ class Painter:
         if not (self.folder.path / "assets" / f"{digest}.webp").exists():
             self.folder.new_file(f"assets/{digest}.webp").write_bytes(stream.getvalue())
         return digest
+
+
+def answer(logits: Tensor, task: Task, finding: str | None = None) -> tuple[str, float]:
+    """The answer in words and its probability, from logits ``[K]``; at the operating threshold where there is one."""
+    precise = logits.detach().double()
+    if finding is not None:
+        z = precise[task.classes.index(finding)]
+        called = bool(z >= task.offset(finding))
+        return named(finding, called), float((z if called else -z).sigmoid())
+    probability = precise.softmax(0)
+    best = int(probability.argmax())
+    if task.findings and (offset := task.offset(task.classes[1])) != 0:
+        best = int(precise[1] - precise[0] >= offset)
+    return task.classes[best], float(probability[best])
 
 
 def _rows(chosen: pd.DataFrame) -> Iterator[Any]:

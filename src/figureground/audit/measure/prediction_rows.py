@@ -38,6 +38,7 @@ def prediction_rows(
     *,
     kept: Sequence[Sequence[int]] | None,
     unusable: npt.NDArray[np.object_] | None = None,
+    several: bool = False,
     **keys: object,
 ) -> pd.DataFrame:
     """Rows of the ``predictions`` table.
@@ -50,6 +51,8 @@ def prediction_rows(
         From :func:`kept_classes`.
     unusable : ndarray of object, [B], optional
         ``"ok"``, or why the picture is no test; such rows have no prediction but this status.
+    several : bool
+        Whether the logits are of findings that may each be present: then there is no one prediction, and no sum.
     **keys
         The other columns: scalars or ``[B]`` sequences.
     """
@@ -65,8 +68,10 @@ def prediction_rows(
             **keys,
             "logits": [row.tolist() if good else None for row, good in zip(stored, ok, strict=True)],
             "classes": [None] * len(logits) if kept is None else [list(which) for which in kept],
-            "logsumexp": np.where(ok, logsumexp(safe.astype(np.float64), axis=1), np.nan),
-            "predicted": [int(row.argmax()) if good else None for row, good in zip(safe, ok, strict=True)],
+            "logsumexp": np.where(ok & (not several), logsumexp(safe.astype(np.float64), axis=1), np.nan),
+            "predicted": [
+                int(row.argmax()) if good and not several else None for row, good in zip(safe, ok, strict=True)
+            ],
             "status": status,
             "reason": [None if good else str(word) for good, word in zip(ok, status, strict=True)],
         }

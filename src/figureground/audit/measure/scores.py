@@ -149,7 +149,7 @@ def fit_scorer(cue: str, values: Reals, levels: Names, halves: Names, seed: int)
     """The score for the level that is told best from the rest; None where a half has too little to fit on."""
     known = np.asarray(np.isfinite(values).all(axis=1))
     fitted: dict[str, dict[str, Linear]] = {}
-    for level in sorted(set(levels)):
+    for level in sorted(set(levels[known])):  # a level without masks has no readings of what needs one
         parts = {}
         for half, other in (HALVES, HALVES[::-1]):
             at = known & (halves == other)
@@ -158,6 +158,8 @@ def fit_scorer(cue: str, values: Reals, levels: Names, halves: Names, seed: int)
                 return None
             parts[half] = _fit(values[at], is_level, seed)
         fitted[level] = parts
+    if len(fitted) < 2:
+        return None
     best = max(fitted, key=lambda level: _auroc(CueScorer(cue, level, fitted[level]), values, levels, halves, known))
     return CueScorer(cue, best, fitted[best])
 

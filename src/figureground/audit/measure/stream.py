@@ -65,6 +65,7 @@ class ShardStream:
 
     def write(self, name: str, shard: int, parts: list[pd.DataFrame]) -> None:
         """One shard of one table."""
+        parts = [part for part in parts if len(part)] or parts[:1]
         frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
         self.folder.write_table(f"{name}/part-{self.prefix}-{shard:05d}.parquet", frame, self.schemas[name])
 

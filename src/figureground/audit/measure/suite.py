@@ -184,6 +184,7 @@ class _CueRun:
             self._logits(images, status == "ok"),
             kept=None if kept is None else [kept[int(row)] for row in ids],
             unusable=status,
+            several=self.step.subject.task.several,
             row_id=ids,
             cue=self.cue,
             intervention=intervention,
@@ -322,7 +323,7 @@ class Suite:
         return [int(at) for at in rng.permutation(n)[: self.grid_rows]]
 
     def _kept(self) -> Mapping[int, Sequence[int]] | None:
-        if len(self.subject.classes) <= ALL_CLASSES:
+        if len(self.subject.classes) <= ALL_CLASSES or self.subject.task.several:
             return None
         base = read_table(self.folder.path, "predictions")
         return dict(zip(base["row_id"], base["classes"], strict=True))

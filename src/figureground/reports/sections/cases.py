@@ -60,7 +60,8 @@ def _panel(context: Context, row: dict[str, Any], original: dict[str, Any] | Non
     title = say(f"panel.{row['panel']}", level=level) if level else say(f"panel.{row['panel']}.plain")
     share = row["background_share"]
     if row["panel"] in ("saliency", "gradcam"):
-        lines: tuple[str, ...] = (say("panel.share", share=numbers.percent(share)),)
+        known = say("panel.no_share") if share is None else say("panel.share", share=numbers.percent(share))
+        lines: tuple[str, ...] = (known,)
         return Panel(title, _picture(context, row), say("panel.map_alt", title=title, lines=lines[0]), lines)
     predicted = row["predicted"] or numbers.NONE
     lines = (say("panel.predicted", name=predicted), numbers.percent(row["probability"]))

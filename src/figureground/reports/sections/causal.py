@@ -27,6 +27,8 @@ _TEST_ORDER = (
     "control",
     "replication_a",
     "replication_b",
+    "on_positives",
+    "on_negatives",
     "changed_other_level",
     "changed_same_level",
     "reference_fragility",
@@ -70,12 +72,14 @@ def tests_table(context: Context) -> Table | None:
 def contrast(context: Context) -> Chart | None:
     """The effect by subgroup, of the foremost cue that was followed into them."""
     followed = frames.measure_rows(context, "contrast")
-    known = {row.get("cue") or BACKGROUND for row in followed}
+    known = {row.get("cue") or BACKGROUND for row in followed if row["estimate"] is not None}
     cue = next((cue for cue in foremost(context) if cue in known), None)
     rows = [row for row in followed if (row.get("cue") or BACKGROUND) == cue]
     if cue is None:
         return None
     words = context.words
+    if any(item.cue == cue and item.scale == "log_odds" for item in context.cues):
+        return _odds_contrast(context, cue_name(context, cue), rows)
     panel = words.say("axis.contrast_title", cue=cue)
     frame = frames.chart_frame(context, [(panel, rows)], {})
     material = context.document.policy.get("delta_material")
@@ -94,6 +98,28 @@ def contrast(context: Context) -> Chart | None:
         alt=_contrast_alt(context, rows),
         caption=words.say("contrast.caption"),
         tables=[frames.estimate_table(context, words.say("contrast.table", cue=cue), rows, effect=True)],
+    )
+
+
+def _odds_contrast(context: Context, name: str, rows: list[frames.Row]) -> Chart:
+    """The same on the log-odds scale: a finding so rare that shares of images hardly move."""
+    words = context.words
+    frame = frames.chart_frame(context, [(words.say("axis.contrast_odds_title", cue=name), rows)], {})
+    material = context.document.policy.get("delta_material_log_odds")
+    labels = Words(
+        axis=words.say("axis.contrast_odds"),
+        n=words.say("column.n"),
+        estimate=words.say("legend.effect"),
+        hollow=words.say("legend.hollow"),
+        limit=words.say("legend.zero_and_odds", limit=material),
+    )
+    return chart(
+        "contrast",
+        words.say("contrast.odds_title", cue=name),
+        lambda width: interval_chart(frame, labels, limits=(0.0, float(material or 0.0)), width=width),
+        alt=words.say("contrast.odds_alt", mean=frames.overall(rows)),
+        caption=words.say("contrast.odds_caption"),
+        tables=[frames.estimate_table(context, words.say("contrast.odds_table", cue=name), rows, odds=True)],
     )
 
 
@@ -174,11 +200,13 @@ def _contrast_alt(context: Context, rows: list[frames.Row]) -> str:
 
 def _test_row(context: Context, row: dict[str, Any]) -> list[str]:
     p = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_raw"]
+    odds = row["scale"] == "log_odds"
+    write = numbers.hundredths if row["test"] in _SHARES else numbers.signed
     return [
         context.words.term("test", row["test"]),
         _what(context, row),
-        numbers.signed(row["estimate"]) if row["test"] not in _SHARES else numbers.hundredths(row["estimate"]),
-        numbers.span(row["ci_low"], row["ci_high"]),
+        (numbers.general if odds else write)(row["estimate"]),
+        (frames.odds_span if odds else numbers.span)(row["ci_low"], row["ci_high"]),
         numbers.level(row["ci_level"]),
         numbers.p_value(p),
         numbers.count(row["n"]),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp
 from typing import Any
 
 from figureground.audit.cues import apart
-from figureground.audit.document import AuditDocument, CueVerdict
+from figureground.audit.document import AuditDocument, CueVerdict, Performance
 from figureground.audit.result import AuditResult
 from figureground.reports.catalogue import Catalogue
 from figureground.reports.view import Chip, records
@@ -33,6 +33,37 @@ class Context:
 
     result: AuditResult
     words: Catalogue
+    #: Multi-label data: the finding that a part of the page is about; None: all of them.
+    finding: str | None = None
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Multi-label data: every finding that was asked; empty otherwise."""
+        performance = self.document.performance
+        return tuple(part.finding for part in (performance, *performance.others) if part.finding is not None)
+
+    def asked(self, finding: str | None) -> Context:
+        """The same run, told for one finding only."""
+        return replace(self, finding=finding)
+
+    @property
+    def cues(self) -> list[CueVerdict]:
+        """Verdicts on all cues, or on those of one finding."""
+        return [cue for cue in self.document.verdict.cues if self.finding in (None, cue.finding)]
+
+    @property
+    def performance(self) -> Performance:
+        """Of the run, or of one finding."""
+        whole = self.document.performance
+        return next((part for part in whole.others if self.finding and part.finding == self.finding), whole)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names that an answer can have: the classes, or a finding and its absence."""
+        return tuple(self.performance.classes or self.document.subject.classes)
+
+    def _mine(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return rows if self.finding is None else [row for row in rows if row.get("finding") == self.finding]
 
     @property
     def document(self) -> AuditDocument:
@@ -42,12 +73,12 @@ class Context:
     @cached_property
     def subgroups(self) -> list[dict[str, Any]]:
         """Rows of the subgroup table."""
-        return records(self.result.subgroups)
+        return self._mine(records(self.result.subgroups))
 
     @cached_property
     def tests(self) -> list[dict[str, Any]]:
         """Rows of the test table."""
-        return records(self.result.tests)
+        return self._mine(records(self.result.tests))
 
     @cached_property
     def gallery(self) -> list[dict[str, Any]]:
@@ -82,10 +113,29 @@ def state_words(context: Context, cue: CueVerdict) -> str:
 def state_line(context: Context, cue: CueVerdict) -> str:
     """The state together with its cue."""
     words = state_words(context, cue)
-    if cue.status == "demonstrated":
-        return words
-    name = cue_name(context, cue.cue)
-    return context.words.say("verdict.with_cue", cue=name[:1].upper() + name[1:], state=words)
+    if cue.status != "demonstrated":
+        name = cue_name(context, cue.cue)
+        words = context.words.say("verdict.with_cue", cue=name[:1].upper() + name[1:], state=words)
+    return for_finding(context, cue.finding, words)
+
+
+def for_finding(context: Context, finding: str | None, words: str) -> str:
+    """Words about one finding, with its name before them; of data with one label, the words alone."""
+    return words if finding is None else context.words.say("finding.of", finding=finding, words=words)
+
+
+def odds(estimate: float | None, low: float | None, high: float | None) -> dict[str, float | None]:
+    """Log odds ratios as odds ratios, which people can picture: ``ratio``, ``low``, ``high``."""
+    ratio, least, most = (None if value is None else exp(value) for value in (estimate, low, high))
+    return {"ratio": ratio, "low": least, "high": most}
+
+
+def min_detectable(context: Context, cue: CueVerdict) -> str:
+    """The smallest effect that so many images would probably have shown, on the cue's own scale."""
+    value = cue.min_detectable
+    if cue.scale == "log_odds":
+        return context.words.say("cover.min_detectable_odds", value=None if value is None else exp(value))
+    return context.words.say("cover.min_detectable", value=value)
 
 
 def chip(context: Context, state: str, words: str | None = None) -> Chip:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp
 
 import pandas as pd
 
@@ -11,7 +10,15 @@ from figureground.audit.cues import BACKGROUND, cue_spec
 from figureground.audit.document import STATE_ORDER, CueVerdict, Direction, Estimate
 from figureground.reports import numbers
 from figureground.reports.figures.frequency import frequency_chart
-from figureground.reports.sections.context import Context, chip, cue_name, state_words
+from figureground.reports.sections.context import (
+    Context,
+    chip,
+    cue_name,
+    for_finding,
+    min_detectable,
+    odds,
+    state_words,
+)
 from figureground.reports.sections.cues import foremost
 from figureground.reports.view import Chip, Picture, svg_picture
 
@@ -58,21 +65,30 @@ def build(context: Context) -> Cover:
     return Cover(
         subject=_subject(context),
         headline=headline(context),
-        cards=tuple(_card(context, cue) for cue in _worst_first(cues) if cue.cue in foremost(context)),
+        cards=tuple(_card(context, cue) for cue in _worst_first(cues) if _told(context, cue)),
         caveats=tuple(said[key] for key in _ALWAYS_SAID if key in said),
         facts=_facts(context),
     )
+
+
+def _told(context: Context, cue: CueVerdict) -> bool:
+    return cue.cue in foremost(context.asked(cue.finding))
 
 
 def headline(context: Context) -> str:
     """Counts, worst first: no score, no average."""
     cues, say = context.document.verdict.cues, context.words
     bound = context.document.policy.get("delta_negligible")
+    on_odds = any(cue.status == "not_detected" and cue.scale == "log_odds" for cue in cues)
     parts = []
     for state in STATE_ORDER:
         n = sum(cue.status == state for cue in cues)
         if n:
-            parts.append(say.say(f"count.{state}", n=n, bound=bound))
+            key = "count.not_detected_mixed" if state == "not_detected" and on_odds else f"count.{state}"
+            parts.append(say.say(key, n=n, bound=bound))
+    if context.findings:
+        pairs = {"n": len(cues), "findings": len(context.findings), "parts": ", ".join(parts) or say.say("count.none")}
+        return say.say("cover.headline_findings", **pairs)
     return say.plural("cover.headline", len(cues), parts=", ".join(parts) or say.say("count.none"))
 
 
@@ -82,9 +98,8 @@ def _worst_first(cues: list[CueVerdict]) -> list[CueVerdict]:
 
 def _subject(context: Context) -> str:
     subject, data = context.document.subject, context.document.data
-    return context.words.say(
-        "cover.subject", architecture=subject.architecture, n=data.ok, classes=len(subject.classes)
-    )
+    key = "cover.subject_findings" if context.findings else "cover.subject"
+    return context.words.say(key, architecture=subject.architecture, n=data.ok, classes=len(subject.classes))
 
 
 def _card(context: Context, cue: CueVerdict) -> CueCard:
@@ -100,11 +115,12 @@ def _card(context: Context, cue: CueVerdict) -> CueCard:
     if others:
         small.append(context.words.say("cover.also", reasons="; ".join(map(context.words.message, others))))
     if cue.status not in ("demonstrated", "not_tested", "error") and cue.min_detectable is not None:
-        small.append(context.words.say("cover.min_detectable", value=cue.min_detectable))
+        small.append(min_detectable(context, cue))
     picture, alt = _picture(context, cue, other, same)
     name = cue_name(context, cue.cue)
     words = chip(context, cue.status, state_words(context, cue))
-    return CueCard(words, name[:1].upper() + name[1:], tuple(sentences), tuple(small), picture, alt)
+    title = for_finding(context, cue.finding, name)
+    return CueCard(words, title[:1].upper() + title[1:], tuple(sentences), tuple(small), picture, alt)
 
 
 def _frequency_sentence(context: Context, cue: CueVerdict, other: Estimate, same: Estimate | None) -> str:
@@ -150,16 +166,13 @@ def _direction_sentence(context: Context, cue: CueVerdict, direction: Direction)
 
 def _odds_sentence(context: Context, cue: CueVerdict, direction: Direction) -> str:
     """On the log-odds scale: how many times the odds are, which people can picture."""
-    ratio, low, high = (None if value is None else exp(value) for value in (cue.estimate, cue.ci_low, cue.ci_high))
     return context.words.say(
         "cover.odds",
         arm=direction.arm,
         reference=direction.reference,
         class_name=direction.class_name,
-        ratio=ratio,
-        low=low,
-        high=high,
         level=cue.level,
+        **odds(cue.estimate, cue.ci_low, cue.ci_high),
     )
 
 

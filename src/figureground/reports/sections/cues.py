@@ -7,22 +7,28 @@ from typing import Any
 from figureground.audit.cues import BACKGROUND
 from figureground.audit.document import STATE_ORDER, CueVerdict
 from figureground.reports import numbers
-from figureground.reports.sections.context import Context, cue_name, state_words
+from figureground.reports.sections.context import Context, cue_name, for_finding, state_words
+from figureground.reports.sections.frames import odds_span
 from figureground.reports.view import Table, table
 
 _SHOWN = ("demonstrated", "error", "suspected")
 
 
 def cue_table(context: Context) -> Table | None:
-    """One row per cue and finding, worst first; None where there is one cue only, which has its own card."""
-    cues = context.document.verdict.cues
+    """One row per cue, worst first, finding by finding; None where there is one cue only, which has its own card."""
+    cues = context.cues
     if len(cues) < 2:
         return None
-    order = sorted(cues, key=lambda cue: STATE_ORDER.index(cue.status))
+    findings = context.findings
+    order = sorted(cues, key=lambda cue: (_place(findings, cue), STATE_ORDER.index(cue.status)))
     columns = ["cue", "state", "effect", "interval", "control", "n", "assay", "level_of_evidence"]
     words = [context.words.say(f"column.{name}") for name in columns]
     body = [_row(context, cue) for cue in order]
     return table(context.words.say("cues.table"), words, body, text_columns=2, limit=len(body))
+
+
+def _place(findings: tuple[str, ...], cue: CueVerdict) -> int:
+    return findings.index(cue.finding) if cue.finding in findings else 0
 
 
 def cost_line(context: Context) -> str:
@@ -35,10 +41,12 @@ def cost_line(context: Context) -> str:
 
 
 def foremost(context: Context) -> tuple[str, ...]:
-    """Cues that are told in full, worst first: the background, and whatever was found or went wrong."""
-    cues = sorted(context.document.verdict.cues, key=lambda cue: STATE_ORDER.index(cue.status))
-    found = [cue.cue for cue in cues if cue.cue == BACKGROUND or cue.status in _SHOWN]
-    return tuple(dict.fromkeys(found or [cue.cue for cue in cues[:1]]))
+    """Cues told in full, worst first: the background, what was found or went wrong, at least one that was tested."""
+    cues = sorted(context.cues, key=lambda cue: STATE_ORDER.index(cue.status))
+    found = [cue for cue in cues if cue.cue == BACKGROUND or cue.status in _SHOWN]
+    if not any(cue.estimate is not None for cue in found):
+        found += [cue for cue in cues if cue.estimate is not None][:1]
+    return tuple(dict.fromkeys(cue.cue for cue in found or cues[:1]))
 
 
 def amount(cue: CueVerdict, value: float | None) -> str:
@@ -51,7 +59,7 @@ def _row(context: Context, cue: CueVerdict) -> list[str]:
     specific = _specific(context, cue)
     assay = cue.assay.smallest_found if cue.assay else None
     return [
-        f"{cue.finding}: {name}" if cue.finding else name,
+        for_finding(context, cue.finding, name),
         state_words(context, cue),
         amount(cue, cue.estimate),
         _span(cue),
@@ -64,7 +72,7 @@ def _row(context: Context, cue: CueVerdict) -> list[str]:
 
 def _span(cue: CueVerdict) -> str:
     if cue.scale == "log_odds":
-        return f"{numbers.general(cue.ci_low)} to {numbers.general(cue.ci_high)}"
+        return odds_span(cue.ci_low, cue.ci_high)
     return numbers.span(cue.ci_low, cue.ci_high)
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from figureground.audit.document import Cell, Estimate
+from figureground.audit.document import Cell, Estimate, MaskCoverage
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.matrices import Matrix, matrix_chart
 from figureground.reports.sections import frames
 from figureground.reports.sections.charts import chart
-from figureground.reports.sections.context import Context, more
+from figureground.reports.sections.context import Context, for_finding, more
 from figureground.reports.view import Chart, Table, table
 
 _MAX_LABELS, _MAX_LEVELS, _MAX_ATTRIBUTES = 12, 12, 3
@@ -30,6 +30,7 @@ class DataSection:
     strata: Table | None
     masks: Table | None
     masks_sentence: str
+    findings: Table | None
 
 
 def build(context: Context) -> DataSection:
@@ -43,6 +44,7 @@ def build(context: Context) -> DataSection:
         masks_sentence=context.words.say("masks.lead"),
         sample=_sample(context),
         strata=_strata(context),
+        findings=_findings(context),
     )
 
 
@@ -192,7 +194,7 @@ def _masks(context: Context) -> Table | None:
     say = context.words.say
     rows = [
         [
-            say("subgroup.all") if line.attribute == ALL else frames.pair(line.attribute, line.level),
+            for_finding(context, line.finding, _covered(context, line)),
             numbers.count(line.n),
             numbers.count(line.with_mask),
             numbers.hundredths(line.with_mask / line.n),
@@ -205,7 +207,40 @@ def _masks(context: Context) -> Table | None:
     return table(say("masks.table"), columns, rows, note=more(context, "audit.json"), limit=20)
 
 
+def _covered(context: Context, line: MaskCoverage) -> str:
+    return context.words.say("subgroup.all") if line.attribute == ALL else frames.pair(line.attribute, line.level)
+
+
 def _accuracy(found: Estimate) -> str:
     if found.estimate is None:
         return numbers.NONE
     return f"{numbers.hundredths(found.estimate)} ({numbers.span(found.ci_low, found.ci_high)}; n = {found.n})"
+
+
+def _findings(context: Context) -> Table | None:
+    """What is asked of each finding: its prevalence, its threshold, its scale and its masks."""
+    asked, say = context.document.data.findings, context.words.say
+    if not asked:
+        return None
+    rows = [
+        [
+            item.finding,
+            numbers.count(item.present),
+            numbers.count(item.absent),
+            numbers.count(item.uncertain),
+            numbers.count(item.unknown),
+            numbers.hundredths(item.prevalence.estimate),
+            numbers.span(item.prevalence.ci_low, item.prevalence.ci_high),
+            numbers.general(item.threshold),
+            context.words.term("judged_on", item.scale),
+            say("findings.masks", n=item.with_mask, total=item.present + item.absent, whose=say(f"masks.{item.masks}")),
+        ]
+        for item in asked
+    ]
+    names = ("finding", "present", "absent", "uncertain", "unknown", "prevalence", "interval", "operating_threshold")
+    columns = [say(f"column.{name}") for name in (*names, "judged_on", "with_mask")]
+    unsure = context.document.policy.get("uncertain")
+    said = say("findings.table")
+    if any(item.uncertain for item in asked):
+        said = say("findings.table_uncertain", uncertain=context.words.term("uncertain", unsure))
+    return table(said, columns, rows, note=more(context, "audit.json"), limit=40)

@@ -8,7 +8,7 @@ from figureground.audit.config import canonical_json
 from figureground.audit.document import CueVerdict, Finding, Message
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
-from figureground.reports.sections.context import Context, chip, cue_name, state_line
+from figureground.reports.sections.context import Context, chip, cue_name, for_finding, min_detectable, odds, state_line
 from figureground.reports.view import Chip
 
 
@@ -50,7 +50,7 @@ def _finding(context: Context, finding: Finding) -> FindingView:
     cue = next((cue for cue in cues if cue.cue == finding.cue and cue.finding == finding.finding), None)
     decided = _decided(context, finding)
     if cue is None or finding.status is None:
-        words = _fact(context, finding.message)
+        words = for_finding(context, finding.finding, _fact(context, finding.message))
         details = (*decided, *_deviations(context, finding))
         return FindingView(finding.id, chip(context, finding.status or "note"), words, details)
     line = state_line(context, cue)
@@ -94,17 +94,7 @@ def _fact(context: Context, message: Message) -> str:
 def _details(context: Context, cue: CueVerdict) -> tuple[str, ...]:
     say, lines = context.words.say, []
     if cue.estimate is not None:
-        lines.append(
-            say(
-                "finding.effect",
-                effect=cue.estimate,
-                level=cue.level,
-                interval=numbers.span(cue.ci_low, cue.ci_high),
-                n=cue.n,
-                clusters=cue.n_clusters,
-                scale=context.words.term("scale", cue.scale),
-            )
-        )
+        lines += [_effect(context, cue), *_by_label(context, cue)]
     if cue.status == "demonstrated" and cue.severity == "not_declared":
         lines.append(context.words.term("severity", cue.severity))
     elif cue.status == "demonstrated":
@@ -114,12 +104,37 @@ def _details(context: Context, cue: CueVerdict) -> tuple[str, ...]:
     if cue.evidence_level is not None:
         lines.append(say(f"finding.evidence.{cue.evidence_level}"))
     if cue.min_detectable is not None:
-        lines.append(say("cover.min_detectable", value=cue.min_detectable))
+        lines.append(min_detectable(context, cue))
     lines += _beside(context, cue)
     if cue.reasons:
         reasons = "; ".join(context.words.message(reason) for reason in cue.reasons)
         lines.append(say("finding.reasons", reasons=reasons))
     return tuple(lines)
+
+
+def _effect(context: Context, cue: CueVerdict) -> str:
+    known = {"level": cue.level, "n": cue.n, "clusters": cue.n_clusters}
+    if cue.scale == "log_odds":
+        return context.words.say("finding.effect_odds", **odds(cue.estimate, cue.ci_low, cue.ci_high), **known)
+    interval, scale = numbers.span(cue.ci_low, cue.ci_high), context.words.term("scale", cue.scale)
+    return context.words.say("finding.effect", effect=cue.estimate, interval=interval, scale=scale, **known)
+
+
+def _by_label(context: Context, cue: CueVerdict) -> list[str]:
+    """The same effect where the recipient is of the second class or has the finding, and where it is not."""
+    name = cue.finding or context.document.subject.classes[-1]
+    found = []
+    for key, part in (("with", cue.on_positives), ("without", cue.on_negatives)):
+        if part is None or part.estimate is None:
+            continue
+        known = {"finding": name, "n": part.n, "clusters": part.n_clusters, "level": part.ci_level}
+        if cue.scale == "log_odds":
+            ratio = odds(part.estimate, part.ci_low, part.ci_high)
+            found.append(context.words.say(f"finding.{key}_odds", **ratio, **known))
+        else:
+            interval = numbers.span(part.ci_low, part.ci_high)
+            found.append(context.words.say(f"finding.{key}", effect=part.estimate, interval=interval, **known))
+    return found
 
 
 def _beside(context: Context, cue: CueVerdict) -> list[str]:

@@ -98,10 +98,16 @@ def pair(attribute: str, level: str) -> str:
     return f"{attribute}\u00a0=\u00a0{level}"
 
 
-def estimate_table(context: Context, caption: str, rows: list[Row], *, effect: bool = False) -> Table:
-    """n, estimate, interval, and what this n can show and exclude; ``effect`` writes differences with their sign."""
-    write = numbers.signed if effect else numbers.hundredths
-    unit = "column.effect" if effect else "column.share"
+def estimate_table(
+    context: Context, caption: str, rows: list[Row], *, effect: bool = False, odds: bool = False
+) -> Table:
+    """n, estimate, interval, and what this n can show and exclude.
+
+    ``effect`` writes differences with their sign, ``odds`` log odds ratios, otherwise shares.
+    """
+    write = numbers.general if odds else numbers.signed if effect else numbers.hundredths
+    unit = "column.log_odds" if odds else "column.effect" if effect else "column.share"
+    between, size = (odds_span, numbers.general) if odds else (numbers.span, numbers.hundredths)
     say = context.words.say
     columns = [
         say("column.subgroup"),
@@ -118,13 +124,20 @@ def estimate_table(context: Context, caption: str, rows: list[Row], *, effect: b
             numbers.count(row["n"]),
             numbers.count(row["n_clusters"]),
             write(row["estimate"]),
-            numbers.span(row["ci_low"], row["ci_high"]),
-            numbers.hundredths(row.get("min_detectable")),
-            numbers.hundredths(row.get("certifiable")),
+            between(row["ci_low"], row["ci_high"]),
+            size(row.get("min_detectable")),
+            size(row.get("certifiable")),
         ]
         for row in rows
     ]
     return table(caption, columns, body, note=more(context, "subgroups.parquet"))
+
+
+def odds_span(low: float | None, high: float | None) -> str:
+    """An interval of log odds ratios."""
+    if low is None or high is None:
+        return numbers.NONE
+    return f"{numbers.general(low)} to {numbers.general(high)}"
 
 
 def noted_name(context: Context, row: Row) -> str:

@@ -50,7 +50,7 @@ def build(context: Context) -> Groups:
 
 def worst(context: Context) -> str:
     """The bound under the worst group, whichever it is."""
-    bound = context.document.performance.worst_bound
+    bound = context.performance.worst_bound
     if bound is None:
         return ""
     group = context.words.say("subgroup.all")
@@ -65,7 +65,7 @@ def worst(context: Context) -> str:
 
 def averages(context: Context) -> Table | None:
     """Average accuracy by attribute, weighted by images and by levels."""
-    found = context.document.performance.averages
+    found = context.performance.averages
     if not found:
         return None
     say = context.words.say
@@ -259,7 +259,7 @@ def _written(row: Row, measure: str) -> str:
 
 
 def _positive(context: Context) -> str:
-    name = context.document.performance.positive
+    name = context.performance.positive
     return "" if name is None else context.words.say("measures.positive", name=name)
 
 

@@ -42,9 +42,16 @@ def build(context: Context) -> Chart | None:
         words.say("looking.title"),
         lambda width: interval_chart(frame, labels, bounds=(-0.02, 1.02), width=width),
         alt=" ".join(_result(context, panel, rows) for panel, rows in panels),
-        caption=words.say("looking.caption"),
+        caption=_caption(context),
         tables=[_table(context, panels, ticks)],
     )
+
+
+def _caption(context: Context) -> str:
+    plain = context.words.say("looking.caption")
+    if context.finding is None:
+        return plain
+    return f"{context.words.say('looking.caption_finding', finding=context.finding)} {plain}"
 
 
 def _table(context: Context, panels: list[tuple[str, list[frames.Row]]], ticks: Ticks) -> Table:

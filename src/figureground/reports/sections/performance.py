@@ -55,7 +55,7 @@ def accuracy(context: Context) -> Chart | None:
 
 def worst_sentence(context: Context) -> str:
     """The worst group by name, or the overall accuracy where no group is large enough."""
-    performance, say = context.document.performance, context.words.say
+    performance, say = context.performance, context.words.say
     overall, worst = performance.overall.estimate, performance.worst_group
     if worst is None:
         return say("accuracy.alt_overall", overall=numbers.percent(overall))
@@ -75,7 +75,7 @@ def worst_sentence(context: Context) -> str:
 
 def left_out(context: Context) -> Table | None:
     """Groups too small to be called the worst."""
-    groups = context.document.performance.left_out
+    groups = context.performance.left_out
     if not groups:
         return None
     say = context.words.say
@@ -96,14 +96,14 @@ def confusion(context: Context) -> Chart | None:
     """Confusion matrices, overall and per kind of background."""
     found = [
         item
-        for item in context.document.performance.confusion
+        for item in context.performance.confusion
         if item.attribute == ALL or context.is_environment(item.attribute)
     ][:_MAX_MATRICES]
     if not found:
         return None
     say = context.words.say
     matrices = [_matrix(context, item) for item in found]
-    drawn = matrices if len(context.document.subject.classes) <= MAX_CLASSES else [_largest(matrices[0])]
+    drawn = matrices if len(context.classes) <= MAX_CLASSES else [_largest(matrices[0])]
     return chart(
         "confusion",
         say("confusion.title"),
@@ -117,7 +117,7 @@ def confusion(context: Context) -> Chart | None:
 
 
 def _matrix(context: Context, item: Confusion) -> Matrix:
-    classes = tuple(context.document.subject.classes)
+    classes = context.classes
     title = context.words.say("subgroup.all") if item.attribute == ALL else frames.pair(item.attribute, item.level)
     return Matrix(title, np.array(item.counts, dtype=np.int64), classes, classes)
 
@@ -149,7 +149,7 @@ def _matrix_alt(context: Context, matrix: Matrix) -> str:
 
 def _matrix_table(context: Context, matrices: list[Matrix]) -> Table:
     """All counts where the classes fit into columns, else the most frequent errors over all images."""
-    if len(context.document.subject.classes) > MAX_COLUMNS:
+    if len(context.classes) > MAX_COLUMNS:
         return _error_table(context, matrices[0])
     say = context.words.say
     rows = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from figureground.audit.document import NotTested, TrustCheck
 from figureground.reports import numbers
-from figureground.reports.sections.context import Context, chip, more
+from figureground.reports.sections.context import Context, chip, for_finding, more
 from figureground.reports.view import Chip, Table, table
 
 
@@ -42,7 +42,8 @@ def build(context: Context) -> Trust:
         summary=context.words.say("trust.summary", **counted),
         checks=tuple(_check(context, check) for check in checks),
         not_tested=tuple(
-            (context.words.term("cue", item.subject), _why(context, item)) for item in context.document.not_tested
+            (for_finding(context, item.finding, context.words.term("cue", item.subject)), _why(context, item))
+            for item in context.document.not_tested
         ),
         limits=_limits(context),
         clauses=_clauses(context),
@@ -52,7 +53,7 @@ def build(context: Context) -> Trust:
 
 def _check(context: Context, check: TrustCheck) -> CheckView:
     return CheckView(
-        name=context.words.term("check", check.check),
+        name=for_finding(context, check.finding, context.words.term("check", check.check)),
         chip=chip(context, check.status),
         value=numbers.general(check.value),
         threshold=numbers.general(check.threshold),
@@ -63,7 +64,8 @@ def _check(context: Context, check: TrustCheck) -> CheckView:
 
 def _why(context: Context, item: NotTested) -> str:
     """The reason in words; that of a cue is a message of its verdict."""
-    reasons = [reason for cue in context.document.verdict.cues if cue.cue == item.subject for reason in cue.reasons]
+    mine = [cue for cue in context.cues if (cue.cue, cue.finding) == (item.subject, item.finding)]
+    reasons = [reason for cue in mine for reason in cue.reasons]
     found = next((reason for reason in reasons if reason.key == item.reason), None)
     return context.words.message(found) if found is not None else context.words.term("reason", item.reason)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ class Forward:
     spent: list[int] = field(default_factory=list, repr=False)
 
     def __call__(
-        self, module: nn.Module, images: Tensor, status: Sequence[str], ids: Sequence[int], **keys: object
+        self, module: nn.Module, images: Tensor, status: Sequence[str], ids: Sequence[int], **keys: Any
     ) -> pd.DataFrame:
         """Rows of pictures that are a test (``status`` is ``"ok"``), and of those that are none, with the reason."""
         given = np.array(status, dtype=object)
@@ -45,12 +46,13 @@ class Forward:
                 logits[usable] = module(shown).float().cpu().numpy()
             self.spent.append(int(usable.sum()))
         kept = None if self.kept is None else [self.kept[int(row)] for row in ids]
-        return prediction_rows(logits, kept=kept, unusable=given, row_id=np.asarray(ids, dtype=np.int64), **keys)
+        several, row_id = self.subject.task.several, np.asarray(ids, dtype=np.int64)
+        return prediction_rows(logits, kept=kept, unusable=given, several=several, row_id=row_id, **keys)
 
 
 def kept_logits(subject: Subject, folder: RunFolder) -> Mapping[int, Sequence[int]] | None:
     """Classes whose logits were stored for the unchanged images; None where all were."""
-    if len(subject.classes) <= ALL_CLASSES:
+    if len(subject.classes) <= ALL_CLASSES or subject.task.several:
         return None
     base = read_table(folder.path, "predictions")
     base = base[base["intervention"] == "none"]

@@ -212,6 +212,15 @@ def test_rows_of_unknown_label_may_lend(found):
     assert not set(observed.row_id) & unknown
 
 
+def test_a_finding_that_nobody_knows_is_inconclusive_and_breaks_nothing(found):
+    examples, predictions, strata, _ = found
+    verdict = judged(examples.assign(**{"label:mass": ""}), predictions, strata)
+    cues = by(verdict)
+    assert {cues["mass", cue].status for cue in CUES} <= {"inconclusive", "not_tested"}
+    assert verdict.data.findings[0].unknown == len(examples)
+    assert cues["rare", "background"].estimate == pytest.approx(np.log(5), abs=1e-5)
+
+
 def test_everything_said_has_words(found):
     *_, verdict = found
     words = catalogue.load("en")

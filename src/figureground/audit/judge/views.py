@@ -115,12 +115,12 @@ def _of_finding(
     asked = _at_threshold(kept, _logit(kept, index) - task.offset(finding))
     own, shared = own_masks(examples, finding), finding in task.background_findings
     if own is None and not shared:
-        asked = asked[~asked["cue"].map(_needs_mask)]
+        asked = asked[~asked["cue"].map(_needs_mask).astype(bool)]
     elif own is not None and not shared:
         # A finding outside its picture's masks would be exchanged with the background, or lent with it.
         loose = examples.loc[~own & (present != 0), "row_id"]
         touched = asked["row_id"].isin(loose) | asked["donor_row_id"].isin(loose)
-        asked = asked[~(asked["cue"].map(_needs_mask) & touched)]
+        asked = asked[~(asked["cue"].map(_needs_mask).astype(bool) & touched)]
     scale: Scale = "log_odds" if _rare(rows, asked, classes, rare_share) else "decision"
     left_out = int(((examples["status"] == "ok") & ~known).sum())
     clusters = examples.set_index("row_id")["cluster"]

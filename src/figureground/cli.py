@@ -333,6 +333,11 @@ def bars(description: str, total: int) -> Iterator[Advance]:
         TimeRemainingColumn,
     )
 
+    console = Console(stderr=True)
+    if total == 0:
+        console.print(description, soft_wrap=True, highlight=False, markup=False)
+        yield lambda _: None
+        return
     columns: tuple[Any, ...] = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -340,7 +345,7 @@ def bars(description: str, total: int) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as shown:
+    with Progress(*columns, console=console) as shown:
         task = shown.add_task(description, total=total)
         yield lambda done: shown.advance(task, done)
 

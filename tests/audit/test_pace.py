@@ -7,6 +7,7 @@ import pytest
 
 from figureground.api import find_subject
 from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.cues import DEFAULT_CUES
 from figureground.audit.pace import (
     MAP_PASSES,
     MAP_ROWS,
@@ -15,10 +16,14 @@ from figureground.audit.pace import (
     WARM_UP,
     Pace,
     Planner,
+    WarmUp,
     in_words,
     parts_of,
 )
 from figureground.audit.taking_in import TakeIn
+from figureground.datasets.datamodule import RowReader, rows_of
+from figureground.datasets.images import RowFault
+from figureground.datasets.intake import Intake
 from figureground.datasets.sources import open_source
 from figureground.errors import UsageError
 
@@ -113,3 +118,20 @@ def test_a_time_too_short_for_any_verdict_is_refused_with_what_it_would_take(sho
     assert caught.value.exit_code == 2
     wanted = caught.value.fix.split()[1]
     assert len(take_in(shortcut_model, audit_manifest, time=wanted)().usable) >= 40
+
+
+def test_a_warm_up_times_every_cue_that_an_audit_tests_by_default(shortcut_model, audit_manifest):
+    subject = find_subject(shortcut_model, None, None)
+    source, ticks = open_source(audit_manifest, classes=subject.classes), count()
+    rows = Intake(subject.classes)(source, source.table()).usable.head(WARM_UP)
+    reader = RowReader(source, subject.preprocess, subject.classes)
+    pace = WarmUp(subject, reader, DEFAULT_CUES, lambda: float(next(ticks)))(rows_of(rows))
+    assert tuple(pace.change) == DEFAULT_CUES
+    assert set(pace.change.values()) == {pace.read} == {1 / WARM_UP}
+    gone = rows_of(rows.assign(position=10_000))
+    assert WarmUp(subject, Unreadable(), DEFAULT_CUES, lambda: 0.0)(gone) is None
+
+
+class Unreadable:
+    def __call__(self, row):
+        raise RowFault("image_unreadable", "for the test")

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from figureground import __main__ as entry
 from figureground.audit.classify.checkpoint import save_checkpoint
-from figureground.cli import app
+from figureground.cli import app, bars
 
 
 def call(*arguments):
@@ -135,7 +135,8 @@ def test_every_refusal_is_one_line_with_its_code(
     assert stop.value.code == code, told
     assert words in told
     assert "Traceback" not in told
-    lines = [line for line in told.strip().splitlines() if "━" not in line]  # bars of what was done before
+    before = ("━", "Expected: about ")  # bars of what was done before, and the time expected
+    lines = [line for line in told.strip().splitlines() if not any(mark in line for mark in before)]
     assert len(lines) == 1
 
 
@@ -145,3 +146,10 @@ def test_train_writes_a_checkpoint_that_check_understands(audit_manifest, tmp_pa
     assert done.exit_code == 0, done.output
     assert out.is_file()
     assert call("check", audit_manifest, "--model", out).exit_code == 0
+
+
+def test_a_message_without_steps_is_one_whole_line(capsys):
+    words = "Expected: about 12 min to measure 900 images; " + "and much more than fits on one line of a terminal " * 3
+    with bars(words, 0) as advance:
+        advance(1)
+    assert capsys.readouterr().err.splitlines() == [words]

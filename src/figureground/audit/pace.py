@@ -179,8 +179,8 @@ class WarmUp:
 
 
 def neighbours(batch: Mapping[str, Any]) -> Tuples:
-    """Every image with the next one of the batch as its only donor."""
-    turned = {name: torch.roll(batch[name], 1, dims=0)[:, None] for name in ("image", "mask", "has_mask")}
+    """Every image with the next two of the batch as its donors: one arm, and a second donor of the own level."""
+    turned = {name: _next_two(batch[name]) for name in ("image", "mask", "has_mask")}
     return Tuples(
         row_id=batch["row_id"],
         number=torch.zeros(len(batch["row_id"]), dtype=torch.int64),
@@ -192,8 +192,12 @@ def neighbours(batch: Mapping[str, Any]) -> Tuples:
         donor_masks=turned["mask"],
         donor_has_mask=turned["has_mask"],
         regions=batch["regions"],
-        donor_regions={name: torch.roll(region, 1, dims=0)[:, None] for name, region in batch["regions"].items()},
+        donor_regions={name: _next_two(region) for name, region in batch["regions"].items()},
     )
+
+
+def _next_two(values: Tensor) -> Tensor:
+    return torch.stack([torch.roll(values, turn, dims=0) for turn in (1, 2)], dim=1)
 
 
 def parts_of(cues: Sequence[str]) -> dict[str, int]:

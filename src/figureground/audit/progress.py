@@ -10,7 +10,10 @@ Advance = Callable[[int], None]
 
 
 class Progress(Protocol):
-    """Opens a task of known length; the value given is called with the number of steps just done."""
+    """Opens a task of known length; the value given is called with the number of steps just done.
+
+    A task of length 0 is something to be told and nothing to be done.
+    """
 
     def __call__(self, description: str, total: int, /) -> AbstractContextManager[Advance]:
         """Context of one task."""

@@ -113,6 +113,18 @@ CASES = {
         "suspected",
         ["explained_by"],
     ),
+    "decisions at the boundary": (
+        contrast(
+            equivalence=(
+                Equivalence("decision", interval(0.4, 0.05, 0.9), 0.05),
+                Equivalence("probability", interval(0.01, 0.01, 0.9), 0.05),
+            )
+        ),
+        SETTING,
+        {},
+        "suspected",
+        ["probability_negligible"],
+    ),
     "another cue could explain it, and was not held": (
         MATERIAL,
         SETTING,

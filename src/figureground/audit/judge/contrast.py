@@ -147,6 +147,14 @@ class Contrast:
         """Whether every effect is shown to keep within the margin, on every scale."""
         return all(tost(item.widest, item.margin, alpha) for item in self.equivalence)
 
+    def hardly_moves(self, alpha: float) -> bool:
+        """Whether the mean probabilities are shown to keep within their margin, whatever the decisions do.
+
+        So it is with untrained weights: all pictures lie at the boundary, and anything at all flips the decision.
+        """
+        beside = self.equivalence if self.scale == "decision" else ()
+        return any(item.scale == "probability" and tost(item.widest, item.margin, alpha) for item in beside)
+
     @property
     def bound(self) -> float:
         """Effects of this size or more are excluded at level 1 - alpha, on the scale that judges."""

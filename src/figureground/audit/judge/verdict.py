@@ -120,6 +120,8 @@ class CueJudge:
             found.append(Message(key="not_simultaneous", args={"p": evidence.p_adjusted}))
         if evidence.masks_disagree:
             found.append(Message(key="masks_disagree"))
+        if self._material(evidence) and contrast.hardly_moves(self.policy.alpha):
+            found.append(Message(key="probability_negligible"))
         if evidence.unheld:
             found.append(Message(key="held_not_measured", args={"cues": list(evidence.unheld)}))
         return found
@@ -325,7 +327,10 @@ class CueJudge:
         steps = [
             (Message(key="next_check_masks"), {"fragile", "not_specific"}),
             (Message(key="next_better_masks"), {"masks_disagree"}),
-            (Message(key="next_check_model"), {"not_competent", "not_competent_auroc", "rare_class"}),
+            (
+                Message(key="next_check_model"),
+                {"not_competent", "not_competent_auroc", "rare_class", "probability_negligible"},
+            ),
             (Message(key="next_name_environments"), {"no_contrast", "no_strata"}),
         ]
         found = [step for step, answers in steps if keys & answers]

@@ -182,6 +182,7 @@ def judge_again(
     out: str | Path | None = None,
     by: Sequence[str] | None = None,
     policy: Policy | dict[str, Any] | str | Path | None = None,
+    repeat: Sequence[str | Path] = (),
     overwrite: bool = False,
     report: bool = True,
 ) -> AuditResult:
@@ -198,6 +199,9 @@ def judge_again(
     policy : Policy, dict or path, optional
         Thresholds, consequences, decisions. Default: those that the run was judged under. Every declared field that
         differs from what was hashed before the first image is listed as a deviation; decisions are none.
+    repeat : sequence of paths
+        Finished runs on other images, or of another training, judged under the same thresholds. A cue that is
+        demonstrated in both, in the same direction, reaches evidence level 4.
     overwrite : bool
         Whether an earlier run in ``out`` is replaced.
     report : bool
@@ -212,7 +216,8 @@ def judge_again(
 
     declared = None if policy is None else load_policy(policy)
     target = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
-    found = Rejudge(by=tuple(by or ()), policy=declared)(Path(run), target, overwrite=overwrite)
+    others = tuple(Path(other) for other in repeat)
+    found = Rejudge(by=tuple(by or ()), policy=declared, repeats=others)(Path(run), target, overwrite=overwrite)
     if report:
         render_report(found)
     return AuditResult(found.path)

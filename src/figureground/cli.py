@@ -259,6 +259,10 @@ def judge(
         Path | None,
         typer.Option("--policy", help="TOML or JSON file: thresholds, consequences, decisions. Default: the run's."),
     ] = None,
+    repeat: Annotated[
+        list[Path] | None,
+        typer.Option("--repeat", help="Run on other images or of another training, for evidence level 4. Repeatable."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
 ) -> None:
     """Ask the stored numbers of a run something new; needs no model."""
@@ -267,7 +271,7 @@ def judge(
     from figureground.audit.exits import exit_code
     from figureground.reports.closing import closing_lines
 
-    result = judge_again(run, out=out, by=_list(by), policy=policy, overwrite=overwrite)
+    result = judge_again(run, out=out, by=_list(by), policy=policy, repeat=repeat or (), overwrite=overwrite)
     for line in closing_lines(result):
         typer.echo(line)
     typer.echo(f"report: {out / 'report.en.html'}")

@@ -142,8 +142,8 @@ def test_hashes_do_not_change_from_version_to_version():
         '"delta_negligible_log_odds":0.41,"explains":0.8,"fail_on":"low","grid_rows":120,"max_bad":0.01,'
         '"max_degenerate":0.1,"max_donor_reuse":5,"max_fragility":0.1,"min_accuracy_margin":0.1,'
         '"min_class_share":0.02,"min_clusters":20,"min_contrast":0.7,"passes":3,"placebo_draws":200,"plain_rows":200,"power":0.8,'
-        '"rare_share":0.1,"required_cues":["background"],"secondary_rows":500,"subgroups":null,"thresholds":{},'
-        '"uncertain":null}'
+        '"rare_share":0.1,"required_cues":["background"],"secondary_rows":500,"severity_lower":1.5,'
+        '"severity_raise":3.0,"subgroups":null,"thresholds":{},"uncertain":null}'
     )
 
 

@@ -63,6 +63,7 @@ MESSAGES: dict[str, dict[str, object]] = {
             "severity_not_declared",
             "cue_not_run",
             "next_audit_policy",
+            "next_repeat",
         )
     },
     "next_audit_cue": {"cue": "tint"},

@@ -132,6 +132,17 @@ class Policy(_Frozen):
         description="the same for cues that are not listed; none: not declared [critical, high, moderate or low]",
         examples=["moderate"],
     )
+    severity_lower: float = Field(
+        1.5,
+        ge=1,
+        description="a demonstrated effect whose lower bound is below this is one class less severe than its "
+        "consequence [times the material effect]",
+    )
+    severity_raise: float = Field(
+        3.0,
+        gt=1,
+        description="from this lower bound on it is one class more severe [times the material effect]",
+    )
     fail_on: Severity = Field(
         "low",
         description="demonstrated cues of this severity or worse give exit code 1 [critical, high, moderate or low]",
@@ -242,6 +253,7 @@ def _consistent(policy: Policy, where: str) -> Policy:
     for small, large in (
         ("delta_negligible", "delta_material"),
         ("delta_negligible_log_odds", "delta_material_log_odds"),
+        ("severity_lower", "severity_raise"),
     ):
         if getattr(policy, small) >= getattr(policy, large):
             raise UsageError(
@@ -249,7 +261,7 @@ def _consistent(policy: Policy, where: str) -> Policy:
                 f"{where}:{small}",
                 found=f"{getattr(policy, small)}",
                 expected=f"less than {large} ({getattr(policy, large)})",
-                fix="declare a negligible effect that is smaller than a material one",
+                fix=f"declare {small} smaller than {large}",
             )
     check_cues(policy.required_cues, f"{where}:required_cues")
     # A consequence under a misspelt name would leave its cue without one, in silence.

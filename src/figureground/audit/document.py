@@ -17,6 +17,8 @@ STATE_ORDER: tuple[State, ...] = (
     "not_detected",
 )
 SCHEMA_VERSION = "1.0"
+#: From mild to grave.
+SEVERITIES = ("low", "moderate", "high", "critical")
 
 
 class _Part(BaseModel):
@@ -78,6 +80,7 @@ class Judged(_Part):
     tool: Tool
     software: dict[str, str]
     exploratory: list[str] = Field(description="subgroups that were asked for after the run")
+    repeats: list[str] = Field(default_factory=list, description="seals of other runs that it was set beside")
 
 
 class Audit(_Part):
@@ -280,6 +283,25 @@ class Explained(_Part):
     left: Estimate = Field(description="the effect with the other cue held")
 
 
+class Repeated(_Part):
+    """What another run, on other data or of another training, says of the same cue."""
+
+    seal: str = Field(description="SHA-256 of the other run's seal")
+    audit_id: str
+    differs: list[Literal["data", "training"]]
+    holds: bool = Field(description="demonstrated there too, in the same direction, its own interval above material")
+    reason: str | None = Field(description="why it does not repeat the finding")
+    status: State | None = None
+    estimate: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    level: float | None = None
+    scale: str | None = None
+    n: int = 0
+    n_clusters: int = 0
+    direction: Direction | None = None
+
+
 class CueVerdict(_Part):
     """The state of one cue, with the effect that decides it."""
 
@@ -291,7 +313,11 @@ class CueVerdict(_Part):
     ci_high: float | None
     scale: str | None
     level: float | None = Field(description="confidence level of the interval")
-    severity: str
+    severity: str = Field(description="effect times declared consequence; see judge.severity")
+    consequence: str | None = Field(None, description="what the policy declares about reliance on this cue")
+    times_material: float | None = Field(
+        None, description="demonstrated: the effect's lower bound over the material effect, on its scale"
+    )
     evidence_level: Literal["L1", "L2", "L3", "L4"] | None
     n: int
     n_clusters: int
@@ -320,6 +346,7 @@ class CueVerdict(_Part):
         None, description="the same effect on images that have the finding, or are of the second of two classes"
     )
     on_negatives: Estimate | None = None
+    repeats: list[Repeated] = Field(default_factory=list)
 
 
 class Verdict(_Part):
@@ -327,6 +354,23 @@ class Verdict(_Part):
 
     status: State
     counts: dict[str, int]
+    cues: list[CueVerdict]
+    tested: list[str] = Field(default_factory=list, description="cues whose causal test was run")
+    not_tested: list[str] = Field(
+        default_factory=list, description="cues whose test was not run; never the same as fine"
+    )
+
+
+class OtherRun(_Part):
+    """Another run that this one was set beside, as far as that needs it: nothing of it is read again later."""
+
+    seal: str
+    audit_id: str
+    model_sha256: str
+    data_sha256: str
+    classes: list[str]
+    differs: list[Literal["data", "training"]]
+    policy: dict[str, Any]
     cues: list[CueVerdict]
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from figureground.audit.config import Policy
-from figureground.audit.document import AuditDocument, CueVerdict
+from figureground.audit.document import SEVERITIES, AuditDocument, CueVerdict
 from figureground.audit.judge.summary import identity
 
-_SEVERITIES = ("low", "moderate", "high", "critical")
 _OPEN = ("inconclusive", "not_tested", "error")
 
 
@@ -34,7 +33,7 @@ def exit_code(document: AuditDocument, policy: Policy) -> int:
 
 def _severe(severity: str | None, limit: str) -> bool:
     # A severity that nobody declared is unknown, and unknown never becomes low.
-    return severity not in _SEVERITIES or _SEVERITIES.index(severity) >= _SEVERITIES.index(limit)
+    return severity not in SEVERITIES or SEVERITIES.index(severity) >= SEVERITIES.index(limit)
 
 
 def _unassessed(name: str, cues: Sequence[CueVerdict]) -> bool:

@@ -20,10 +20,11 @@ from figureground.audit.config import AuditConfig, Policy, canonical_sha256, loa
 from figureground.audit.judge.again import Again, check_measured, deviations
 from figureground.audit.judge.grouping import check_declared
 from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
+from figureground.audit.judge.repeat import check_thresholds, shared_images, what_differs
 from figureground.audit.judge.stored import evidence_of
 from figureground.audit.recipients import has_environment
 from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder, check_seal, read_seal
+from figureground.audit.run_folder import RunFolder, check_seal, read_seal, read_table
 from figureground.errors import IntegrityError, UsageError
 
 #: What a run that was judged again knows of the first one; and what judging needs beside the tables.
@@ -82,7 +83,7 @@ class Stored:
         if ORIGIN in read_seal(self.path):
             return dict(self._json(ORIGIN))
         own = {"first": self.seal, "first_id": self.document.audit.id, "policy": self.policy.declared}
-        return own | {"exploratory": []}
+        return own | {"exploratory": [], "repeats": []}
 
     @cached_property
     def declared(self) -> Policy:
@@ -108,10 +109,13 @@ class Rejudge:
         Columns and crossings to ask for beside those of the run; they are exploratory.
     policy : Policy or None
         Another policy, decisions included; None: the one that the run was judged under.
+    repeats : tuple of Path
+        Sealed runs on other data or of another training, to see whether a finding is repeated there.
     """
 
     by: tuple[str, ...] = ()
     policy: Policy | None = None
+    repeats: tuple[Path, ...] = ()
 
     def __call__(self, run: Path, out: Path, *, overwrite: bool = False) -> AuditResult:
         """Write and seal a new run folder.
@@ -130,18 +134,18 @@ class Rejudge:
         IntegrityError
             A file of the run is not as it was sealed.
         UsageError
-            The run did not finish, the folder is not empty, a subgroup names no column, or the policy asks for what
-            was not measured.
+            The run did not finish, the folder is not empty, a subgroup names no column, the policy asks for what was
+            not measured, or a run that is to repeat this one is not another one.
         """
         stored = Stored.open(run)
         policy = self.policy or stored.policy
         again = self._again(stored, policy)
         evidence = stored.evidence(policy, again)
         self._check(stored, policy, evidence, again)
-        folder = RunFolder.create(out, overwrite=overwrite, keep=(run,))
+        folder = RunFolder.create(out, overwrite=overwrite, keep=(run, *self.repeats))
         _copy_evidence(stored, folder)
-        origin = stored.origin | {"exploratory": list(again.exploratory)}
-        folder.write_json(ORIGIN, origin)
+        others = [other.model_dump(mode="json") for other in again.repeats]
+        folder.write_json(ORIGIN, stored.origin | {"exploratory": list(again.exploratory), "repeats": others})
         decisions = policy.model_dump(mode="json", include={"decision"})
         folder.write_json("policy.json", {**policy.declared, **decisions, "sha256": policy.sha256})
         found = judge_run(evidence)
@@ -157,13 +161,58 @@ class Rejudge:
         asked = [*stored.origin["exploratory"], *(policy.subgroups or ()), *self.by]
         first = stored.config.by or stored.declared.subgroups or ()
         later = dict.fromkeys(name for name in asked if name not in first)
-        return Again(exploratory=tuple(later), deviations=deviations(stored.declared, policy))
+        return Again(tuple(later), deviations(stored.declared, policy), self._others(stored, policy))
+
+    def _others(self, stored: Stored, policy: Policy) -> tuple[document.OtherRun, ...]:
+        """Runs that were given before and now; each must still have been judged under the same thresholds."""
+        before = [document.OtherRun.model_validate(item) for item in stored.origin["repeats"]]
+        found = {other.seal: other for other in (*before, *(_other(stored, path) for path in self.repeats))}
+        for other in found.values():
+            check_thresholds(other, policy, f"repeat:{other.audit_id}")
+        return tuple(found.values())
 
     def _check(self, stored: Stored, policy: Policy, evidence: Evidenced, again: Again) -> None:
         columns = ["environment"] if has_environment(evidence.examples) else []
         check_declared([*columns, *evidence.attributes], again.exploratory)
         strata = evidence.strata.merge(evidence.examples[["row_id", "cluster"]], on="row_id")
         check_measured(stored.declared, policy, strata, evidence.checks, "policy")
+
+
+def _other(stored: Stored, path: Path) -> document.OtherRun:
+    """Another run as far as it is needed; raises where it is no other run, or asks another question."""
+    other = Stored.open(path)
+    here, there = stored.document, other.document
+    if sorted(here.subject.classes) != sorted(there.subject.classes):
+        raise UsageError(
+            "REPEAT_CLASSES",
+            str(path),
+            found=f"the classes {', '.join(there.subject.classes)}",
+            expected=f"those of the run, {', '.join(here.subject.classes)}",
+            fix="give a run of a model for the same classes",
+        )
+    examples, predictions = (
+        (read_table(stored.path, name), read_table(path, name)) for name in ("examples", "predictions")
+    )
+    differs = what_differs((here.subject.model_sha256, there.subject.model_sha256), examples, predictions)
+    if not differs:
+        same = len(shared_images(*examples))
+        raise UsageError(
+            "REPEAT_SAME",
+            str(path),
+            found=f"the same model, and {same} of {there.data.ok} images that the run has as well",
+            expected="other images, or a model that was trained again",
+            fix="audit another data set, or another training of the model, and give that run",
+        )
+    return document.OtherRun(
+        seal=other.seal,
+        audit_id=there.audit.id,
+        model_sha256=there.subject.model_sha256,
+        data_sha256=there.data.sha256,
+        classes=there.subject.classes,
+        differs=[name for name in ("data", "training") if name in differs],
+        policy=other.policy.declared,
+        cues=there.verdict.cues,
+    )
 
 
 def _copy_evidence(stored: Stored, folder: RunFolder) -> None:
@@ -198,10 +247,11 @@ def _document(stored: Stored, found: Judgement, policy: Policy, again: Again) ->
         tool=document.Tool(name="figureground", version=software["figureground"]),
         software=software,
         exploratory=list(again.exploratory),
+        repeats=[other.seal for other in again.repeats],
     )
     # Nothing of when or where enters the identity, as for a run that was measured.
     identity = canonical_sha256(
-        [judged.first_id, policy.model_dump(mode="json"), list(again.exploratory), software],
+        [judged.first_id, policy.model_dump(mode="json"), judged.exploratory, judged.repeats, software],
     )
     parts = old.model_dump(mode="json") | {
         "audit": old.audit.model_copy(update={"id": identity[:16], "judged": judged}),

@@ -148,7 +148,7 @@ def evidence(examples, predictions, *, policy=None, config=None, cues=("backgrou
     )
 
 
-def write_sealed(path, found, *, model_sha256="m" * 64):
+def write_sealed(path, found, *, model_sha256="m" * 64, classes=CLASSES):
     """The sealed folder that an audit would leave, without a model."""
     folder, judgement = RunFolder.create(path), judge_run(found)
     folder.write_json("config.json", found.config.model_dump(mode="json"))
@@ -177,7 +177,7 @@ def write_sealed(path, found, *, model_sha256="m" * 64):
         subject=document.Subject(
             model_sha256=model_sha256,
             architecture="made up",
-            classes=list(CLASSES),
+            classes=list(classes),
             preprocessing={},
             preprocessing_source="model",
             target_layer=None,

@@ -18,6 +18,7 @@ from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.intervals import Interval
 from figureground.audit.judge.plain_doses import Dosed, DoseResponse
+from figureground.audit.judge.severity import severity_of
 from figureground.audit.judge.verdict import CueJudge, needed_clusters, overall
 from figureground.reports import catalogue
 
@@ -106,6 +107,7 @@ CASES = {
     "just below the limit": (contrast(0.149, 0.05), SETTING, {}, "suspected", ["small_effect"]),
     "one of many cues": (MATERIAL, SETTING, {"p_adjusted": 0.06}, "suspected", ["not_simultaneous"]),
     "machine masks only": (MATERIAL, SETTING, {"masks_disagree": True}, "suspected", ["masks_disagree"]),
+    "a cue that was not held": (MATERIAL, SETTING, {"unheld": ["tint"]}, "suspected", ["held_not_measured"]),
     "the effect of another cue": (
         MATERIAL,
         SETTING,
@@ -310,9 +312,12 @@ def test_equivalence_is_judged_on_the_widest_interval_of_the_family():
 
 
 def test_severity_comes_from_the_policy_and_only_for_what_is_demonstrated():
-    assert judged(MATERIAL, policy={"consequence": {"background": "critical"}}).severity == "critical"
+    critical = judged(MATERIAL, policy={"consequence": {"background": "critical"}})
+    times = MATERIAL.effect.low / 0.10
+    assert (critical.consequence, critical.times_material) == ("critical", pytest.approx(times))
+    assert critical.severity == severity_of(Policy(consequence={"background": "critical"}), "background", times)
     assert judged(MATERIAL).severity == "not_declared"
-    assert judged(MATERIAL, policy={"default_consequence": "low"}).severity == "low"
+    assert judged(MATERIAL, policy={"default_consequence": "low", "severity_raise": 99}).severity == "low"
     assert judged(SMALL, policy={"consequence": {"background": "critical"}}).severity == "info"
 
 

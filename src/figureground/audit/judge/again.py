@@ -9,7 +9,7 @@ import pandas as pd
 
 from figureground.audit.config import MEASURED_FIELDS, Policy
 from figureground.audit.cues import can_be_held
-from figureground.audit.document import Deviation, TrustCheck
+from figureground.audit.document import Deviation, OtherRun, TrustCheck
 from figureground.audit.judge.contrasts import Contrasted, to_hold
 from figureground.errors import UsageError
 
@@ -24,10 +24,13 @@ class Again:
         Columns and crossings that were asked for after the run.
     deviations : tuple of Deviation
         Fields of the policy that differ from those that were hashed before the first image.
+    repeats : tuple of OtherRun
+        Runs on other data or of another training that this one is set beside.
     """
 
     exploratory: tuple[str, ...] = ()
     deviations: tuple[Deviation, ...] = field(default=())
+    repeats: tuple[OtherRun, ...] = field(default=(), repr=False)
 
 
 def deviations(declared: Policy, now: Policy) -> tuple[Deviation, ...]:

@@ -39,11 +39,13 @@ from figureground.audit.judge.looking import look_at
 from figureground.audit.judge.mask_coverage import mask_coverage, without_masks
 from figureground.audit.judge.masks import masks_disagree
 from figureground.audit.judge.measures import PerformanceTable
+from figureground.audit.judge.next_steps import with_commands
 from figureground.audit.judge.observations import SwapObservations, observe
 from figureground.audit.judge.performance import performance, performance_gap, scored
 from figureground.audit.judge.plain import plain_tests
 from figureground.audit.judge.plain_doses import DoseJudge, DoseResponse
 from figureground.audit.judge.plain_untested import plain_untested
+from figureground.audit.judge.repeat import with_repeats
 from figureground.audit.judge.resampled import check_shares
 from figureground.audit.judge.subgroups import REPORTED, SubgroupTable
 from figureground.audit.judge.untested import why_not
@@ -262,6 +264,7 @@ class _ViewJudge:
         setting = self._setting(gap)
         cues = [self._cue(cue, setting, explained, yields) for cue in run.cues]
         cues += [_not_run(run.policy, cue, finding) for cue in run.policy.required_cues if cue not in run.cues]
+        cues = [_finished(with_repeats(cue, run.again.repeats if run.again else (), run.policy)) for cue in cues]
         followed = {cue: item for cue, item in seen.found.items() if cue == BACKGROUND or item.contrast.effect.low > 0}
         labels = sorted(set(seen.view.examples["label"]) & set(seen.view.classes))
         table = SubgroupTable(run.policy, seen.view.attributions(run.attributions), followed)(seen.rows, groups, labels)
@@ -385,6 +388,13 @@ class _ViewJudge:
             doses=self.seen.doses.get(cue),
         )
         return judge(evidence, setting)
+
+
+def _finished(cue: document.CueVerdict) -> document.CueVerdict:
+    """The verdict with steps that can be run; what is demonstrated once is to be repeated."""
+    once = cue.status == "demonstrated" and cue.evidence_level != "L4"
+    steps = [*cue.next_step, *([Message(key="next_repeat")] if once else [])]
+    return cue.model_copy(update={"next_step": [with_commands(step) for step in steps]})
 
 
 def _not_run(policy: Policy, cue: str, finding: str | None) -> document.CueVerdict:

@@ -23,6 +23,7 @@ from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.intervals import Interval
 from figureground.audit.judge.plain_doses import dose_messages, place_alternatives
 from figureground.audit.judge.rows import as_estimate
+from figureground.audit.judge.severity import consequence_of, severity_of, times_material
 
 #: Up to this many classes, every one must be predicted now and then; beyond, only the effect's own.
 FEW_CLASSES = 10
@@ -220,7 +221,9 @@ class CueJudge:
             ci_high=shown.ci_high,
             scale=contrast.scale,
             level=effect.level,
-            severity=self._severity(status),
+            severity=self._severity(status, contrast),
+            consequence=consequence_of(policy, self.cue),
+            times_material=times_material(effect.low, policy, contrast.scale) if status == "demonstrated" else None,
             evidence_level=self._level(evidence, setting),
             n=contrast.n_recipients,
             n_clusters=contrast.n_clusters,
@@ -245,11 +248,11 @@ class CueJudge:
             on_negatives=None if contrast.on_negatives is None else stated(contrast.on_negatives),
         )
 
-    def _severity(self, status: State) -> str:
+    def _severity(self, status: State, contrast: Contrast) -> str:
+        """Effect times declared consequence, for what is demonstrated."""
         if status != "demonstrated":
             return "info"
-        declared = self.policy.consequence.get(self.cue, self.policy.default_consequence)
-        return declared or "not_declared"
+        return severity_of(self.policy, self.cue, times_material(contrast.effect.low, self.policy, contrast.scale))
 
     def _level(self, evidence: Evidence, setting: Setting) -> str | None:
         """The strongest kind of evidence that there is for the cue; L4 takes other data or another training."""
@@ -419,7 +422,14 @@ def overall(cues: Sequence[CueVerdict], required: Sequence[str]) -> document.Ver
         asked += found or ["not_tested"]
     asked += [cue.status for cue in cues if cue.status == "demonstrated"]
     statuses: list[State] = asked or [cue.status for cue in cues] or ["not_tested"]
-    return document.Verdict(status=min(statuses, key=document.STATE_ORDER.index), counts=counts, cues=list(cues))
+    run = {cue.cue for cue in cues if cue.n > 0}
+    return document.Verdict(
+        status=min(statuses, key=document.STATE_ORDER.index),
+        counts=counts,
+        cues=list(cues),
+        tested=[name for name in dict.fromkeys(cue.cue for cue in cues) if name in run],
+        not_tested=[name for name in dict.fromkeys([*(cue.cue for cue in cues), *required]) if name not in run],
+    )
 
 
 def _imprecise(contrast: Contrast, policy: Policy) -> Message:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from figureground.audit.config import canonical_json
-from figureground.audit.document import CueVerdict, Finding, Message
+from figureground.audit.document import SEVERITIES as LADDER
+from figureground.audit.document import CueVerdict, Finding, Message, Repeated
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.sections.context import Context, chip, cue_name, for_finding, min_detectable, odds, state_line
@@ -23,11 +24,21 @@ class FindingView:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A next step, and the commands that take it."""
+
+    words: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Findings:
     """Findings, and what stands around them."""
 
     does_not_show: tuple[str, ...]
-    next_steps: tuple[str, ...]
+    next_steps: tuple[Step, ...]
+    tested: str
+    not_tested: str
     items: tuple[FindingView, ...]
 
 
@@ -36,13 +47,24 @@ def build(context: Context) -> Findings:
     cues = context.document.verdict.cues
     return Findings(
         does_not_show=_once(context, [message for cue in cues for message in cue.does_not_show]),
-        next_steps=_once(context, [message for cue in cues for message in cue.next_step]),
+        next_steps=_steps(context, [message for cue in cues for message in cue.next_step]),
+        tested=_cues(context, context.document.verdict.tested),
+        not_tested=_cues(context, context.document.verdict.not_tested),
         items=tuple(_finding(context, finding) for finding in context.document.findings),
     )
 
 
 def _once(context: Context, messages: list[Message]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(context.words.message(message) for message in messages))
+
+
+def _steps(context: Context, messages: list[Message]) -> tuple[Step, ...]:
+    found = [Step(context.words.message(item), tuple(item.args.get("commands", ()))) for item in messages]
+    return tuple(dict.fromkeys(found))
+
+
+def _cues(context: Context, names: list[str]) -> str:
+    return ", ".join(cue_name(context, name) for name in names)
 
 
 def _finding(context: Context, finding: Finding) -> FindingView:
@@ -98,13 +120,12 @@ def _details(context: Context, cue: CueVerdict) -> tuple[str, ...]:
     if cue.status == "demonstrated" and cue.severity == "not_declared":
         lines.append(context.words.term("severity", cue.severity))
     elif cue.status == "demonstrated":
-        declared = cue.cue in context.document.policy.get("consequence", {})
-        key = "finding.severity" if declared else "finding.severity.default"
-        lines.append(say(key, severity=context.words.term("severity", cue.severity), cue=cue_name(context, cue.cue)))
+        lines.append(_severity(context, cue))
     if cue.evidence_level is not None:
         lines.append(say(f"finding.evidence.{cue.evidence_level}"))
     if cue.min_detectable is not None:
         lines.append(min_detectable(context, cue))
+    lines += [_repeat(context, other) for other in cue.repeats]
     lines += _beside(context, cue)
     if cue.reasons:
         reasons = "; ".join(context.words.message(reason) for reason in cue.reasons)
@@ -135,6 +156,44 @@ def _by_label(context: Context, cue: CueVerdict) -> list[str]:
             interval = numbers.span(part.ci_low, part.ci_high)
             found.append(context.words.say(f"finding.{key}", effect=part.estimate, interval=interval, **known))
     return found
+
+
+def _repeat(context: Context, other: Repeated) -> str:
+    """What another run says of the same cue, with its own numbers and seal."""
+    say, term = context.words.say, context.words.term
+    ways = ", ".join(term("repeat.differs", name) for name in other.differs)
+    head = say("finding.repeat", differs=ways, audit=other.audit_id, seal=numbers.short_hash(other.seal))
+    there = "" if other.status is None else say("finding.repeat.state", state=say(f"state.{other.status}"))
+    if other.estimate is not None:
+        interval, log_odds = _interval(other), other.scale == "log_odds"
+        effect = numbers.general(other.estimate) if log_odds else numbers.points(other.estimate)
+        values = {"level": other.level, "interval": interval, "n": other.n, "clusters": other.n_clusters}
+        there += say("finding.repeat.effect", effect=effect, **values)
+    end = say("finding.repeat.holds") if other.holds else term("repeat.reason", other.reason)
+    return f"{head}{there} {end}"
+
+
+def _interval(other: Repeated) -> str:
+    if other.scale == "log_odds":
+        return f"{numbers.general(other.ci_low)} to {numbers.general(other.ci_high)}"
+    return numbers.span(other.ci_low, other.ci_high)
+
+
+def _severity(context: Context, cue: CueVerdict) -> str:
+    """The severity, what was declared about the cue, and what the size of the effect makes of it."""
+    say, term = context.words.say, context.words.term
+    listed = cue.cue in context.document.policy.get("consequence", {})
+    declared = say(
+        "finding.consequence" if listed else "finding.consequence.default",
+        consequence=term("severity", cue.consequence or cue.severity),
+        cue=cue_name(context, cue.cue),
+    )
+    line = say("finding.severity", severity=term("severity", cue.severity), declared=declared)
+    if cue.times_material is None or cue.consequence is None:
+        return line
+    apart = LADDER.index(cue.severity) - LADDER.index(cue.consequence)
+    key = "finding.severity.same" if apart == 0 else f"finding.severity.{'raised' if apart > 0 else 'lowered'}"
+    return f"{line} {say(key, times=cue.times_material)}"
 
 
 def _beside(context: Context, cue: CueVerdict) -> list[str]:

@@ -38,7 +38,7 @@ def test_every_command_is_one_of_this_version(line):
     ("line", "words"),
     [
         ("figureground judge RUN --again OTHER -o RUN2", "--again"),
-        ("figureground judge RUN", "--out"),
+        ("figureground judge RUN", "out"),
         ("figureground guess RUN", "guess"),
     ],
 )

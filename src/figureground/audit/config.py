@@ -135,8 +135,8 @@ class Policy(_Frozen):
     severity_lower: float = Field(
         1.5,
         ge=1,
-        description="a demonstrated effect whose lower bound is below this is one class less severe than its "
-        "consequence [times the material effect]",
+        description="a lower bound below this makes the finding one class less severe than its consequence "
+        "[times the material effect]",
     )
     severity_raise: float = Field(
         3.0,

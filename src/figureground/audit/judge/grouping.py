@@ -149,6 +149,8 @@ def _numbers(values: pd.Series) -> pd.Series | None:
 def _unfit(examples: pd.DataFrame, name: str, before: Sequence[Group]) -> str | None:
     values = examples[name].fillna(MISSING).astype(str)
     count = values.nunique()
+    if count == 0:
+        return "no image that this could divide"
     if count < MIN_LEVELS:
         return f"one level only: {values.iloc[0]}"
     if _same_partition(values, examples["label"].astype(str)):

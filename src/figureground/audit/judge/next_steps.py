@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "next_break_association": ("figureground train DATA -o MODEL2", "figureground audit MODEL2 DATA -o RUN2"),
     "next_check_masks": (_CHECK, _AGAIN),
     "next_check_model": (_CHECK,),
+    "next_declare_masks": ("figureground audit MODEL DATA --policy policy.toml -o RUN2",),
     "next_more_backgrounds": (_CHECK, _AGAIN),
     "next_more_data": (_CHECK, _AGAIN),
     "next_name_environments": ("figureground audit MODEL DATA --environment COLUMN -o RUN2",),

@@ -35,8 +35,8 @@ def relative_sensitivity(on_background: npt.ArrayLike, on_object: npt.ArrayLike)
 
     Examples
     --------
-    >>> relative_sensitivity([0.9, 0.5, 1.0], [0.7, 0.75, 1.0]).round(2)
-    array([ 0.5, -0.33,  nan])
+    >>> relative_sensitivity([0.9, 0.5, 1.0], [0.7, 0.75, 1.0]).round(2).tolist()
+    [0.5, -0.33, nan]
     """
     bg, fg = np.asarray(on_background, dtype=np.float64), np.asarray(on_object, dtype=np.float64)
     room = np.minimum(bg + fg, 2 - bg - fg)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from figureground.api import run_audit
+from figureground.reports import catalogue
 
 
 def frame_of(manifest):
@@ -15,9 +18,11 @@ def frame_of(manifest):
 
 
 def audited(model, manifest, frame, tmp_path, cues=("background",), **more):
-    return run_audit(
-        model, frame, root=manifest.parent, out=tmp_path / "run", report=False, images=False, cues=cues, **more
-    )
+    return run_audit(model, frame, root=manifest.parent, out=tmp_path / "run", images=False, cues=cues, **more)
+
+
+def page_of(run):
+    return (run.path / "report.en.html").read_text(encoding="utf-8")
 
 
 def reasons(run):
@@ -40,6 +45,17 @@ class Single(nn.Module):
         return self.head(torch.relu(self.conv(x)).mean(dim=(2, 3))) + torch.tensor([5.0, 0.0])
 
 
+class Faint(nn.Module):
+    """The decisions of another model, with logits that differ as little as those of untrained weights."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.network = copy.deepcopy(model.network)
+
+    def forward(self, x):
+        return 1e-3 * self.network(x)
+
+
 @pytest.mark.parametrize("n", [8, 15])
 def test_a_handful_of_images_gives_no_verdict_but_the_number_it_would_take(shortcut_model, audit_manifest, tmp_path, n):
     frame = frame_of(audit_manifest)
@@ -50,6 +66,13 @@ def test_a_handful_of_images_gives_no_verdict_but_the_number_it_would_take(short
     assert "too_few_clusters" in reasons(run)
     (more,) = [step for step in cue.next_step if step.key == "next_more_data"]
     assert more.args["n_needed"] >= 20
+    assert "more_images_no_help" not in steps(run)
+    page = page_of(run)
+    (few,) = [reason for reason in cue.reasons if reason.key == "too_few_clusters"]
+    words = catalogue.load("en")
+    assert words.message(few) in page
+    assert words.message(more) in page
+    assert "More images would not help here." not in page
 
 
 def test_a_model_that_names_one_class_is_not_cleared_and_more_images_would_not_help(audit_manifest, tmp_path):
@@ -57,20 +80,41 @@ def test_a_model_that_names_one_class_is_not_cleared_and_more_images_would_not_h
     run = audited(Single().eval(), audit_manifest, frame_of(audit_manifest), tmp_path, classes=["coat", "pullover"])
     assert run.verdict.cues[0].status == "inconclusive"
     assert "not_competent" in reasons(run)
-    assert "next_check_model" in steps(run)
+    assert steps(run) == ["next_check_model", "more_images_no_help"]
+    page = page_of(run)
+    assert "the model is not clearly better than always giving the most frequent answer" in page
+    assert "More images would not help here." in page
+    assert "Repeat the audit with about" not in page
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_random_weights_are_neither_demonstrated_nor_cleared(audit_manifest, tmp_path, seed):
+@pytest.mark.parametrize(
+    ("architecture", "seed"), [("small-cnn", 0), ("small-cnn", 1), ("small-cnn", 2), ("shufflenet_v2_x0_5", 0)]
+)
+def test_random_weights_are_neither_demonstrated_nor_cleared(audit_manifest, tmp_path, architecture, seed):
     from figureground.audit.classify.module import Classifier
     from figureground.datasets.transforms import Preprocess
 
     torch.manual_seed(seed)
     half = (0.5, 0.5, 0.5)
-    model = Classifier("small-cnn", ["coat", "pullover"], Preprocess(mean=half, std=half)).eval()
+    model = Classifier(architecture, ["coat", "pullover"], Preprocess(mean=half, std=half)).eval()
     run = audited(model, audit_manifest, frame_of(audit_manifest), tmp_path)
     assert run.verdict.cues[0].status in ("inconclusive", "suspected")
-    assert reasons(run)
+    assert {"not_competent", "probability_negligible", "small_effect", "rare_class"} & set(reasons(run))
+    rows = run.tests.query("test == 'donor_contrast' and scale == 'probability'")
+    assert rows["estimate"].abs().max() < 0.05
+
+
+def test_decisions_at_the_boundary_fail_on_the_size_of_the_effect_in_probability(
+    shortcut_model, audit_manifest, tmp_path
+):
+    model, frame = Faint(shortcut_model).eval(), frame_of(audit_manifest)
+    half = shortcut_model.preprocess
+    run = audited(model, audit_manifest, frame, tmp_path, classes=["coat", "pullover"], transform=half)
+    cue = run.verdict.cues[0]
+    assert cue.ci_low >= 0.1
+    assert (cue.status, reasons(run)) == ("suspected", ["probability_negligible"])
+    assert steps(run) == ["next_check_model"]
+    assert "as untrained weights would" in page_of(run)
 
 
 def test_without_environments_on_balanced_data_one_answer_to_all_backgrounds_leaves_nothing_to_compare(
@@ -80,7 +124,8 @@ def test_without_environments_on_balanced_data_one_answer_to_all_backgrounds_lea
     frame = frame_of(audit_manifest).drop(columns=["environment", "background"])
     run = audited(Single().eval(), audit_manifest, frame, tmp_path, classes=["coat", "pullover"])
     assert (run.verdict.cues[0].status, reasons(run)) == ("inconclusive", ["no_strata"])
-    assert steps(run) == ["next_name_environments"]
+    assert "next_name_environments" in steps(run)
+    assert "more images would not help" in page_of(run)
 
 
 def test_without_environments_a_reliant_model_names_its_levels_itself(shortcut_model, audit_manifest, tmp_path):
@@ -96,3 +141,8 @@ def test_donors_without_contrast_are_no_reason_to_clear(balanced_model, audit_ma
     run = audited(balanced_model, audit_manifest, frame, tmp_path)
     assert run.verdict.cues[0].status == "inconclusive"
     assert "no_contrast" in reasons(run)
+    assert "next_name_environments" in steps(run)
+    assert "more_images_no_help" in steps(run)
+    page = page_of(run)
+    assert "the levels can hardly be told apart by this cue" in page
+    assert "More images would not help here." in page

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -90,9 +91,12 @@ def test_judge_asks_a_real_run_again_and_keeps_what_was_measured(audited, tmp_pa
     assert before["performance"]["worst_group"] == after["performance"]["worst_group"]
     assert {group["attribute"]: group["origin"] for group in after["data"]["groups"]}["object"] == "exploratory"
     sealed = [json.loads((path / "COMPLETE.json").read_text())["files"] for path in (out, again)]
-    assert {name: sealed[1].get(name) for name in sealed[0] if name.startswith(("assets/", "gallery", "tests"))} == {
-        name: digest for name, digest in sealed[0].items() if name.startswith(("assets/", "gallery", "tests"))
+    assert {name: sealed[1].get(name) for name in sealed[0] if name.startswith(("assets/", "gallery"))} == {
+        name: digest for name, digest in sealed[0].items() if name.startswith(("assets/", "gallery"))
     }
+    causal = ("donor_contrast", "specific", "control", "replication_a", "replication_b", "held", "placebo")
+    tests = [pd.read_parquet(path / "tests.parquet") for path in (out, again)]
+    pd.testing.assert_frame_equal(*(part[part["test"].isin(causal)].reset_index(drop=True) for part in tests))
 
 
 def test_check_tells_ledger_groups_and_power(audit_manifest, checkpoint):

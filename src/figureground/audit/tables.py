@@ -14,7 +14,8 @@ import pyarrow as pa
 _TEXT, _INT, _REAL, _SHORT = pa.string(), pa.int64(), pa.float64(), pa.int32()
 
 #: Key: row_id. One row for every row given, in sorted ``row_id``; the user's attributes follow as text columns. Of
-#: multi-label data the columns ``label:NAME`` follow as they were written, and ``mask:NAME`` ("given" or empty).
+#: multi-label data the columns ``label:NAME`` follow as they were written, and ``mask:NAME`` ("given" or empty); of
+#: data that says who drew the masks, ``mask_source``.
 EXAMPLES = pa.schema(
     [
         ("row_id", _INT),

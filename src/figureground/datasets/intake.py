@@ -43,6 +43,7 @@ TABLE_COLUMNS = (
 #: Names that :class:`Examples` uses beside them, for what is not stored.
 WORKING_COLUMNS = ("position", "detail", "width", "height", "present")
 MISSING = "(missing)"
+MASK_SOURCE = "mask_source"
 #: What is known of a row only when its files were read.
 _READ = ("status", "reason", "detail", "sha256", "object_area", "width", "height")
 
@@ -227,7 +228,7 @@ class Examples:
         """What goes into ``examples.parquet``."""
         labels = [f"{LABEL_PREFIX}{name}" for name in self.findings]
         masks = [f"{MASK_PREFIX}{name}" for name in self.masked_findings]
-        known = [name for name in TABLE_COLUMNS if name in self.frame]
+        known = [name for name in (*TABLE_COLUMNS, MASK_SOURCE) if name in self.frame]
         return self.frame[[*known, *labels, *masks, *self.attributes]]
 
     def sizes(self) -> Mapping[tuple[int, int], int]:
@@ -303,11 +304,12 @@ def attribute_columns(table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _verbatim(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """Labels of findings as they are written, and whether each row has a mask of its own for each."""
+    """Labels of findings as they are written, whether each row has a mask of its own for each, and who drew masks."""
     labels = {name: table[name] for name in table.columns if name.startswith(LABEL_PREFIX)}
     given = (table[name] for name in table.columns if name.startswith(MASK_PREFIX))
     masks = {str(cells.name): (cells != "").map({True: "given", False: ""}) for cells in given}
-    return labels | masks
+    sources = {MASK_SOURCE: table[MASK_SOURCE].replace("", MISSING)} if MASK_SOURCE in table.columns else {}
+    return labels | masks | sources
 
 
 def _check_kind(table: pd.DataFrame, several: bool, where: str) -> None:

@@ -38,7 +38,9 @@ def world(classes=("cat", "dog"), n=240, seed=0, per_cluster=1, keep=None):
     predictions = pd.DataFrame(
         {
             "row_id": examples["row_id"],
+            "cue": "none",
             "intervention": "none",
+            "donor_row_id": pd.array([None] * n, dtype="Int64"),
             "predicted": pd.array(logits.argmax(axis=1), dtype="Int64"),
             "logits": list(stored),
             "classes": None if keep is None else [[0] * keep] * n,

@@ -267,13 +267,14 @@ class _ViewJudge:
         cues = [_finished(with_repeats(cue, run.again.repeats if run.again else (), run.policy)) for cue in cues]
         followed = {cue: item for cue, item in seen.found.items() if cue == BACKGROUND or item.contrast.effect.low > 0}
         labels = sorted(set(seen.view.examples["label"]) & set(seen.view.classes))
-        table = SubgroupTable(run.policy, seen.view.attributions(run.attributions), followed)(seen.rows, groups, labels)
+        maps = seen.view.attributions(run.attributions)
+        table = SubgroupTable(run.policy, maps, followed)(seen.rows, groups, labels)
         answers = answers_of(seen.rows, seen.view.predictions, seen.view.classes, self._cut())
         further = PerformanceTable(run.policy, run.config.seed)(seen.rows, groups, answers)
         tests = [item.contrast.tests for item in seen.found.values()]
         tests += [pd.DataFrame([*held_rows, gap, *(r for a in seen.assayed.values() for r in a.rows)])]
         tests += self._described()
-        tests += [GroupTests(run.policy, run.config.seed, run.attributions, followed)(seen.rows, groups)]
+        tests += [GroupTests(run.policy, run.config.seed, maps, followed)(seen.rows, groups)]
         measured = performance(table, seen.rows, groups, seen.view.classes)
         worst = {
             "finding": finding,

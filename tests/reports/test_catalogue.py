@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import string
 from importlib import resources
@@ -174,3 +175,12 @@ def test_templates_ask_only_for_sentences_that_exist(words: Catalogue) -> None:
     for file in folder.iterdir():
         for key in re.findall(r"""\bt\("([a-z_.]+)"[,)]""", file.read_text(encoding="utf-8")):
             assert key in words.sentences, (file.name, key)
+
+
+def test_no_sentence_is_there_twice():
+    from collections import Counter
+    from importlib import resources
+
+    text = (resources.files("figureground.reports") / "locales" / "en.json").read_text(encoding="utf-8")
+    pairs = json.loads(text, object_pairs_hook=list)
+    assert [key for key, n in Counter(key for key, _ in pairs).items() if n > 1] == []

@@ -111,7 +111,7 @@ class SubgroupTable:
             columns = self._columns(interval)
             if degenerate > self.policy.max_degenerate:
                 columns |= {"status": "degenerate", "reason": f"{degenerate:.0%} of the maps are empty"}
-            elif len(members) and (maps["status"] == MASK_ABSENT).all():
+            elif _all_absent(maps["status"]):
                 columns |= {"status": "not_tested", "reason": MASK_ABSENT}
             elif len(members) and not known.any():
                 columns |= {"status": "not_estimable", "reason": _commonest(maps)}
@@ -145,6 +145,12 @@ class SubgroupTable:
         method, sign = key
         chosen = self.attributions[(self.attributions["method"] == method) & (self.attributions["sign"] == sign)]
         return chosen.set_index("row_id")
+
+
+def _all_absent(status: pd.Series) -> bool:
+    """Whether there are maps, and none of them has a mask; rows that were not explained say nothing."""
+    known = status.dropna()
+    return len(known) > 0 and bool((known == MASK_ABSENT).all())
 
 
 def _why_none(cue: str, members: pd.DataFrame) -> dict[str, str]:

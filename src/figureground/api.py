@@ -146,6 +146,8 @@ def run_audit(
     )
     check_asked(config)
     declared = load_policy(policy)
+    if by is not None:  # hashed with the thresholds, before the first image
+        declared = declared.model_copy(update={"subgroups": tuple(by)})
     subject = find_subject(model, classes, transform, kind)
     subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
     source = open_source(data, classes=subject.classes, columns=mapping, root=None if root is None else Path(root))

@@ -273,6 +273,7 @@ def test_a_plain_module_with_classes_and_transform_is_audited(audit_manifest, tm
     assert module.training
     assert run.document.subject.preprocessing_source == "argument"
     assert set(run.subgroups["attribute"]) == {"(all)", "lighting*environment"}
+    assert run.document.policy["sha256"] == fg.Policy(subgroups=("lighting*environment",)).sha256
     assert run.verdict.cues[0].status != "demonstrated"
     assert not list((run.path).glob("assets/*"))
 

@@ -141,7 +141,7 @@ class Policy(_Frozen):
     severity_raise: float = Field(
         3.0,
         gt=1,
-        description="from this lower bound on it is one class more severe [times the material effect]",
+        description="a lower bound from this on makes it one class more severe [times the material effect]",
     )
     fail_on: Severity = Field(
         "low",

@@ -138,7 +138,7 @@ class Rejudge:
             not measured, or a run that is to repeat this one is not another one.
         """
         stored = Stored.open(run)
-        policy = self.policy or stored.policy
+        policy = _with_subgroups(self.policy or stored.policy, stored.declared)
         again = self._again(stored, policy)
         evidence = stored.evidence(policy, again)
         self._check(stored, policy, evidence, again)
@@ -176,6 +176,11 @@ class Rejudge:
         check_declared([*columns, *evidence.attributes], again.exploratory)
         strata = evidence.strata.merge(evidence.examples[["row_id", "cluster"]], on="row_id")
         check_measured(stored.declared, policy, strata, evidence.checks, "policy")
+
+
+def _with_subgroups(policy: Policy, declared: Policy) -> Policy:
+    """A policy that says nothing about subgroups leaves those that were declared."""
+    return policy if policy.subgroups else policy.model_copy(update={"subgroups": declared.subgroups})
 
 
 def _other(stored: Stored, path: Path) -> document.OtherRun:

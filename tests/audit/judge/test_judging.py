@@ -218,8 +218,10 @@ def test_stored_tables_judged_again_give_the_same(reliant):
 def test_a_cue_that_was_not_asked_for_is_not_judged_but_required(reliant):
     examples, predictions, _ = reliant
     found = judge(examples, predictions, config=AuditConfig(cues=()))
-    assert [(cue.cue, cue.status) for cue in found.verdict.cues] == [("background", "not_tested")]
-    assert found.verdict.cues[0].reasons
+    assert [(one.cue, one.status, one.reasons[0].key) for one in found.verdict.cues] == [
+        ("background", "not_tested", "cue_not_run")
+    ]
+    assert (found.verdict.tested, found.verdict.not_tested) == ([], ["background"])
     assert found.verdict.status == "not_tested"
 
 

@@ -195,6 +195,18 @@ def test_every_deviation_is_listed_with_both_values_and_told(run, tmp_path):
     assert again.document.policy["sha256"] == Policy(**changed).sha256
 
 
+def test_a_policy_without_subgroups_leaves_those_that_were_declared(reliant, sealed, tmp_path):
+    declared = Policy(subgroups=("site",))
+    first = sealed(tmp_path / "run", replace(reliant, policy=declared))
+    silent = judged(first, tmp_path / "silent", policy={"decision": [DECISION]})
+    assert silent.document.deviations == []
+    assert silent.document.policy["sha256"] == declared.sha256
+    other = judged(first, tmp_path / "other", policy={"subgroups": ["ward"]})
+    assert [(item.declared, item.now) for item in other.document.deviations] == [(["site"], ["ward"])]
+    origins = {group.attribute: group.origin for group in other.document.data.groups}
+    assert origins == {"site": "declared", "ward": "exploratory"}
+
+
 def test_deviations_are_from_what_was_declared_at_first_however_often_it_is_judged(run, tmp_path):
     second = judged(run, tmp_path / "second", policy={"alpha": 0.01})
     third = judged(second.path, tmp_path / "third")

@@ -109,6 +109,11 @@ def test_new_groups_are_exploratory_and_change_nothing_about_the_others(run, tmp
     later = again.subgroups.query("measure == 'contrast' and origin == 'exploratory' and p_raw.notna()")
     assert len(later)
     assert (later["p_adjusted"] >= later["p_raw"]).all()
+    first = document.AuditDocument.model_validate_json((run / "audit.json").read_text()).performance
+    kept_parts = ("overall", "worst_group", "worst_bound")
+    assert {name: getattr(again.document.performance, name) for name in kept_parts} == {
+        name: getattr(first, name) for name in kept_parts
+    }
     groups = {group.attribute: group.origin for group in again.document.data.groups}
     assert groups == {"environment": "declared", "site": "declared", "ward": "exploratory", "site*ward": "exploratory"}
     assert again.document.deviations == []

@@ -280,7 +280,14 @@ class _ViewJudge:
             "finding": finding,
             "classes": list(seen.view.classes),
             "positive": answers.positive,
-            "worst_bound": worst_bound(seen.rows, groups, labels, run.policy, run.config.seed),
+            # A bound over all groups must not move because somebody asks for more of them later.
+            "worst_bound": worst_bound(
+                seen.rows,
+                [group for group in groups if group.origin != "exploratory"],
+                labels,
+                run.policy,
+                run.config.seed,
+            ),
             "averages": averages(seen.rows, groups, run.policy),
         }
         return _ViewVerdicts(

@@ -106,3 +106,23 @@ def test_visible_share_is_the_mean_of_what_is_neither_object_nor_hole(given_, ra
     hole = compose.mirror(compose.dilate(mask, radius))
     expected = 1 - np.mean(mask.numpy() | hole.numpy(), axis=(1, 2))
     assert compose.visible_share(mask, hole).tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (48, 96)])
+def test_what_stands_along_the_edge_never_arrives_in_a_hole(size):
+    images = torch.rand(3, 3, *size) * 0.5
+    thick = min(size) // 16
+    inside = torch.zeros(size, dtype=torch.bool)
+    inside[thick : size[0] - thick, thick : size[1] - thick] = True
+    images[..., ~inside] = 1.0  # a border
+    hole = torch.rand(3, *size) < 0.6
+    filled = compose.fill(images, hole)
+    assert (filled.permute(0, 2, 3, 1)[hole] <= 0.5).all()
+    assert torch.equal(filled.masked_select(~hole[:, None]), images.masked_select(~hole[:, None]))
+
+
+def test_where_only_the_edge_is_left_its_mean_fills_the_hole():
+    images, hole = torch.zeros(1, 1, 32, 32), torch.ones(1, 32, 32, dtype=torch.bool)
+    images[..., 0, :] = 0.8
+    hole[..., 0, :] = False
+    assert torch.allclose(compose.fill(images, hole), torch.full_like(images, 0.8))

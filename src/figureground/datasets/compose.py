@@ -11,6 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: Pixels along the edge that never serve as filling, as a share of the shorter side.
+FRAME = 1 / 16
+
 
 def dilate(mask: Tensor, radius: int) -> Tensor:
     """Mask grown by ``radius`` pixels in the maximum norm; bool ``[B, H, W]``.
@@ -35,6 +38,9 @@ def fill(images: Tensor, hole: Tensor) -> Tensor:
     that a background swap is to carry. Copies of the same height come first: the
     upper and lower parts of a scene differ more than its left and right.
 
+    The outermost pixels (:data:`FRAME` of the shorter side) are no source: a border or a mark along the edge would
+    arrive in the middle, where no picture has one, and a model that has never seen it there may answer anything.
+
     Parameters
     ----------
     images : Tensor
@@ -42,14 +48,16 @@ def fill(images: Tensor, hole: Tensor) -> Tensor:
     hole : Tensor
         bool ``[B, H, W]``. Where it covers the whole picture, the fill is mid-grey.
     """
-    filled, open_ = images.clone(), hole.clone()
-    for copy, covered in zip(_copies(images), _copies(hole[:, None]), strict=True):
+    filled, open_, barred = images.clone(), hole.clone(), hole | _frame(hole)
+    for copy, covered in zip(_copies(images), _copies(barred[:, None]), strict=True):
         usable = open_ & ~covered[:, 0]
         filled = torch.where(usable[:, None], copy, filled)
         open_ &= ~usable
         if not open_.any():
             return filled
-    return torch.where(open_[:, None], _mean_outside(images, hole), filled)
+    # Where only the frame is left outside the hole, its mean is better than none.
+    nothing = barred.flatten(1).all(dim=1)[:, None, None]
+    return torch.where(open_[:, None], _mean_outside(images, torch.where(nothing, hole, barred)), filled)
 
 
 def paste(images: Tensor, mask: Tensor, backgrounds: Tensor) -> Tensor:
@@ -80,6 +88,15 @@ def mirror(images: Tensor) -> Tensor:
 def visible_share(mask: Tensor, hole: Tensor) -> Tensor:
     """Share of the picture that shows true background: neither object nor filled hole; float ``[B]`` in [0, 1]."""
     return (~mask & ~hole).float().mean(dim=(1, 2))
+
+
+def _frame(mask: Tensor) -> Tensor:
+    """bool ``[H, W]``: the pixels along the edge; none in pictures of fewer than 16 pixels."""
+    height, width = mask.shape[-2:]
+    thick = int(FRAME * min(height, width))
+    inside = torch.zeros(height, width, dtype=torch.bool, device=mask.device)
+    inside[thick : height - thick, thick : width - thick] = True
+    return ~inside
 
 
 def _copies(images: Tensor) -> Iterator[Tensor]:

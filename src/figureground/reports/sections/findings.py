@@ -118,7 +118,7 @@ def _details(context: Context, cue: CueVerdict) -> tuple[str, ...]:
     if cue.estimate is not None:
         lines += [_effect(context, cue), *_by_label(context, cue)]
     if cue.status == "demonstrated" and cue.severity == "not_declared":
-        lines.append(context.words.term("severity", cue.severity))
+        lines.append(say("finding.severity.undeclared"))
     elif cue.status == "demonstrated":
         lines.append(_severity(context, cue))
     if cue.evidence_level is not None:

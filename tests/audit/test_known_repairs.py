@@ -138,15 +138,18 @@ def ground_direction(model, manifest):
 
 
 @pytest.fixture(scope="module")
-def looking_run(balanced_model, audit_manifest, tmp_path_factory):
-    model = Looking(balanced_model, ground_direction(balanced_model, audit_manifest)).eval()
-    images = HALF.normalize(pictures(audit_manifest)[0])
+def looking_run(balanced_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("looking")
+    # Enough pictures that an effect of nearly nothing has an interval below what matters.
+    manifest = Planted(association=0.5, split="test", per_label=200).write(folder / "data")
+    model = Looking(balanced_model, ground_direction(balanced_model, manifest)).eval()
+    images = HALF.normalize(pictures(manifest)[0])
     with torch.inference_mode():
         assert torch.equal(model(images), balanced_model(images))
-    out = tmp_path_factory.mktemp("looking") / "run"
-    return audited(model, audit_manifest, out, classes=CLASSES, transform=HALF)
+    return audited(model, manifest, folder / "run", classes=CLASSES, transform=HALF)
 
 
+@pytest.mark.slow
 def test_accidental_attribution_without_effect_looks_and_does_not_use(looking_run):
     cue = looking_run.verdict.cues[0]
     assert (overall(looking_run, "ldr") > 0).all()
@@ -155,6 +158,7 @@ def test_accidental_attribution_without_effect_looks_and_does_not_use(looking_ru
     assert cue.attribution.key == "looks_does_not_use"
 
 
+@pytest.mark.slow
 def test_looking_without_using_is_a_finding_of_its_own_in_the_report(looking_run):
     (finding,) = [item for item in looking_run.findings if item.id == "cue-background-maps"]
     assert (finding.message.key, finding.status) == ("discordant_looks", None)

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from figureground.audit.document_base import Estimate, Message, Part
+from figureground.audit.document_data import (
+    AskedFinding,
+    Cell,
+    Data,
+    Group,
+    Level,
+    MaskCoverage,
+    MaskUse,
+    NotUsed,
+    Sample,
+    SampledStratum,
+)
 
 State = Literal["demonstrated", "suspected", "not_detected", "inconclusive", "not_tested", "error"]
 #: Worst first: the order in which ``verdict.status`` rolls up.
@@ -21,40 +35,14 @@ SCHEMA_VERSION = "1.0"
 SEVERITIES = ("low", "moderate", "high", "critical")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Message(_Part):
-    """A sentence as a key and its arguments; the words are the reports' business."""
-
-    key: str
-    args: dict[str, Any] = Field(default_factory=dict)
-
-
-class Estimate(_Part):
-    """A number with its n and interval; null with a reason where there is none."""
-
-    n: int
-    n_clusters: int
-    estimate: float | None
-    ci_low: float | None
-    ci_high: float | None
-    ci_level: float | None
-    min_detectable: float | None = None
-    certifiable: float | None = Field(None, description="margin within which an effect of 0 would be certified")
-    status: str
-    reason: str | None = None
-
-
-class Tool(_Part):
+class Tool(Part):
     """What computed the run."""
 
     name: str
     version: str
 
 
-class StageCost(_Part):
+class StageCost(Part):
     """What one stage of the run cost, in forward passes of one image; a forward and backward pass counts as three."""
 
     stage: str
@@ -62,7 +50,7 @@ class StageCost(_Part):
     forward_equivalents: float
 
 
-class Cost(_Part):
+class Cost(Part):
     """What the run cost, and per audited image."""
 
     per_image: float
@@ -70,7 +58,7 @@ class Cost(_Part):
     stages: list[StageCost]
 
 
-class Judged(_Part):
+class Judged(Part):
     """A stored run that was judged again: what was measured is as it was, what was judged is new."""
 
     at: str
@@ -83,7 +71,7 @@ class Judged(_Part):
     repeats: list[str] = Field(default_factory=list, description="seals of other runs that it was set beside")
 
 
-class Audit(_Part):
+class Audit(Part):
     """Identity and time of the run; ``id`` is derived from the inputs."""
 
     id: str
@@ -95,7 +83,7 @@ class Audit(_Part):
     judged: Judged | None = Field(None, description="null where the run was judged as it was measured")
 
 
-class Subject(_Part):
+class Subject(Part):
     """The audited model."""
 
     model_sha256: str = Field(description="hash over the names, types, shapes and bytes of all weights")
@@ -114,39 +102,7 @@ class Subject(_Part):
     )
 
 
-class Level(_Part):
-    """A level of an attribute with the number of usable rows."""
-
-    level: str
-    n: int
-
-
-class Group(_Part):
-    """An attribute used for subgroups."""
-
-    attribute: str
-    origin: Literal["declared", "default", "exploratory"]
-    levels: list[Level]
-    bin_edges: list[float] | None = None
-
-
-class NotUsed(_Part):
-    """A column of the data that makes no subgroups, and why."""
-
-    column: str
-    reason: str
-
-
-class Cell(_Part):
-    """Data composition: usable rows of one label in one level."""
-
-    label: str
-    attribute: str
-    level: str
-    n: int
-
-
-class Confusion(_Part):
+class Confusion(Part):
     """Confusion matrix of one subgroup; rows are labels, columns predictions, in the order of the classes."""
 
     attribute: str
@@ -154,7 +110,7 @@ class Confusion(_Part):
     counts: list[list[int]]
 
 
-class GroupPerformance(_Part):
+class GroupPerformance(Part):
     """Accuracy of one subgroup."""
 
     attribute: str
@@ -164,101 +120,7 @@ class GroupPerformance(_Part):
     finding: str | None = None
 
 
-MaskUse = Literal["own", "shared", "none"]
-
-
-class AskedFinding(_Part):
-    """What is asked of one finding, or of the second of two classes, over all usable rows."""
-
-    finding: str
-    present: int
-    absent: int
-    uncertain: int = Field(description="labels of -1; counted above too where the policy says what they count as")
-    unknown: int = Field(description="rows without a label for this finding")
-    prevalence: Estimate = Field(description="share present of the rows whose label is known")
-    threshold: float = Field(description="operating threshold, as a probability")
-    scale: Literal["decision", "log_odds"] = Field(description="on which effects are judged")
-    with_mask: int = Field(description="rows with a known label and a mask")
-    masks: MaskUse = Field(description="which masks say what is background to it; none: nothing does")
-
-
-class SampledStratum(_Part):
-    """Clusters of one label, environment and kind of row, and how many of them were drawn."""
-
-    label: str
-    environment: str = Field(description="empty where the data has none; (several) where small strata were pooled")
-    masked: bool
-    clusters: int
-    rows: int
-    drawn: int
-    rows_drawn: int
-    weight: float | None = Field(description="clusters over drawn clusters; null where none was drawn")
-
-
-class Sample(_Part):
-    """How the rows that were looked at were chosen: whole clusters, at random within strata."""
-
-    rule: Literal["all", "small", "power", "max_images", "time"] = Field(
-        description="all: asked for; small: fewer than the power asks for, so all; power: by default; the others: asked"
-    )
-    asked: str | None
-    clusters: int
-    clusters_drawn: int
-    clusters_not_reached: int = Field(description="clusters of strata from which none was drawn")
-    rows: int
-    rows_drawn: int
-    needed: int = Field(description="clusters at which the background can be cleared and demonstrated")
-    planning_spread: float = Field(description="standard deviation per cluster that this assumes")
-    weight_low: float
-    weight_high: float
-    effective: float = Field(description="equally weighted clusters that would be worth as much (Kish)")
-    strata: list[SampledStratum]
-
-
-class MaskCoverage(_Part):
-    """Rows of one label or level with and without an object mask."""
-
-    attribute: str = Field(description="(all), label, or an attribute")
-    level: str
-    n: int
-    with_mask: int
-    accuracy_with: Estimate
-    accuracy_without: Estimate
-    finding: str | None = Field(None, description="multi-label data: among rows whose label for this finding is known")
-
-
-class Data(_Part):
-    """What was given, and the ledger: given = ok + quarantined + filtered."""
-
-    source: str = Field(description="manifest | dataframe | dataset")
-    sha256: str = Field(description="of the examples table: keys, labels, attributes and content hashes")
-    manifest_sha256: str | None
-    given: int
-    ok: int
-    quarantined: int
-    filtered: int
-    quarantined_by_reason: dict[str, int]
-    filtered_by_reason: dict[str, int]
-    with_mask: int
-    mask_coverage: list[MaskCoverage] = Field(
-        default_factory=list, description="masks for some rows only: who has one, and how well the model does on both"
-    )
-    mask_sources: dict[str, int] = Field(default_factory=dict)
-    stratum_source: Literal["environment", "label", "prediction"] | None = None
-    n_clusters: int
-    clusters_given: bool
-    split: str | None
-    environment: str | None = Field(description="name of the column that gives the strata; null where there is none")
-    labels: dict[str, int]
-    findings: list[AskedFinding] = Field(default_factory=list)
-    environments: dict[str, int]
-    groups: list[Group]
-    not_used: list[NotUsed]
-    composition: list[Cell]
-    sample: Sample | None = None
-
-
-class Direction(_Part):
+class Direction(Part):
     """Which level pulls to which class, against which other level."""
 
     class_name: str
@@ -266,7 +128,7 @@ class Direction(_Part):
     reference: str
 
 
-class Assay(_Part):
+class Assay(Part):
     """What a reliance of known size, implanted into this very model, would have looked like to this audit."""
 
     smallest_found: float | None = Field(description="smallest implanted effect found with the power asked for")
@@ -275,7 +137,7 @@ class Assay(_Part):
     reason: str | None = None
 
 
-class Explained(_Part):
+class Explained(Part):
     """Another cue that accounts for an effect: with it kept as it was, little of the effect is left."""
 
     by: str
@@ -283,7 +145,7 @@ class Explained(_Part):
     left: Estimate = Field(description="the effect with the other cue held")
 
 
-class Repeated(_Part):
+class Repeated(Part):
     """What another run, on other data or of another training, says of the same cue."""
 
     seal: str = Field(description="SHA-256 of the other run's seal")
@@ -302,7 +164,7 @@ class Repeated(_Part):
     direction: Direction | None = None
 
 
-class CueVerdict(_Part):
+class CueVerdict(Part):
     """The state of one cue, with the effect that decides it."""
 
     cue: str
@@ -349,7 +211,7 @@ class CueVerdict(_Part):
     repeats: list[Repeated] = Field(default_factory=list)
 
 
-class Verdict(_Part):
+class Verdict(Part):
     """Counts and the worst state over the cues that the policy requires."""
 
     status: State
@@ -361,7 +223,7 @@ class Verdict(_Part):
     )
 
 
-class OtherRun(_Part):
+class OtherRun(Part):
     """Another run that this one was set beside, as far as that needs it: nothing of it is read again later."""
 
     seal: str
@@ -374,7 +236,7 @@ class OtherRun(_Part):
     cues: list[CueVerdict]
 
 
-class WorstBound(_Part):
+class WorstBound(Part):
     """Lower bound on the accuracy of whichever group is truly the worst, of those that are large enough."""
 
     low: float
@@ -385,7 +247,7 @@ class WorstBound(_Part):
     group: str = Field(description="level of the group whose own lower bound is the lowest")
 
 
-class Average(_Part):
+class Average(Part):
     """Average accuracy over the levels of an attribute, weighted in two ways."""
 
     attribute: str
@@ -395,7 +257,7 @@ class Average(_Part):
     left_out: int = Field(description="levels with images but too few independent units")
 
 
-class Performance(_Part):
+class Performance(Part):
     """Accuracy overall, by group, and of the worst group that is large enough to be judged."""
 
     finding: str | None = Field(None, description="multi-label data: the finding that these numbers are of")
@@ -414,7 +276,7 @@ class Performance(_Part):
     averages: list[Average] = Field(default_factory=list)
 
 
-class TrustCheck(_Part):
+class TrustCheck(Part):
     """A check on the audit itself."""
 
     check: str
@@ -426,7 +288,7 @@ class TrustCheck(_Part):
     finding: str | None = None
 
 
-class Decision(_Part):
+class Decision(Part):
     """What a person decided about a finding. It marks the finding and never hides it."""
 
     decision: Literal["accepted", "disputed", "legitimate"]
@@ -436,7 +298,7 @@ class Decision(_Part):
     active: bool
 
 
-class Finding(_Part):
+class Finding(Part):
     """What people read: a cue with its state, or a fact about the run that needs attention.
 
     ``id`` is the same in every run for the same cue, finding or fact.
@@ -450,7 +312,7 @@ class Finding(_Part):
     decision: Decision | None = None
 
 
-class NotTested(_Part):
+class NotTested(Part):
     """Something that was not tested, and why. "Not tested" is never "fine"."""
 
     subject: str
@@ -458,7 +320,7 @@ class NotTested(_Part):
     finding: str | None = None
 
 
-class HumanInput(_Part):
+class HumanInput(Part):
     """A field that only a person can fill."""
 
     field: str
@@ -467,7 +329,7 @@ class HumanInput(_Part):
     at: str | None
 
 
-class Clause(_Part):
+class Clause(Part):
     """Which evidence is relevant to which provision; never that anything is met."""
 
     instrument: str
@@ -476,7 +338,7 @@ class Clause(_Part):
     evidence: list[str]
 
 
-class Asset(_Part):
+class Asset(Part):
     """A picture in ``assets/``."""
 
     sha256: str
@@ -485,7 +347,7 @@ class Asset(_Part):
     role: str
 
 
-class Deviation(_Part):
+class Deviation(Part):
     """A field of the policy that differs from what was hashed before the first image was seen."""
 
     field: str
@@ -493,7 +355,7 @@ class Deviation(_Part):
     now: Any
 
 
-class AuditDocument(_Part):
+class AuditDocument(Part):
     """The document itself; tools may rely on its top-level keys."""
 
     schema_version: str = SCHEMA_VERSION
@@ -521,3 +383,51 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of ``audit.json``; the package ships it as ``audit/schema/audit.schema.json``."""
     schema = AuditDocument.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "figureground audit", **schema}
+
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "SEVERITIES",
+    "STATE_ORDER",
+    "AskedFinding",
+    "Assay",
+    "Asset",
+    "Audit",
+    "AuditDocument",
+    "Average",
+    "Cell",
+    "Clause",
+    "Confusion",
+    "Cost",
+    "CueVerdict",
+    "Data",
+    "Decision",
+    "Deviation",
+    "Direction",
+    "Estimate",
+    "Explained",
+    "Finding",
+    "Group",
+    "GroupPerformance",
+    "HumanInput",
+    "Judged",
+    "Level",
+    "MaskCoverage",
+    "MaskUse",
+    "Message",
+    "NotTested",
+    "NotUsed",
+    "OtherRun",
+    "Performance",
+    "Repeated",
+    "Sample",
+    "SampledStratum",
+    "StageCost",
+    "State",
+    "Subject",
+    "Tool",
+    "TrustCheck",
+    "Verdict",
+    "WorstBound",
+    "json_schema",
+]

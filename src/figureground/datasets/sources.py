@@ -313,6 +313,7 @@ def _as_mapping(item: Any) -> dict[str, Any]:
     if isinstance(item, Mapping):
         found = {str(name): value for name, value in item.items()}
     else:
+        # Without a mask a tuple is one shorter; what a longer one holds beyond these has no name here.
         found = dict(zip(("image", "label", "mask"), item, strict=False))
     labelled = "label" in found or any(name.startswith(LABEL_PREFIX) for name in found)
     if "image" not in found or not labelled:

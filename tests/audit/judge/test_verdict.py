@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from figureground.audit.config import Policy
-from figureground.audit.document import STATE_ORDER, Assay, Direction, Estimate, Explained, TrustCheck
+from figureground.audit.document import Assay, Direction, Estimate, Explained, TrustCheck
 from figureground.audit.judge import verdict as verdict_module
 from figureground.audit.judge.contrast import Contrast, Equivalence, Simultaneous
 from figureground.audit.judge.effects import Hypothesis
@@ -19,7 +19,7 @@ from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.intervals import Interval
 from figureground.audit.judge.plain_doses import Dosed, DoseResponse
 from figureground.audit.judge.severity import severity_of
-from figureground.audit.judge.verdict import CueJudge, needed_clusters, overall
+from figureground.audit.judge.verdict import CueJudge, needed_clusters
 from figureground.reports import catalogue
 
 TOWARDS = Direction(class_name="cat", arm="grass", reference="gravel")
@@ -477,26 +477,3 @@ def test_what_could_not_run_is_not_tested_with_the_reason(reason, step):
 def test_a_contrast_that_could_mean_nothing_is_inconclusive_and_says_so():
     verdict = CueJudge(Policy(), "background").inconclusive("no_strata", "next_name_environments", "mass")
     assert (verdict.status, verdict.finding, keys(verdict)) == ("inconclusive", "mass", ["no_strata"])
-
-
-def cue(name, status):
-    return CueJudge(Policy(), cue=name).not_tested("no_masks", "next_add_masks").model_copy(update={"status": status})
-
-
-def test_the_overall_status_is_the_worst_of_the_required():
-    assert STATE_ORDER == ("demonstrated", "error", "suspected", "inconclusive", "not_tested", "not_detected")
-    for at, better in enumerate(STATE_ORDER):
-        for worse in STATE_ORDER[: at + 1]:
-            cues = [cue("one", better), cue("two", worse)]
-            assert overall(cues, ["one", "two"]).status == worse
-            expected = "demonstrated" if worse == "demonstrated" else better  # what was found is found
-            assert overall(cues, ["one"]).status == expected
-            assert overall(cues, []).status == worse
-
-
-def test_a_required_cue_that_is_missing_is_not_tested():
-    found = overall([cue("one", "not_detected")], ["one", "two"])
-    assert found.status == "not_tested"
-    assert found.counts["not_detected"] == 1
-    assert overall([], ["background"]).status == overall([], []).status == "not_tested"
-    assert sum(overall([], []).counts.values()) == 0

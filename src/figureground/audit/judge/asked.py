@@ -22,6 +22,7 @@ def asked_findings(
 ) -> Iterator[document.AskedFinding]:
     """One for each finding of multi-label data, one for the second of two classes, none for more classes."""
     usable = examples[examples["status"] == "ok"]
+    # More than two classes make one view and no finding: then nothing is asked.
     for view, finding in zip(seen, task.findings, strict=False):
         known = known_labels(usable, task, finding) if task.several else (usable["label"] == finding).astype(float)
         given = known.notna().to_numpy(dtype=bool)

@@ -86,7 +86,7 @@ def randomised_lines(
     table = against.tables[method]
     decided = [
         _decided(method, name, crossed_mean(table[name]), limit, min_rows)
-        for name, limit in zip(MEASURES, limits, strict=False)
+        for name, limit in zip(MEASURES[: len(limits)], limits, strict=True)
     ]
     rise = reference(method, f"{NAME}_complexity_rise", crossed_mean(table["complexity_rise"]))
     return (*decided, rise, *_ldr_lines(method, own_ldr, table["ldr"]))

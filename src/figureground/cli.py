@@ -30,7 +30,8 @@ ColumnMap = Annotated[
     list[str] | None, typer.Option("--column", help="Map a column: ROLE=NAME, for example label=diagnosis. Repeatable.")
 ]
 By = Annotated[
-    str | None, typer.Option("--by", help="Subgroups: columns and crossings, for example site,sex,site*sex.")
+    list[str] | None,
+    typer.Option("--by", help="Subgroups: columns and crossings, for example site,sex,site*sex. Repeatable."),
 ]
 Environment = Annotated[
     str | None, typer.Option("--environment", help="Column that says which background, site or scanner an image has.")
@@ -102,8 +103,10 @@ def check(
     root: Root = None,
     split: SplitName = None,
     cue: Annotated[
-        str | None,
-        typer.Option("--cue", help="Cues to plan for, separated by commas. Default: all that can be tested."),
+        list[str] | None,
+        typer.Option(
+            "--cue", help="Cues to plan for, separated by commas. Repeatable. Default: all that can be tested."
+        ),
     ] = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds.")] = None,
     uncertain: UncertainLabels = None,
@@ -185,7 +188,8 @@ def audit(
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder, new or empty.")],
     by: By = None,
     cue: Annotated[
-        str | None, typer.Option("--cue", help="Cues to test, separated by commas. Default: all that the data allows.")
+        list[str] | None,
+        typer.Option("--cue", help="Cues to test, separated by commas. Repeatable. Default: all that the data allows."),
     ] = None,
     environment: Environment = None,
     policy: Annotated[
@@ -253,7 +257,8 @@ def judge(
     run: Annotated[Path, typer.Argument(help="Finished run folder; it is read and left alone.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to write, new or empty.")],
     by: Annotated[
-        str | None, typer.Option("--by", help="Further subgroups, marked exploratory, for example site,site*sex.")
+        list[str] | None,
+        typer.Option("--by", help="Further subgroups, marked exploratory, for example site,site*sex. Repeatable."),
     ] = None,
     policy: Annotated[
         Path | None,
@@ -354,8 +359,9 @@ def bars(description: str, total: int) -> Iterator[Advance]:
         yield lambda done: shown.advance(task, done)
 
 
-def _list(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+def _list(texts: list[str] | None) -> list[str] | None:
+    # An option given twice adds to the first: taking the last alone would drop what was asked for, in silence.
+    return None if not texts else [part.strip() for text in texts for part in text.split(",") if part.strip()]
 
 
 def _uncertain(given: str | None) -> Any:

@@ -25,7 +25,9 @@ def checkpoint(shortcut_model, tmp_path_factory):
 @pytest.fixture(scope="module")
 def audited(checkpoint, audit_manifest, tmp_path_factory):
     out = tmp_path_factory.mktemp("cli") / "run"
-    return out, call("audit", checkpoint, audit_manifest, "--cue", "background,corner_top_left,sharpness", "-o", out)
+    return out, call(
+        "audit", checkpoint, audit_manifest, *["--cue", "background,corner_top_left", "--cue", "sharpness"], "-o", out
+    )
 
 
 def test_audit_ends_with_words_the_report_and_exit_1(audited):

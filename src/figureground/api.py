@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -49,6 +49,7 @@ def run_audit(
     *,
     classes: Sequence[str] | None = None,
     kind: Kind | None = None,
+    target: str | Callable[[Any], Any] | None = None,
     columns: Mapping[str, str] | None = None,
     by: Sequence[str] | None = None,
     cues: Sequence[str] | None = None,
@@ -83,6 +84,10 @@ def run_audit(
         What the logits mean: one for each class, a single one for the second of two classes, or one for each finding
         that may be present (then the data has a column ``label:NAME`` for each). Default: what the model says of
         itself, else ``multiclass``.
+    target : str or callable, optional
+        For a number instead of a class: from the model's output for B images to a float tensor ``[B]``, as a function
+        or as ``package.module:function``. What the number means, and which effect matters, stands in the policy's
+        ``target``; labels are numbers then, and ``classes`` and ``kind`` are not given.
     columns : mapping, optional
         ``{role: column name}`` for ``image``, ``label``, ``mask``, ``environment``, ``split``, ``cluster``, ``key``.
     by : sequence of str, optional
@@ -138,6 +143,7 @@ def run_audit(
         environment=environment,
         split=split,
         layer=layer,
+        target=_target_name(target),
         batch_size=batch_size,
         max_images=max_images,
         time=time,
@@ -148,12 +154,13 @@ def run_audit(
     declared = load_policy(policy)
     if by is not None:  # hashed with the thresholds, before the first image
         declared = declared.model_copy(update={"subgroups": tuple(by)})
-    subject = find_subject(model, classes, transform, kind)
+    subject = find_subject(model, classes, transform, kind, target, declared)
     subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
-    source = open_source(data, classes=subject.classes, columns=mapping, root=None if root is None else Path(root))
+    names = () if subject.task.scalar else subject.classes
+    source = open_source(data, classes=names, columns=mapping, root=None if root is None else Path(root))
     inputs = tuple(Path(given) for given in (model, data) if isinstance(given, str | Path))
-    target = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
-    folder = RunFolder.create(target, overwrite=overwrite, keep=inputs)
+    written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
+    folder = RunFolder.create(written, overwrite=overwrite, keep=inputs)
     found = Pipeline(subject, source, config, declared, progress)(folder)
     if report:
         with progress("Rendering the report", 1) as advance:
@@ -162,12 +169,31 @@ def run_audit(
     return AuditResult(found.path)
 
 
-def find_subject(model: Any, classes: Sequence[str] | None, transform: Any | None, kind: Kind | None = None) -> Subject:
-    """The audited model from what a caller gave: a module in memory, or a path."""
-    from figureground.audit.classify.subject import as_subject, load_subject
+def find_subject(
+    model: Any,
+    classes: Sequence[str] | None,
+    transform: Any | None,
+    kind: Kind | None = None,
+    target: str | Callable[[Any], Any] | None = None,
+    policy: Policy | None = None,
+) -> Subject:
+    """The audited model from what a caller gave: a module in memory, or a path; with a target, what the policy says."""
+    from figureground.audit.classify.subject import as_number, as_subject, load_subject
+    from figureground.audit.declaring import declared_target
 
+    if target is not None:
+        return as_number(model, target, declared_target(policy, classes, kind), transform=transform)
     finder = load_subject if isinstance(model, str | Path) else as_subject
     return finder(model, classes=classes, transform=transform, kind=kind)
+
+
+def _target_name(target: str | Callable[[Any], Any] | None) -> str | None:
+    """How the settings of a run name the function that makes the number."""
+    if target is None or isinstance(target, str):
+        return target
+    from figureground.audit.classify.named_code import name_of
+
+    return name_of(target)
 
 
 def load_run(run: str | Path) -> AuditResult:
@@ -309,6 +335,7 @@ def check_inputs(
     cues: Sequence[str] | None = None,
     policy: Policy | dict[str, Any] | str | Path | None = None,
     kind: Kind | None = None,
+    target: str | Callable[[Any], Any] | None = None,
     uncertain: Uncertain | None = None,
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
@@ -319,7 +346,8 @@ def check_inputs(
     """
     from figureground.audit.checking import check
 
-    subject = None if model is None else find_subject(model, classes, transform, kind)
+    declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
+    subject = None if model is None else find_subject(model, classes, transform, kind, target, declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
     check_cues(tuple(cues or ()), "cues")
@@ -332,7 +360,7 @@ def check_inputs(
         root=folder,
         split=split,
         cues=cues,
-        policy=declare(load_policy(policy), thresholds={}, uncertain=uncertain),
+        policy=declared,
     )
 
 

@@ -60,6 +60,15 @@ UncertainLabels = Annotated[
     str | None,
     typer.Option("--uncertain", help="What an uncertain label (-1) counts as: exclude, positive or negative."),
 ]
+NumberOf = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="MODULE:FUNCTION",
+        help="Function that makes one number of each output; the policy's [target] says what it means. Imported, and "
+        "so executed.",
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -110,6 +119,7 @@ def check(
     ] = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds.")] = None,
     uncertain: UncertainLabels = None,
+    target: NumberOf = None,
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
     from figureground.api import check_inputs
@@ -126,6 +136,7 @@ def check(
         cues=_list(cue),
         policy=policy,
         uncertain=_uncertain(uncertain),
+        target=target,
     )
     for line in check_lines(found):
         typer.echo(line)
@@ -200,6 +211,7 @@ def audit(
     split: SplitName = None,
     threshold: Thresholds = None,
     uncertain: UncertainLabels = None,
+    target: NumberOf = None,
     layer: Layer = None,
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
@@ -228,6 +240,7 @@ def audit(
     result = run_audit(
         model,
         data,
+        target=target,
         columns=_mapping(column),
         by=_list(by),
         cues=_list(cue),

@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from figureground.audit.config import DecisionEntry, Policy, load_policy
-from figureground.audit.policy_file import EXAMPLE_DECISION, policy_schema, policy_toml, write_policy
+from figureground.audit.policy_file import EXAMPLE_DECISION, EXAMPLE_TARGET, policy_schema, policy_toml, write_policy
+from figureground.audit.target import Target
 from figureground.cli import app
 from figureground.errors import UsageError
 
@@ -19,8 +20,13 @@ def uncommented(text):
     lines = []
     for line in text.splitlines():
         bare = line.removeprefix("# ")
-        known = bare.split(" = ")[0] in {*Policy.model_fields, *DecisionEntry.model_fields, "background"}
-        lines.append(bare if line != bare and (known or bare == "[[decision]]") else line)
+        known = bare.split(" = ")[0] in {
+            *Policy.model_fields,
+            *DecisionEntry.model_fields,
+            *Target.model_fields,
+            "background",
+        }
+        lines.append(bare if line != bare and (known or bare in ("[target]", "[[decision]]")) else line)
     return "\n".join(lines)
 
 
@@ -36,7 +42,7 @@ def test_every_field_has_a_default_a_unit_and_a_meaning(name):
     at = next(
         i
         for i, line in enumerate(lines)
-        if line.startswith((f"{name} = ", f"# {name} = ", f"[{name}]", f"# [[{name}]]"))
+        if line.startswith((f"{name} = ", f"# {name} = ", f"[{name}]", f"# [{name}]", f"# [[{name}]]"))
     )
     meaning = lines[at - 1]
     assert meaning.startswith("# ")
@@ -56,6 +62,7 @@ def test_every_example_is_one_that_the_policy_takes():
     assert set(found) == set(Policy.model_fields)
     assert policy.subgroups == ("site", "site*sex")
     assert policy.consequence == {"background": "high"}
+    assert policy.target == Target.model_validate(EXAMPLE_TARGET)
     assert policy.decision == (DecisionEntry.model_validate(EXAMPLE_DECISION),)
 
 

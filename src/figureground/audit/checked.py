@@ -9,6 +9,7 @@ import pandas as pd
 
 from figureground.audit import document
 from figureground.audit.judge.grouping import Grouping
+from figureground.audit.target import Target
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Checked:
     layer : str or None
     repeating : dict
         Where no cluster is mapped: identifier-like columns whose values repeat, with their number of values.
+    target : Target or None
+        What the number is, where the answer is one; ``smallest_effect`` is in its unit then, and assumes that it
+        spreads as much, against its material effect, as decisions do.
     reach : pandas.DataFrame
         Which states this n can reach, by cue and subgroup: see :class:`~figureground.audit.judge.reach.Reach`.
     """
@@ -53,3 +57,4 @@ class Checked:
     layer: str | None
     repeating: Mapping[str, int]
     reach: pd.DataFrame
+    target: Target | None = None

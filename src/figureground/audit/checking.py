@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import Policy
 from figureground.audit.cues import default_cues
+from figureground.audit.declaring import declared_task
 from figureground.audit.explain.layers import choose_layer
 from figureground.audit.judge.grouping import MAX_LEVELS, Grouping, group_rows
 from figureground.audit.judge.reach import Reach
 from figureground.audit.recipients import has_environment
 from figureground.audit.strata import by_environment, by_label
+from figureground.audit.target import Target
 from figureground.datasets.datamodule import RowReader, rows_of
 from figureground.datasets.findings import label_columns
 from figureground.datasets.intake import Examples, Intake
@@ -44,13 +47,17 @@ def check(
     policy: Policy | None = None,
 ) -> Checked:
     """Read all rows; with a subject also run its probes on the first usable rows."""
-    known = subject.classes if subject is not None else tuple(classes or ())
-    source = open_source(data, classes=known, columns=columns, root=root)
-    table = source.table()
     policy = policy or Policy()
+    if subject is not None:
+        declared_task(subject.task, policy)
+    known = subject.classes if subject is not None else tuple(classes or ())
+    names_labels = () if policy.target is not None else known
+    source = open_source(data, classes=names_labels, columns=columns, root=root)
+    table = source.table()
     several = bool(label_columns(table)) if subject is None else subject.task.several
-    names = known or label_columns(table) or tuple(sorted(set(table["label"]) - {""}))
-    examples = Intake(names, split, several=several, uncertain=policy.uncertain)(source, table)
+    names = known or label_columns(table) or _classes(table, policy)
+    intake = Intake(names, split, several=several, uncertain=policy.uncertain, numbered=policy.target)
+    examples = intake(source, table)
     probes: tuple[document.TrustCheck, ...] = ()
     layer = None
     if subject is not None:
@@ -59,7 +66,13 @@ def check(
     grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups)
     grey = subject is not None and subject.preprocess.channels == 1
     reach = _reach(examples, policy, grey)(cues or default_cues(examples.regions), grouping.groups)
-    return _checked(examples, grouping, probes, layer, reach)
+    found = _checked(examples, grouping, probes, layer, reach)
+    return found if policy.target is None else _in_unit(found, policy, policy.target)
+
+
+def _classes(table: pd.DataFrame, policy: Policy) -> tuple[str, ...]:
+    """What is told apart, as far as the data and the policy say."""
+    return tuple(sorted(set(table["label"]) - {""})) if policy.target is None else policy.target.classes
 
 
 def _probe(subject: Subject, examples: Examples, reader: RowReader) -> tuple[str, tuple[document.TrustCheck, ...]]:
@@ -113,6 +126,13 @@ def _checked(
         repeating={} if examples.clusters_given else _repeating(examples),
         reach=reach,
     )
+
+
+def _in_unit(found: Checked, policy: Policy, target: Target) -> Checked:
+    """The smallest effect as the same multiple of the material one."""
+    share = found.smallest_effect
+    effect = None if share is None else share / policy.delta_material * target.material
+    return replace(found, target=target, smallest_effect=effect)
 
 
 def _repeating(examples: Examples) -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from figureground.audit.cues import DEFAULT_CUES, REGION, is_known
+from figureground.audit.target import Target
 from figureground.datasets.findings import Uncertain
 from figureground.errors import UsageError
 
@@ -117,6 +118,10 @@ class Policy(_Frozen):
         description="findings for which what lies outside the shared mask is background [names of findings]",
         examples=[["effusion"]],
     )
+    target: Target | None = Field(
+        None,
+        description="what the number means that `--target` makes of an output; none: classes or findings [table]",
+    )
     subgroups: tuple[str, ...] | None = Field(
         None,
         description="attributes, and crossings such as site*sex; none: by rule [names of columns]",
@@ -154,7 +159,8 @@ class Policy(_Frozen):
     @property
     def declared(self) -> dict[str, Any]:
         """Everything that is declared before the run, as plain JSON values: all but the decisions."""
-        return self.model_dump(mode="json", exclude={"decision"})
+        # Without a number it is not mentioned, so that the hashes of such policies stay what they were.
+        return self.model_dump(mode="json", exclude={"decision", *(() if self.target else ("target",))})
 
     @property
     def sha256(self) -> str:
@@ -172,6 +178,7 @@ class AuditConfig(_Frozen):
     environment: str | None = None
     split: str | None = None
     layer: str | None = None
+    target: str | None = Field(None, description="package.module:function that makes one number of each output")
     batch_size: int = Field(64, ge=1)
     max_images: int | None = Field(None, ge=1, description="at most so many images, in whole clusters")
     time: str | None = Field(None, description="as many images as can be measured in this time, such as 2h")
@@ -246,27 +253,31 @@ def _refused(first: Any, where: str) -> UsageError:
 
 
 def _fields_at(path: Sequence[str]) -> list[str]:
-    return list((DecisionEntry if path[:1] == ["decision"] else Policy).model_fields)
+    parts: dict[str, type[BaseModel]] = {"decision": DecisionEntry, "target": Target}
+    return list(parts.get(path[0] if path else "", Policy).model_fields)
 
 
 def _consistent(policy: Policy, where: str) -> Policy:
-    for small, large in (
-        ("delta_negligible", "delta_material"),
-        ("delta_negligible_log_odds", "delta_material_log_odds"),
-        ("severity_lower", "severity_raise"),
-    ):
-        if getattr(policy, small) >= getattr(policy, large):
-            raise UsageError(
-                "POLICY_FIELD",
-                f"{where}:{small}",
-                found=f"{getattr(policy, small)}",
-                expected=f"less than {large} ({getattr(policy, large)})",
-                fix=f"declare {small} smaller than {large}",
-            )
+    _check_smaller(policy, "delta_negligible", "delta_material", where)
+    _check_smaller(policy, "delta_negligible_log_odds", "delta_material_log_odds", where)
+    _check_smaller(policy, "severity_lower", "severity_raise", where)
+    if policy.target is not None:
+        _check_smaller(policy.target, "negligible", "material", f"{where}:target")
     check_cues(policy.required_cues, f"{where}:required_cues")
     # A consequence under a misspelt name would leave its cue without one, in silence.
     check_cues(tuple(policy.consequence), f"{where}:consequence")
     return policy
+
+
+def _check_smaller(part: BaseModel, small: str, large: str, where: str) -> None:
+    if getattr(part, small) >= getattr(part, large):
+        raise UsageError(
+            "POLICY_FIELD",
+            f"{where}:{small}",
+            found=f"{getattr(part, small)}",
+            expected=f"less than {large} ({getattr(part, large)})",
+            fix=f"declare {small} smaller than {large}",
+        )
 
 
 def check_cues(cues: tuple[str, ...], where: str) -> None:

@@ -94,9 +94,12 @@ class Subject(Part):
     target_layer: str | None
     layer_source: Literal["automatic", "named"] | None
     code_executed: bool = Field(description="whether code of the model's owner ran")
-    kind: Literal["multiclass", "binary", "multilabel"] = Field(
-        "multiclass", description="what the logits mean; multilabel: each class is a finding of its own"
+    kind: Literal["multiclass", "binary", "multilabel", "scalar"] = Field(
+        "multiclass",
+        description="what the logits mean; multilabel: each class is a finding of its own; scalar: the answer is a "
+        "number, and the classes are the sides of its cut",
     )
+    target: str | None = Field(None, description="scalar: function that makes the number of the model's output")
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="operating thresholds as probabilities; 0.5 where none is given"
     )

@@ -248,6 +248,7 @@ class Pipeline:
             layer_source="named" if self.config.layer else "automatic",
             code_executed=self.subject.code_executed,
             kind=self.subject.kind,
+            target=self.config.target,
             thresholds=dict(self.subject.thresholds),
         )
         # Nothing of when or where enters the identity: the same inputs give the same id.

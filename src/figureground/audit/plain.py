@@ -42,10 +42,13 @@ DOSE_PLACES = (ON_WHOLE, ON_BACKGROUND, ON_OBJECT)
 #: Rows of the ``tests`` table that describe plain interventions; see ``judge.plain`` and ``judge.plain_noise``.
 ACCURACY_DROP, CHANGED, PROBABILITY_DROP = "plain_accuracy_drop", "plain_changed", "plain_probability_drop"
 MEASURES = (ACCURACY_DROP, CHANGED, PROBABILITY_DROP)
+#: Where the answer is a number: by how much it moves, instead of a probability.
+VALUE_SHIFT = "plain_value_shift"
+NUMBER_MEASURES = (ACCURACY_DROP, CHANGED, VALUE_SHIFT)
 ALONE, ABOVE_CHANCE, LEAK = "plain_accuracy", "plain_above_chance", "silhouette_leak"
 RFS = "relative_foreground_sensitivity"
 LEFT_OUT = "plain_left_out"
-PLAIN_TESTS = (*MEASURES, ALONE, ABOVE_CHANCE, LEAK, RFS, LEFT_OUT)
+PLAIN_TESTS = (*MEASURES, VALUE_SHIFT, ALONE, ABOVE_CHANCE, LEAK, RFS, LEFT_OUT)
 #: Those of the doses; see ``judge.plain_doses``.
 DOSE_RESPONSE, DOSE_CONTROL, DOSE_SPECIFIC, DOSE_STEP = "dose_response", "dose_null", "dose_specific", "dose_step"
 DOSE_TESTS = (DOSE_RESPONSE, DOSE_CONTROL, DOSE_SPECIFIC, DOSE_STEP)

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from figureground.audit.config import DecisionEntry, Policy
+from figureground.audit.target import Target
 from figureground.errors import UsageError
 
 _HEAD = """\
@@ -27,6 +28,16 @@ EXAMPLE_DECISION: Mapping[str, str] = {
     "by": "A. Person",
     "expires": "2027-06-30",
 }
+#: The same for a number as the answer.
+EXAMPLE_TARGET: Mapping[str, Any] = {
+    "name": "age",
+    "unit": "years",
+    "cut": 60,
+    "material": 5,
+    "negligible": 2,
+    "values": {"mild": 1, "severe": 3},
+}
+_PARTS = ("target", "decision")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -41,8 +52,13 @@ def policy_toml() -> str:
     fields = Policy.model_fields
     tables = [name for name, field in fields.items() if isinstance(_default(field), dict)]
     # In TOML all plain keys come before the first table.
-    plain = [_entry(name, field) for name, field in fields.items() if name not in (*tables, "decision")]
-    return "\n".join([_HEAD, *plain, *(_table(name, fields[name]) for name in tables), _decisions(fields["decision"])])
+    plain = [_entry(name, field) for name, field in fields.items() if name not in (*tables, *_PARTS)]
+    parts = [
+        *(_table(name, fields[name]) for name in tables),
+        _target(fields["target"]),
+        _decisions(fields["decision"]),
+    ]
+    return "\n".join([_HEAD, *plain, *parts])
 
 
 def write_policy(path: Path, *, overwrite: bool = False) -> Path:
@@ -78,6 +94,18 @@ def _entry(name: str, field: FieldInfo) -> str:
 def _table(name: str, field: FieldInfo) -> str:
     lines = [f"# {key} = {_value(value)}" for key, value in (_example(field) or {}).items()]
     return "\n".join([*_meaning(field), f"[{name}]", *lines, ""])
+
+
+def _target(field: FieldInfo) -> str:
+    lines = [f"# {name} = {_stated(name)}" for name in Target.model_fields]
+    return "\n".join([*_meaning(field), "# [target]", *lines, ""])
+
+
+def _stated(name: str) -> str:
+    value = EXAMPLE_TARGET[name]
+    pairs = value.items() if isinstance(value, dict) else ()
+    written = f"{{{', '.join(f'{key} = {json.dumps(one)}' for key, one in pairs)}}}" if pairs else json.dumps(value)
+    return f"{written}  # {Target.model_fields[name].description}"
 
 
 def _decisions(field: FieldInfo) -> str:

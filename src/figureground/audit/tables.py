@@ -170,7 +170,8 @@ GALLERY = pa.schema(
         ("panel", _TEXT),  # original | saliency | gradcam | own_level | other_level
         ("caption_level", _TEXT),  # swap panels: the background's level
         ("predicted", _TEXT),  # class name under this panel
-        ("probability", _REAL),  # of the predicted class, in [0, 1]
+        ("probability", _REAL),  # of the predicted class, in [0, 1]; null where the answer is a number
+        ("number", _REAL),  # the answer where it is a number, in its own unit
         ("label", _TEXT),
         ("background_share", _REAL),  # saliency and gradcam panels
         ("donor_row_id", _INT),

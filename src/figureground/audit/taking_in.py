@@ -52,8 +52,13 @@ class TakeIn:
         table = self.source.table()
         attributes = attribute_columns(table)
         check_declared(["environment", *attributes], self.config.by)  # told before hours of work
-        several = self.subject.task.several
-        intake = Intake(self.subject.classes, self.config.split, several=several, uncertain=self.policy.uncertain)
+        intake = Intake(
+            self.subject.classes,
+            self.config.split,
+            several=self.subject.task.several,
+            uncertain=self.policy.uncertain,
+            numbered=self.policy.target,
+        )
         rows = intake.candidates(table, self.source.where)
         regions = tuple(n.removeprefix(REGION_PREFIX) for n in table.columns if n.startswith(REGION_PREFIX))
         planner, pace = self._planner(rows, regions), self._pace(rows, regions)

@@ -1,4 +1,4 @@
-"""What a model's outputs mean: one of several classes, or several findings that may each be present."""
+"""What a model's outputs mean: one of several classes, several findings that may each be present, or a number."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from figureground.datasets.columns import ABSENT, LABEL_PREFIX, MASK_PREFIX, PRE
 from figureground.datasets.findings import Uncertain
 from figureground.errors import UsageError
 
-#: ``binary`` is how a model with a single logit is declared; inside an audit it is two classes.
-Kind = Literal["multiclass", "binary", "multilabel"]
+#: ``binary`` is how a model with a single logit is declared; inside an audit it is two classes. ``scalar`` is what
+#: ``--target`` makes of any output: a number, of which the two classes are the sides of a cut.
+Kind = Literal["multiclass", "binary", "multilabel", "scalar"]
+#: What a caller can say of a model; a scalar is said by naming what makes the number.
+DECLARED_KINDS: tuple[Kind, ...] = ("multiclass", "binary", "multilabel")
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -22,8 +25,9 @@ class Task:
 
     Attributes
     ----------
-    kind : {"multiclass", "binary", "multilabel"}
-        Softmax over classes (``binary``: over two), or a sigmoid for each finding.
+    kind : {"multiclass", "binary", "multilabel", "scalar"}
+        Softmax over classes (``binary``: over two), a sigmoid for each finding, or a number whose distance from the
+        cut is the second logit minus the first.
     classes : tuple of str
         Names in the order of the logits: classes, or findings.
     thresholds : mapping of str to float
@@ -33,6 +37,8 @@ class Task:
         What an uncertain label of a finding counts as.
     background_findings : tuple of str
         Findings for which what lies outside the shared mask of a row is background.
+    cut : float or None
+        Of a scalar: the number from which it counts as high, in its own unit.
     """
 
     kind: Kind
@@ -40,6 +46,7 @@ class Task:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     uncertain: Uncertain | None = None
     background_findings: tuple[str, ...] = ()
+    cut: float | None = None
 
     @property
     def several(self) -> bool:
@@ -47,11 +54,16 @@ class Task:
         return self.kind == "multilabel"
 
     @property
+    def scalar(self) -> bool:
+        """Whether the answer is a number, and the classes are the sides of its cut."""
+        return self.kind == "scalar"
+
+    @property
     def findings(self) -> tuple[str, ...]:
         """Names that may have an operating threshold: all findings, or the second of two classes."""
         if self.several:
             return self.classes
-        return self.classes[1:] if len(self.classes) == 2 else ()
+        return self.classes[1:] if len(self.classes) == 2 and not self.scalar else ()
 
     def threshold(self, finding: str) -> float:
         """Probability from which a finding counts as called present."""
@@ -82,7 +94,7 @@ def check_thresholds(thresholds: Mapping[str, float], task: Task, where: str = "
                 "THRESHOLD",
                 f"{where}:{name}",
                 found=f"a threshold for {name!r}",
-                expected=f"one of {', '.join(task.findings)}" if task.findings else "none: there are several classes",
+                expected=f"one of {', '.join(task.findings)}" if task.findings else _no_threshold(task),
                 fix="name a finding, or the second of two classes",
             )
         if not 0 < value < 1:
@@ -95,8 +107,13 @@ def check_thresholds(thresholds: Mapping[str, float], task: Task, where: str = "
             )
 
 
+def _no_threshold(task: Task) -> str:
+    return "none: the answer is a number" if task.scalar else "none: there are several classes"
+
+
 __all__ = [
     "ABSENT",
+    "DECLARED_KINDS",
     "DEFAULT_THRESHOLD",
     "LABEL_PREFIX",
     "MASK_PREFIX",

@@ -14,5 +14,7 @@ REGION_PREFIX = "region:"
 #: Multi-label data: one column of labels, and possibly one of masks, for each finding.
 LABEL_PREFIX, MASK_PREFIX = "label:", "mask:"
 PREFIXES = (REGION_PREFIX, LABEL_PREFIX, MASK_PREFIX)
+#: The number that a label stands for, where the answer is one; stored beside the class in which it lies.
+NUMBER = "label_number"
 #: What the cells of a finding mean; an empty one says nothing about it.
 PRESENT, ABSENT, UNCERTAIN = "1", "0", "-1"

@@ -8,10 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pandas as pd
 
-from figureground.datasets.columns import IGNORE, LABEL_PREFIX, MASK_PREFIX, OBJECT, PREFIXES, REGION_PREFIX, ROLES
+from figureground.datasets.columns import (
+    IGNORE,
+    LABEL_PREFIX,
+    MASK_PREFIX,
+    NUMBER,
+    OBJECT,
+    PREFIXES,
+    REGION_PREFIX,
+    ROLES,
+)
 from figureground.datasets.findings import (
     Uncertain,
     check_findings,
@@ -41,11 +51,21 @@ TABLE_COLUMNS = (
     "weight",
 )
 #: Names that :class:`Examples` uses beside them, for what is not stored.
-WORKING_COLUMNS = ("position", "detail", "width", "height", "present")
+WORKING_COLUMNS = ("position", "detail", "width", "height", "present", NUMBER)
 MISSING = "(missing)"
 MASK_SOURCE = "mask_source"
 #: What is known of a row only when its files were read.
 _READ = ("status", "reason", "detail", "sha256", "object_area", "width", "height")
+
+
+class Numbered(Protocol):
+    """Labels that stand for numbers, where the model's answer is one."""
+
+    def number(self, label: str) -> float | None:
+        """The number that a label stands for; None where it stands for none."""
+
+    def side(self, value: float) -> str:
+        """The one of two classes in which a number lies."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,8 @@ class Intake:
         Whether the classes are findings that may each be present, with a column ``label:NAME`` for each.
     uncertain : {"exclude", "positive", "negative"} or None
         What an uncertain label (-1) counts as; None: nobody has decided, and one that occurs is refused.
+    numbered : Numbered or None
+        How labels are numbers; None: they are names.
     """
 
     classes: Sequence[str]
@@ -73,6 +95,7 @@ class Intake:
     sample: Callable[[pd.DataFrame], Drawn] | None = None
     several: bool = False
     uncertain: Uncertain | None = None
+    numbered: Numbered | None = None
 
     def __call__(
         self, source: Source, table: pd.DataFrame, advance: Callable[[int], None] = lambda _: None
@@ -120,12 +143,25 @@ class Intake:
 
     def _known(self, table: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
         """What the table says of each row; of several findings the names of those present, and a number for each."""
+        if self.numbered is not None:
+            return self._known_numbers(table, attributes, self.numbered)
         if not self.several:
             return _known(table, attributes, table["label"])
         present = [self._present(row) for _, row in table.iterrows()]
         label = [None if found is None else joint_label(found, self.classes) for found in present]
         known = _known(table, attributes, pd.Series(label, index=table.index, dtype=object))
         return known.assign(present=pd.Series(present, index=table.index, dtype=object))
+
+    def _known_numbers(self, table: pd.DataFrame, attributes: Sequence[str], numbered: Numbered) -> pd.DataFrame:
+        """The numbers beside the classes in which they lie; a label that is none stays as it is, and is told later."""
+        numbers = [numbered.number(label) for label in table["label"]]
+        named = [
+            label if number is None else numbered.side(number)
+            for label, number in zip(table["label"], numbers, strict=True)
+        ]
+        known = _known(table, attributes, pd.Series(named, index=table.index, dtype=object))
+        written = [None if number is None else repr(number) for number in numbers]
+        return known.assign(**{NUMBER: pd.Series(written, index=table.index, dtype=object)})
 
     def _present(self, row: pd.Series) -> tuple[float, ...] | None:
         try:
@@ -172,7 +208,10 @@ class Intake:
             present_of(given, self.classes, self.uncertain)
             return
         label = str(given["label"])
-        if label not in self.classes:
+        if self.numbered is not None and label != "":
+            if self.numbered.number(label) is None:
+                raise RowFault("label_unknown", f"{label!r} is no number, nor a label that the target gives one")
+        elif label not in self.classes:
             detail = f"{label!r} is not a class of the model ({', '.join(self.classes[:8])})"
             raise RowFault("label_missing" if label == "" else "label_unknown", detail)
 
@@ -228,7 +267,7 @@ class Examples:
         """What goes into ``examples.parquet``."""
         labels = [f"{LABEL_PREFIX}{name}" for name in self.findings]
         masks = [f"{MASK_PREFIX}{name}" for name in self.masked_findings]
-        known = [name for name in (*TABLE_COLUMNS, MASK_SOURCE) if name in self.frame]
+        known = [name for name in (*TABLE_COLUMNS, MASK_SOURCE, NUMBER) if name in self.frame]
         return self.frame[[*known, *labels, *masks, *self.attributes]]
 
     def sizes(self) -> Mapping[tuple[int, int], int]:

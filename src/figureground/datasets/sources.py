@@ -143,8 +143,8 @@ class DatasetSource:
     An item is a mapping with ``image`` and ``label`` (or ``label:NAME`` for each finding), optionally ``mask``,
     ``mask:NAME``, ``key``, ``environment``, ``cluster``, ``split``, ``region:NAME`` and any attributes; or a tuple
     ``(image, label[, mask])``. An image is a PIL picture, uint8 ``[H, W, 3]`` or ``[C, H, W]``, or float ``[C, H, W]``
-    in [0, 1] (rounded to 8 bits). A label is a class name or an index, or, for several findings, a vector with one
-    entry for each of ``classes``: 1, 0, -1 (uncertain), NaN (unknown).
+    in [0, 1] (rounded to 8 bits). A label is a class name or an index (a number where there are no ``classes``), or,
+    for several findings, a vector with one entry for each of ``classes``: 1, 0, -1 (uncertain), NaN (unknown).
     """
 
     dataset: Any = field(repr=False)
@@ -211,9 +211,11 @@ class DatasetSource:
     def _label(self, label: Any) -> str:
         if isinstance(label, str):
             return label
-        index = int(label)
-        # An index that no class has (-1 above all, which Python would take from the end) stays visible as it is.
-        return self.classes[index] if 0 <= index < len(self.classes) else str(index)
+        number = float(label)
+        # What is no index of a class (-1 above all, which Python would take from the end; 2.5) stays visible as it is.
+        if number.is_integer():
+            return self.classes[int(number)] if 0 <= number < len(self.classes) else str(int(number))
+        return "" if number != number else repr(number)
 
 
 def open_source(

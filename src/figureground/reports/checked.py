@@ -9,6 +9,7 @@ import pandas as pd
 from figureground.audit.checked import Checked
 from figureground.audit.tables import ALL
 from figureground.reports import catalogue, numbers
+from figureground.reports.scales import EffectScale
 
 #: Faulty rows, and subgroups that fall short, that are shown one by one; all are counted.
 SHOWN, SHORT = 10, 3
@@ -47,9 +48,16 @@ def _test_line(found: Checked) -> str:
     levels = ", ".join(f"{level} ({n})" for level, n in found.levels.items())
     return (
         f"causal test of the background: by {found.stratum}, levels {levels}; "
-        "with power 0.8 it would show an effect of about "
-        f"{100 * (found.smallest_effect or 0):.0f} points or more"
+        f"with power 0.8 it would show an effect of about {_smallest(found)}"
     )
+
+
+def _smallest(found: Checked) -> str:
+    effect = found.smallest_effect or 0.0
+    if found.target is None:
+        return f"{100 * effect:.0f} points or more"
+    written = EffectScale("native", found.target.unit).stated(effect)
+    return f"{written} or more, if the number spreads as much, against what is material, as decisions do"
 
 
 def reach_lines(reach: pd.DataFrame) -> Iterator[str]:

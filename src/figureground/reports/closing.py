@@ -5,8 +5,8 @@ from __future__ import annotations
 from figureground.audit import document
 from figureground.audit.result import AuditResult
 from figureground.reports import numbers
-from figureground.reports.catalogue import Catalogue, load
-from figureground.reports.sections.context import Context, odds, state_line
+from figureground.reports.catalogue import load
+from figureground.reports.sections.context import Context, odds, scale_of, state_line
 
 
 def closing_lines(result: AuditResult, lang: str = "en") -> list[str]:
@@ -14,7 +14,7 @@ def closing_lines(result: AuditResult, lang: str = "en") -> list[str]:
     words = load(lang)
     context = Context(result, words)
     lines = [state_line(context, cue) for cue in result.verdict.cues]
-    lines += [line for cue in result.verdict.cues for line in _effect(cue, words)]
+    lines += [line for cue in result.verdict.cues for line in _effect(context, cue)]
     for part in (result.document.performance, *result.document.performance.others):
         name = f"{part.finding}: " if part.finding else ""
         lines.append(f"{name}accuracy {_rate(part.overall)}")
@@ -32,27 +32,27 @@ def group_name(group: document.GroupPerformance) -> str:
     return ", ".join(f"{name} = {level}" for name, level in parts if level != "(all)" and name != "(all)")
 
 
-def _effect(cue: document.CueVerdict, words: Catalogue) -> list[str]:
+def _effect(context: Context, cue: document.CueVerdict) -> list[str]:
     # The first reason stands in the line of the state already.
-    found = [words.message(reason) for reason in cue.reasons[1:]]
-    if cue.direction is not None and cue.estimate is not None and cue.scale == "log_odds":
-        way, ratio = cue.direction, odds(cue.estimate, cue.ci_low, cue.ci_high)
-        found.insert(
-            0,
-            f"the odds of {way.class_name} are {numbers.general(ratio['ratio'])} times as high on {way.arm} as on "
-            f"{way.reference} ({numbers.level(cue.level)} interval {numbers.general(ratio['low'])} to "
-            f"{numbers.general(ratio['high'])}; n = {cue.n}, {cue.n_clusters} independent)",
+    found = [context.words.message(reason) for reason in cue.reasons[1:]]
+    if cue.direction is None or cue.estimate is None:
+        return found
+    return [f"{_moved(context, cue, cue.direction)}; n = {cue.n}, {cue.n_clusters} independent)", *found]
+
+
+def _moved(context: Context, cue: document.CueVerdict, way: document.Direction) -> str:
+    """How far the answer goes, on the cue's own scale, up to the end of its interval."""
+    scale, level = scale_of(context, cue.scale), numbers.level(cue.level)
+    if cue.scale == "log_odds":
+        ratio = {name: numbers.general(value) for name, value in odds(cue.estimate, cue.ci_low, cue.ci_high).items()}
+        return (
+            f"the odds of {way.class_name} are {ratio['ratio']} times as high on {way.arm} as on {way.reference} "
+            f"({level} interval {ratio['low']} to {ratio['high']}"
         )
-    elif cue.direction is not None and cue.estimate is not None:
-        way = cue.direction
-        found.insert(
-            0,
-            f"{way.class_name} is predicted {numbers.hundredths(cue.estimate)} points more often "
-            f"on {way.arm} than on {way.reference} "
-            f"({numbers.level(cue.level)} interval {numbers.span(cue.ci_low, cue.ci_high)}; "
-            f"n = {cue.n}, {cue.n_clusters} independent)",
-        )
-    return found
+    interval = f"on {way.arm} than on {way.reference} ({level} interval {scale.span(cue.ci_low, cue.ci_high)}"
+    if cue.scale == "native" and context.target is not None:
+        return f"{context.target.name} is {scale.stated(cue.estimate)} higher {interval}"
+    return f"{way.class_name} is predicted {numbers.hundredths(cue.estimate)} points more often {interval}"
 
 
 def _rate(estimate: document.Estimate) -> str:

@@ -133,6 +133,21 @@ def general(value: float | None) -> str:
     return NONE if value is None or math.isnan(value) else f"{value:.4g}".replace("-", MINUS)
 
 
+def quantity(value: float | None) -> str:
+    """Number in a unit, to three significant digits, all digits before the point.
+
+    >>> quantity(25.8299), quantity(-0.19123), quantity(12345.6), quantity(7.0), quantity(0.0)
+    ('25.8', '−0.191', '12,346', '7', '0')
+    """
+    if value is None or math.isnan(value):
+        return NONE
+    if math.isinf(value) or value == 0:
+        return general(value + 0.0)
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{digits}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
+
+
 def short_hash(value: str) -> str:
     """First twelve digits of a hash.
 

@@ -50,6 +50,7 @@ class Page:
     swap_cases: tuple[Cases, ...]
     demonstrated: bool
     findings: findings.Findings
+    lead: str
     cues: Table | None
     cost: str
     parts: tuple[Part, ...]
@@ -72,6 +73,7 @@ def build(result: AuditResult, words: Catalogue) -> Page:
         swap_cases=cases.swap_cases(context),
         demonstrated=context.demonstrated,
         findings=findings.build(context),
+        lead=cues.lead(context),
         cues=cues.cue_table(context),
         cost=cues.cost_line(context),
         parts=tuple(_part(context.asked(name), at) for at, name in enumerate(context.findings or (None,))),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from figureground.audit.classify.named_code import load_named, name_of
 from figureground.audit.classify.probes import check_auditable
-from figureground.audit.classify.readout import TwoClasses
-from figureground.audit.classify.subject import as_subject, weights_sha256
+from figureground.audit.classify.readout import OneNumber, TwoClasses
+from figureground.audit.classify.subject import as_number, as_subject, weights_sha256
 from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.target import Target
 from figureground.errors import SubjectError, UsageError
 
 CLASSES = ("healthy", "sick")
@@ -82,3 +88,76 @@ def test_kinds_and_names_must_fit(kind, classes, told: str) -> None:
 def test_one_finding_makes_a_multilabel_model() -> None:
     subject = as_subject(single(), classes=["effusion"], kind="multilabel")
     assert {check.status for check in check_auditable(subject, torch.rand(2, 3, 8, 8), "0")} == {"passed"}
+
+
+def first(output: torch.Tensor) -> torch.Tensor:
+    return output[:, 0]
+
+
+def test_the_difference_of_the_logits_is_the_distance_from_the_cut() -> None:
+    model, images = single(), torch.rand(5, 3, 8, 8)
+    both = OneNumber(model, first, 3.0, "first")(images)
+    torch.testing.assert_close(both[:, 1] - both[:, 0], model(images)[:, 0] - 3.0)
+
+
+def test_maps_explain_the_number_itself() -> None:
+    model, images = single(), torch.rand(6, 3, 8, 8)
+    found = SinglePass("model.0")(OneNumber(model, first, 0.0, "first"), images)
+    pixels = images.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(model(pixels)[:, 0].sum(), pixels)
+    torch.testing.assert_close(found.maps["saliency", "absolute"], gradient.abs().amax(1) / 2)
+
+
+@pytest.mark.parametrize(
+    ("read", "found"),
+    [
+        (lambda output: output, r"shape \[5, 1\]"),
+        (lambda output: output[:1, 0], r"shape \[1\]"),
+        (lambda output: output[:, 0].long(), "int64"),
+        (lambda output: output.tolist(), "list"),
+    ],
+)
+def test_what_is_not_one_number_per_image_is_refused_by_name(read: Any, found: str) -> None:
+    with pytest.raises(SubjectError, match=found) as refused:
+        OneNumber(single(), read, 0.0, "my.module:read")(torch.rand(5, 3, 8, 8))
+    assert "my.module:read" in str(refused.value)
+
+
+def test_a_model_with_a_number_says_that_code_runs_and_what_its_sides_are() -> None:
+    model, declared = single(), Target(name="age", unit="years", cut=60, material=5, negligible=2)
+    subject = as_number(model, first, declared)
+    assert (subject.kind, subject.cut, subject.code_executed) == ("scalar", 60, True)
+    assert subject.classes == ("age below 60 years", "age 60 years or more")
+    assert subject.sha256 == weights_sha256(model)
+
+
+def test_a_function_is_found_by_its_name_and_named_by_what_finds_it() -> None:
+    assert load_named("torch.nn.functional:relu") is torch.nn.functional.relu
+    assert load_named(name_of(Target.side)) is Target.side
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("no_such_module_here:f", "ModuleNotFoundError"),
+        ("math:no_such", "AttributeError"),
+        ("math:pi", "a float"),
+        ("math", "another form"),
+        ("math:", "another form"),
+        ("os;system:x", "another form"),
+    ],
+)
+def test_what_names_no_function_is_refused(spec: str, said: str) -> None:
+    with pytest.raises(SubjectError, match=said):
+        load_named(spec)
+
+
+def test_the_working_directory_is_looked_in_but_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_reading_of_it.py").write_text("def age(output):\n    return output[:, 0]\n")
+    monkeypatch.chdir(tmp_path)
+    if sys.flags.safe_path:
+        with pytest.raises(SubjectError, match="PYTHONPATH"):
+            load_named("my_reading_of_it:age")
+        return
+    assert load_named("my_reading_of_it:age")(torch.ones(2, 3)).tolist() == [1, 1]
+    assert str(tmp_path) not in sys.path

@@ -12,8 +12,9 @@ from scipy.special import softmax
 
 from figureground.audit.config import Policy
 from figureground.audit.judge import contrast as module
+from figureground.audit.judge.changes import changed_answers
 from figureground.audit.judge.clustered import multiway_mean
-from figureground.audit.judge.contrast import DonorContrast, changed_answers, rarest_share
+from figureground.audit.judge.contrast import DonorContrast, rarest_share
 from figureground.audit.judge.effects import Clusterings, Hypothesis, hypotheses
 from figureground.audit.judge.multiplicity import tost
 from figureground.audit.judge.observations import SwapObservations

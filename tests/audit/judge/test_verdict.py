@@ -78,6 +78,7 @@ def seen(found, **more):
 
 
 def judged(found, setting=SETTING, policy=None, cue="background", **more):
+    policy = policy or ({"target": AGE} if found.scale == "native" else {})
     return CueJudge(Policy(**(policy or {})), cue)(seen(found, **more), setting)
 
 
@@ -95,6 +96,13 @@ FEW = {"n_clusters": 19}
 LEFT = Estimate(n=9, n_clusters=9, estimate=0.03, ci_low=0.0, ci_high=0.06, ci_level=0.95, status="ok")
 TINT = Explained(by="tint", share=0.92, left=LEFT)
 RARE = {"scale": "log_odds", "equivalence": (Equivalence("log_odds", interval(1.6, 0.2, 0.9), 0.41),)}
+
+AGE = {"name": "age", "unit": "years", "cut": 60, "material": 5, "negligible": 2}
+WIDE = (Equivalence("native", interval(0.5, 3.0, 0.9), 2.0),)
+NUMBER = {"scale": "native", "equivalence": (Equivalence("native", interval(0.5, 0.3, 0.9), 2.0),), "rarest_share": 0.0}
+LESS = (Equivalence("native", interval(4.0, 2.0, 0.9), 2.0),)
+SIZED = Assay(smallest_found=5.0, power={"2.5": 0.6, "5": 0.9, "10": 1.0}, redraws=100)
+UNSIZED = Assay(smallest_found=10.0, power={"2.5": 0.1, "5": 0.5, "10": 0.9}, redraws=100)
 
 # name: (contrast, setting, further evidence, state, reasons)
 CASES = {
@@ -247,6 +255,41 @@ CASES = {
         {},
         "inconclusive",
         ["imprecise_odds"],
+    ),
+    "a number that moves by what is material": (
+        contrast(8.0, 2.0, halves=(7.0, 9.0), **NUMBER),
+        SETTING,
+        {"assay": SIZED},
+        "demonstrated",
+        [],
+    ),
+    "a number that moves by less": (
+        contrast(4.0, 2.0, halves=(3.0, 5.0), **(NUMBER | {"equivalence": LESS})),
+        SETTING,
+        {"assay": SIZED},
+        "suspected",
+        ["small_effect"],
+    ),
+    "a number that hardly moves": (
+        contrast(0.5, 0.4, halves=(0.1, 0.9), **NUMBER),
+        SETTING,
+        {"assay": SIZED},
+        "not_detected",
+        [],
+    ),
+    "the same where five years would not have been found": (
+        contrast(0.1, 0.4, halves=(0.1, 0.1), **NUMBER),
+        SETTING,
+        {"assay": UNSIZED},
+        "inconclusive",
+        ["assay_missed"],
+    ),
+    "a number of which too little is known": (
+        contrast(0.5, 3.0, halves=(0.1, 0.9), **(NUMBER | {"equivalence": WIDE})),
+        SETTING,
+        {"assay": SIZED},
+        "inconclusive",
+        ["imprecise_native"],
     ),
     "too wide": (UNCLEAR, SETTING, {}, "inconclusive", ["imprecise"]),
     "too wide and missed": (UNCLEAR, SETTING, {"assay": MISSED}, "inconclusive", ["imprecise", "assay_missed"]),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,10 @@ from torchvision.transforms import InterpolationMode
 
 from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.module import Classifier
-from figureground.audit.classify.readout import TwoClasses
-from figureground.audit.task import Kind, Task, check_thresholds
+from figureground.audit.classify.named_code import load_named, name_of
+from figureground.audit.classify.readout import OneNumber, TwoClasses
+from figureground.audit.target import Target
+from figureground.audit.task import DECLARED_KINDS, Kind, Task, check_thresholds
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import SubjectError, UsageError
 
@@ -43,10 +45,12 @@ class Subject:
         :func:`weights_sha256` of the module.
     code_executed : bool
         Whether code other than this package's and its libraries' runs in an audit.
-    kind : {"multiclass", "binary", "multilabel"}
-        One of several classes, one of two from a single logit, or several findings that may each be present.
+    kind : {"multiclass", "binary", "multilabel", "scalar"}
+        One of several classes, one of two from a single logit, several findings that may each be present, or a number.
     thresholds : mapping of str to float
         Operating thresholds that the model brings; a policy's go before them.
+    cut : float or None
+        Of a scalar: the number from which it counts as high.
     """
 
     module: nn.Module
@@ -58,11 +62,12 @@ class Subject:
     code_executed: bool
     kind: Kind = "multiclass"
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    cut: float | None = None
 
     @property
     def task(self) -> Task:
         """What the logits mean."""
-        return Task(self.kind, self.classes, self.thresholds)
+        return Task(self.kind, self.classes, self.thresholds, cut=self.cut)
 
 
 def as_subject(
@@ -135,6 +140,42 @@ def load_subject(
     return as_subject(load_checkpoint(spec), classes=classes, transform=transform, kind=kind)
 
 
+def as_number(model: Any, read: str | Callable[[Any], Tensor], declared: Target, *, transform: Any = None) -> Subject:
+    """Wrap a model whose output is made one number per image.
+
+    Parameters
+    ----------
+    model : nn.Module or path
+        With any output that ``read`` understands; or a checkpoint of ``figureground train``.
+    read : str or callable
+        ``package.module:function``, which is imported, or the function itself: from the output for B images to a float
+        tensor ``[B]``.
+    declared : Target
+        What the number means; the classes are the sides of its cut.
+    transform : Preprocess or torchvision preset, optional
+        As for :func:`as_subject`.
+
+    Raises
+    ------
+    SubjectError
+        The model is no module, or the function cannot be imported.
+    """
+    module = _unwrapped(load_checkpoint(model) if isinstance(model, str | Path) else model)
+    function = load_named(read) if isinstance(read, str) else read
+    preprocess, source = _preprocessing(module, transform)
+    return Subject(
+        module=OneNumber(module, function, declared.cut, name_of(function)),
+        classes=declared.classes,
+        preprocess=preprocess,
+        preprocessing_source=source,
+        architecture=module.architecture if isinstance(module, Classifier) else type(module).__name__,
+        sha256=weights_sha256(module),
+        code_executed=True,
+        kind="scalar",
+        cut=declared.cut,
+    )
+
+
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[nn.Module]:
     """Evaluation mode inside the block; afterwards every submodule is in the mode that it was in.
@@ -193,9 +234,9 @@ def _unwrapped(model: Any) -> nn.Module:
 
 def _kind_of(module: nn.Module, given: Kind | None) -> Kind:
     own: Kind | None = module.kind if isinstance(module, Classifier) else None
-    if given is not None and given not in get_args(Kind):
+    if given is not None and given not in DECLARED_KINDS:
         raise UsageError(
-            "KIND", "kind", found=repr(given), expected=f"one of {', '.join(get_args(Kind))}", fix="name one of these"
+            "KIND", "kind", found=repr(given), expected=f"one of {', '.join(DECLARED_KINDS)}", fix="name one of these"
         )
     if own is not None and given not in (None, own):
         raise UsageError("KIND", "kind", found=given, expected=f"the model's own: {own}", fix="leave the argument out")
@@ -207,6 +248,7 @@ _NAMES: dict[Kind, tuple[int, float, str]] = {
     "multiclass": (2, float("inf"), "two or more different names"),
     "binary": (2, 2, "two different names, the second for a high logit"),
     "multilabel": (1, float("inf"), "different names, one for each finding"),
+    "scalar": (2, 2, "the two sides of a cut"),
 }
 
 

@@ -85,6 +85,8 @@ def _unfit(
         before, after = getattr(declared, name), getattr(now, name)
         if before != after:
             yield name, str(after), f"{before}, as it was measured"
+    if _target_changed(declared, now):
+        yield "target", "another number", "the one that was measured; its material and negligible may change"
     source = str(strata["source"].iloc[0]) if len(strata) else None
     auroc = next((check.value for check in checks if check.check == "strata"), None)
     if source != "environment" and auroc is not None:
@@ -96,6 +98,13 @@ def _unfit(
         least = int(strata.groupby("stratum")["cluster"].nunique().min())
         if least < now.min_clusters:
             yield "min_clusters", str(now.min_clusters), f"at most {least}, the units of the smallest level"
+
+
+def _target_changed(declared: Policy, now: Policy) -> bool:
+    """Whether the number is called otherwise, is divided elsewhere, or is read from labels in another way."""
+    kept = {"material", "negligible"}
+    before, after = (None if one.target is None else one.target.model_dump(exclude=kept) for one in (declared, now))
+    return before != after
 
 
 def unheld(cue: str, found: Mapping[str, Contrasted], predictions: pd.DataFrame, policy: Policy) -> tuple[str, ...]:

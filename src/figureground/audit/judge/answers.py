@@ -13,6 +13,8 @@ from scipy.special import softmax
 
 from figureground.audit.judge.intervals import FloatArray, IntArray
 from figureground.audit.judge.weighing import weights_of
+from figureground.audit.target import Target
+from figureground.datasets.columns import NUMBER
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ class Answers:
         Rows of NaN where the output was not finite; None where the logits of all classes are not kept.
     weight : ndarray of float64, [N], or None
         Design weights; None where all count the same.
+    true, said : ndarray of float64, [N], or None
+        Where the answer is a number: that of the label and that of the model, in its own unit; NaN where unknown.
+        There is no probability then.
     """
 
     classes: tuple[str, ...]
@@ -43,6 +48,8 @@ class Answers:
     confidence: FloatArray = field(repr=False)
     probability: FloatArray | None = field(repr=False)
     weight: FloatArray | None = field(default=None, repr=False)
+    true: FloatArray | None = field(default=None, repr=False)
+    said: FloatArray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -84,6 +91,20 @@ def answers_of(rows: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[
         confidence=confidence,
         probability=probability,
         weight=weights_of(rows),
+    )
+
+
+def number_answers(rows: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str], target: Target) -> Answers:
+    """Answers that are numbers, as :func:`answers_of` gives classes: the classes are the sides of the target's cut."""
+    base = predictions[predictions["intervention"] == "none"].set_index("row_id").reindex(rows["row_id"])
+    sides = answers_of(rows, predictions, classes)
+    apart = [np.nan if _missing(pair) else float(pair[1]) - float(pair[0]) for pair in base["logits"]]
+    return replace(
+        sides,
+        confidence=np.full(len(sides), np.nan),
+        probability=None,
+        true=rows[NUMBER].to_numpy(dtype=np.float64),
+        said=np.array(apart, dtype=np.float64) + target.cut,
     )
 
 

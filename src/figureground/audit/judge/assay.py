@@ -18,13 +18,15 @@ import pandas as pd
 from figureground.audit.config import Policy
 from figureground.audit.document import Assay
 from figureground.audit.judge.clustered import multiway_mean
-from figureground.audit.judge.effects import Clusterings, Scale
+from figureground.audit.judge.effects import UNBOUNDED, Clusterings, Scale, material
 from figureground.audit.judge.implant import Implant
 from figureground.audit.judge.multiplicity import max_t
 from figureground.audit.judge.observations import Reals, SwapObservations
 
 #: Sizes on the log-odds scale: odds ratios of 1.5, 2 and 3.
 LOG_ODDS_EFFECTS = (0.41, 0.69, 1.10)
+#: Implanted effects on a number, in multiples of the one that matters.
+_TIMES_MATERIAL = (0.5, 1.0, 2.0)
 #: Beyond this many hypotheses the donors' share of the variance is not computed for each.
 _MANY = 12
 
@@ -52,12 +54,12 @@ class SpikeIn:
             With logits and the readings of the composites.
         scores : pandas.Series or None
             Readings of the unchanged images by ``row_id``.
-        scale : {"decision", "log_odds"}
+        scale : {"decision", "log_odds", "native"}
         """
         implant = None if scores is None else Implant.of(observed, scores)
         if implant is None:
             return Assay(smallest_found=None, power={}, redraws=0, reason="the cue could not be read on enough images")
-        sizes = LOG_ODDS_EFFECTS if scale == "log_odds" else self.policy.assay_effects
+        sizes = _sizes(self.policy, scale)
         power = {f"{size:g}": self._power(implant, size, scale) for size in sizes}
         found = [float(size) for size, share in power.items() if share >= self.policy.power]
         return Assay(smallest_found=min(found, default=None), power=power, redraws=self.policy.assay_redraws)
@@ -87,7 +89,7 @@ class SpikeIn:
         weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=self.policy.assay_redraws).astype(
             np.float64
         )
-        bounded = None if scale == "log_odds" else squares
+        bounded = None if scale in UNBOUNDED else squares
         return float(_found(weights, sums, counts, bounded, inflation, critical).mean())
 
     def _donors_share(self, values: Reals, codes: Clusterings, observed: SwapObservations) -> Reals:
@@ -104,6 +106,13 @@ class SpikeIn:
             if alone.standard_error > 0 and np.isfinite(both.standard_error):
                 found[at] = max(1.0, (both.standard_error / alone.standard_error) ** 2)
         return found
+
+
+def _sizes(policy: Policy, scale: Scale) -> tuple[float, ...]:
+    """Effects to implant; of a number half, once and twice what matters."""
+    if scale == "native":
+        return tuple(times * material(policy, scale) for times in _TIMES_MATERIAL)
+    return LOG_ODDS_EFFECTS if scale == "log_odds" else policy.assay_effects
 
 
 def _differences(values: Reals) -> Reals:

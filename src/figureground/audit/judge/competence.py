@@ -2,7 +2,7 @@
 
 On the decision scale that is accuracy against always naming the commonest label. A finding that is so rare that it is
 judged on log-odds is hardly ever called at all, so that accuracy says nothing: there it is the area under the ROC
-curve against 0.5.
+curve against 0.5. So it is for a number, which must tell images of the one side of the cut from those of the other.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from figureground.audit.judge.effects import UNBOUNDED
 from figureground.audit.judge.intervals import FloatArray
 from figureground.audit.judge.views import View
 from figureground.audit.judge.weighing import weights_of
@@ -45,7 +46,7 @@ class Competence:
 
 def competence(rows: pd.DataFrame, view: View) -> Competence:
     """Of scored ``rows``, as :func:`~.performance.scored` gives them for this view."""
-    if view.scale == "log_odds":
+    if view.scale in UNBOUNDED:
         ranked = rows.assign(score=_scores(rows, view), present=rows["label"] == view.classes[1])
         ranked = ranked[ranked["score"].notna()]
         return Competence("auroc", _auroc(ranked), 0.5, _aligned_auroc(ranked))

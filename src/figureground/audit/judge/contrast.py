@@ -35,6 +35,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from figureground.audit.config import Policy
+from figureground.audit.judge.changes import changed_answers
 from figureground.audit.judge.clustered import cluster_influence, multiway_mean
 from figureground.audit.judge.effects import (
     Clusterings,
@@ -48,9 +49,9 @@ from figureground.audit.judge.effects import (
     scales,
     span,
 )
-from figureground.audit.judge.intervals import Interval, clustered_wilson, logit_t, mean_t
+from figureground.audit.judge.intervals import Interval, logit_t
 from figureground.audit.judge.multiplicity import max_t, tost
-from figureground.audit.judge.observations import WHOLE, Reals, SwapObservations
+from figureground.audit.judge.observations import WHOLE, SwapObservations
 from figureground.audit.judge.rows import estimate_columns, p_value
 
 
@@ -86,7 +87,7 @@ class Contrast:
     Attributes
     ----------
     cue : str
-    scale : {"decision", "log_odds"}
+    scale : {"decision", "log_odds", "native"}
         The scale that judges.
     tests : pandas.DataFrame
         Rows of the ``tests`` table.
@@ -170,7 +171,7 @@ class DonorContrast:
     policy : Policy
     seed : int
         Of the multiplier draws behind the simultaneous intervals.
-    scale : {"decision", "log_odds"}
+    scale : {"decision", "log_odds", "native"}
         The scale wanted; decisions where logits were not kept.
     """
 
@@ -190,7 +191,8 @@ class DonorContrast:
         found = {which: (tested[at].turned() if turn else tested[at]) for which, tested in effects.items()}
         halves = self._halves(observed, codes, primary, scale)
         apart = self._by_label(observed, codes, primary, scale)
-        changes = changed_answers(observed, 1 - self.policy.alpha, primary.part)
+        least = material(self.policy, scale) if scale == "native" else None
+        changes = changed_answers(observed, 1 - self.policy.alpha, primary.part, least)
         rows = [
             *self._rows("donor_contrast", scale, observed, codes, family, effects["swapped"]),
             *self._rows("control", scale, observed, codes, family, effects["control"]),
@@ -366,37 +368,6 @@ class DonorContrast:
         return {"cue": observed.cue, "test": test, "scale": scale, "simultaneous": False, **columns}
 
 
-def changed_answers(observed: SwapObservations, level: float, part: int = 0) -> dict[str, Interval]:
-    """How often the answer changes: other level, same level (control), own value put back (fragility); kept answers.
-
-    Of a grid, the answers of the cell ``part``, an index into the parts.
-    """
-    swapped = observed.swapped[:, [part]]
-    placed = observed.own >= 0
-    own = np.take_along_axis(swapped[placed], observed.own[placed][:, None, None], axis=2)
-    other = (np.arange(len(observed.levels)) != observed.own[placed][:, None])[:, None, :]
-    changed = _row_mean((swapped[placed] != own).astype(float), other)
-    original = observed.original[placed][:, None, None]
-    kept = (own[:, :, 0] == original[:, :, 0]).mean(axis=1) - _row_mean(
-        (swapped[placed] == original).astype(float), other
-    )
-    recipients, same = observed.recipient[placed], observed.same[placed]
-    again = same >= 0
-    first = (observed.number == 0) & (observed.original >= 0) & (observed.reference >= 0)
-    flips = (observed.original != observed.reference)[first].astype(float)
-    there = observed.take(placed)
-    return {
-        "changed_other_level": logit_t(changed, recipients, level, weights=there.weight),
-        "changed_same_level": logit_t(
-            (same != own[:, 0, 0])[again].astype(float), recipients[again], level, weights=there.take(again).weight
-        ),
-        "same_minus_other": mean_t(kept, recipients, level, weights=there.weight),
-        "reference_fragility": clustered_wilson(
-            flips, observed.recipient[first], level, weights=observed.take(first).weight
-        ),
-    }
-
-
 def rarest_share(observed: SwapObservations) -> float:
     """Share, in [0, 1], of the class that is predicted least often, over unchanged images and all swap arms."""
     predicted = np.concatenate([observed.original[observed.original >= 0], observed.swapped.ravel()])
@@ -428,12 +399,6 @@ def _reach(interval: Interval) -> float:
     """How far from 0 the interval reaches; one without bounds reaches furthest."""
     reach = max(abs(interval.low), abs(interval.high))
     return reach if np.isfinite(reach) else np.inf
-
-
-def _row_mean(values: Reals, chosen: npt.NDArray[np.bool_]) -> Reals:
-    """Mean over parts and the chosen arms of ``[N, P, E]``; ``chosen`` is ``[N, 1, E]``."""
-    spread = np.broadcast_to(chosen, values.shape)
-    return np.asarray((values * spread).sum(axis=(1, 2)) / np.maximum(spread.sum(axis=(1, 2)), 1))
 
 
 def _clusters_predicting(observed: SwapObservations, class_index: int) -> int:

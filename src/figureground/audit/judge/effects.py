@@ -15,9 +15,12 @@ from scipy.special import logsumexp, softmax
 from figureground.audit.config import Policy
 from figureground.audit.judge.intervals import cluster_codes
 from figureground.audit.judge.observations import WHOLE, Reals, SwapObservations
+from figureground.audit.target import Target
 from figureground.audit.task import named
 
-Scale = Literal["decision", "probability", "log_odds"]
+Scale = Literal["decision", "probability", "log_odds", "native"]
+#: Scales without a largest effect.
+UNBOUNDED: tuple[Scale, ...] = ("log_odds", "native")
 Which = Literal["swapped", "control", "specific"]
 Codes = npt.NDArray[np.int64]
 
@@ -48,12 +51,14 @@ class Hypothesis:
     def values(self, observed: SwapObservations, scale: Scale, which: Which = "swapped") -> Reals:
         """One difference per observation, float64 ``[N]``: arm minus reference.
 
-        In {-1, 0, 1} on the decision scale, in [-1, 1] for probabilities, in nats without bounds for log-odds. With
-        ``which="specific"``, the difference in the control is subtracted.
+        In {-1, 0, 1} on the decision scale, in [-1, 1] for probabilities, in nats without bounds for log-odds, in the
+        unit of the answer where that is a number. With ``which="specific"``, the difference in the control is
+        subtracted.
         """
         if which == "specific":
             return self.values(observed, scale, "swapped") - self.values(observed, scale, "control")
-        read = {"decision": self._decided, "probability": self._probability, "log_odds": self._log_odds}[scale]
+        # A number is stored as its distance from the cut, between the two logits: the same difference.
+        read = {"decision": self._decided, "probability": self._probability}.get(scale, self._log_odds)
         return read(observed, which, self.arm) - read(observed, which, self.reference)
 
     def _decided(self, observed: SwapObservations, which: Which, arm: int) -> Reals:
@@ -100,11 +105,11 @@ class Clusterings:
 def hypotheses(observed: SwapObservations, scale: Scale) -> Iterator[Hypothesis]:
     """The family: every class that is predicted under some arm, every pair of levels, every part.
 
-    On the log-odds scale of a binary view the two classes are mirror images; the second one is asked, as it is
+    On the scale of log-odds, and of a number, the two classes are mirror images; the second one is asked, as it is
     wherever the first is but the absence of a finding.
     """
     two = len(observed.classes) == 2
-    mirrored = two and (scale == "log_odds" or observed.classes[0] == named(observed.classes[1], False))
+    mirrored = two and (scale in UNBOUNDED or observed.classes[0] == named(observed.classes[1], False))
     classes = [1] if mirrored else np.unique(observed.swapped).tolist()
     for part in range(len(observed.parts)):
         for class_index in classes:
@@ -116,27 +121,39 @@ def scales(observed: SwapObservations, wanted: Scale) -> tuple[Scale, ...]:
     """The scale that judges, first, and those that must agree before an effect is called negligible."""
     if observed.logits is None:
         return ("decision",)
+    if wanted == "native":
+        return ("native",)
     return ("log_odds", "decision") if wanted == "log_odds" else ("decision", "probability")
 
 
 def span(scale: Scale, which: Which) -> float:
-    """Largest possible effect; a difference of two differences reaches further, log-odds have no bound."""
-    if scale == "log_odds":
+    """Largest possible effect; a difference of two differences reaches further; some have no bound."""
+    if scale in UNBOUNDED:
         return float("inf")
     return 2.0 if which == "specific" else 1.0
 
 
 def limits(scale: Scale, which: Which) -> tuple[float, float] | None:
-    """Smallest and largest possible effect; None for log-odds."""
+    """Smallest and largest possible effect; None where there is no bound."""
     reach = span(scale, which)
     return None if math.isinf(reach) else (-reach, reach)
 
 
 def material(policy: Policy, scale: Scale) -> float:
     """The effect that matters, on this scale."""
+    if scale == "native":
+        return declared_number(policy).material
     return policy.delta_material_log_odds if scale == "log_odds" else policy.delta_material
 
 
 def negligible(policy: Policy, scale: Scale) -> float:
     """The effect that does not, on this scale."""
+    if scale == "native":
+        return declared_number(policy).negligible
     return policy.delta_negligible_log_odds if scale == "log_odds" else policy.delta_negligible
+
+
+def declared_number(policy: Policy) -> Target:
+    """What the policy says of the number that is the answer; only such a run is judged on the native scale."""
+    assert policy.target is not None  # noqa: S101  (checked by declared_task before anything is measured or judged)
+    return policy.target

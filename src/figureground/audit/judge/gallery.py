@@ -10,6 +10,8 @@ from scipy.special import softmax
 
 from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.observations import SwapObservations
+from figureground.audit.target import Target
+from figureground.datasets.columns import NUMBER
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,15 @@ class GalleryRules:
     tiles : int
         Rule ``worst``: lowest probability of the true class first. Rule ``random``: as many, drawn from all rows.
     seed : int
+    target : Target or None
+        The answer is a number: it changes where it moves by what is material, the one that moves most comes first, and
+        the worst are those that are furthest off.
     """
 
     pairs: int = 3
     tiles: int = 12
     seed: int = 0
+    target: Target | None = None
 
     def swaps(self, observed: SwapObservations, primary: Hypothesis) -> pd.DataFrame:
         """``row_id``, ``pass``, ``rule``, ``rank``, ``other_level`` of the swap pairs.
@@ -39,19 +45,17 @@ class GalleryRules:
         if len(first) == 0:
             return pd.DataFrame()
         at = np.arange(len(first))
-        own_answer = first.swapped[at, 0, first.own]
         other = np.where(first.own == primary.arm, primary.reference, primary.arm)
-        other_answer = first.swapped[at, 0, other]
-        stable = first.original == own_answer
+        stable, differs, fall = self._compared(first, at, other)
         frame = pd.DataFrame(
             {
                 "row_id": first.row_id,
                 "pass": first.number,
                 "cluster": first.recipient,
-                "fall": _fall(first, own_answer, other),
+                "fall": fall,
                 "other_level": np.array(first.levels, dtype=object)[other],
-                "changed": stable & (other_answer != own_answer),
-                "unchanged": stable & (other_answer == own_answer),
+                "changed": stable & differs,
+                "unchanged": stable & ~differs,
             }
         )
         changed = frame[frame["changed"]].sort_values(["fall", "row_id"], ascending=[False, True], kind="stable")
@@ -63,11 +67,28 @@ class GalleryRules:
     def tiles_of(self, rows: pd.DataFrame, predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
         """``row_id``, ``rule``, ``rank`` of the heatmap gallery, from scored rows."""
         known = rows[rows["correct"].notna()]
-        truth = true_probability(known, predictions, classes)
+        truth = true_probability(known, predictions, classes) if self.target is None else self._near(known, predictions)
         worst = known.assign(truth=truth).sort_values(["truth", "row_id"], kind="stable").head(self.tiles)
         calm = known.sort_values("row_id")
         drawn = calm.iloc[self._rng(2).permutation(len(calm))[: self.tiles]]
         return pd.concat([_ranked(worst, "worst"), _ranked(drawn, "random")], ignore_index=True)
+
+    def _compared(self, first: SwapObservations, at: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Whether the answer stays on the own level, whether it differs on the other one, and how far it falls."""
+        if self.target is None or first.logits is None or first.original_logits is None:
+            own_answer, other_answer = (first.swapped[at, 0, arm] for arm in (first.own, other))
+            return first.original == own_answer, other_answer != own_answer, _fall(first, own_answer, other)
+        own, there, unchanged = first.logits[at, 0, first.own], first.logits[at, 0, other], first.original_logits
+        moved = np.abs(_distance(there) - _distance(own))
+        stable = np.abs(_distance(unchanged) - _distance(own)) < self.target.material
+        return stable, moved >= self.target.material, moved
+
+    def _near(self, rows: pd.DataFrame, predictions: pd.DataFrame) -> np.ndarray:
+        """Minus the distance of the number from the label's, float64 ``[N]``."""
+        assert self.target is not None  # noqa: S101  (the caller asks only then)
+        base = predictions[predictions["intervention"] == "none"].set_index("row_id").loc[rows["row_id"]]
+        said = _distance(np.array(base["logits"].tolist(), dtype=np.float64)) + self.target.cut
+        return np.asarray(-np.abs(said - rows[NUMBER].to_numpy(dtype=np.float64)))
 
     def _rng(self, word: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence([self.seed, 0x9A, word]))
@@ -83,6 +104,11 @@ def true_probability(rows: pd.DataFrame, predictions: pd.DataFrame, classes: tup
         index = classes.index(label)
         found[at] = np.exp(logits[index if kept is None else list(kept).index(index)] - total)
     return found
+
+
+def _distance(logits: np.ndarray) -> np.ndarray:
+    """Of a number from its cut, ``[N]`` from ``[N, 2]``."""
+    return np.asarray(logits[:, 1] - logits[:, 0])
 
 
 def _fall(observed: SwapObservations, answer: np.ndarray, other: np.ndarray) -> np.ndarray:

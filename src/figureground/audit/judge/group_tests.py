@@ -83,9 +83,10 @@ class GroupTests:
             for measure in ("ldr", "background_share"):
                 found[measure, method, None] = pd.Series(maps[measure].to_numpy(dtype=float), index=rows.index)
         for cue, item in self.followed.items():
-            effect = item.contrast.primary.values(item.observed, item.contrast.scale)
+            scale = item.contrast.scale
+            effect = item.contrast.primary.values(item.observed, scale)
             means = pd.Series(effect).groupby(item.observed.row_id).mean().reindex(rows["row_id"])
-            measure = "contrast_log_odds" if item.contrast.scale == "log_odds" else "contrast"
+            measure = {"log_odds": "contrast_log_odds", "native": "contrast_native"}.get(scale, "contrast")
             found[measure, None, cue] = pd.Series(means.to_numpy(dtype=float), index=rows.index)
         return {key: series for key, series in found.items() if series.notna().any()}
 

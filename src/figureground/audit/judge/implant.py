@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import logsumexp
 
-from figureground.audit.judge.effects import Scale
+from figureground.audit.judge.effects import UNBOUNDED, Scale
 from figureground.audit.judge.observations import Reals, SwapObservations
 
 #: Larger than any weight that is needed: a score has standard deviation 1, logits seldom exceed some tens.
@@ -57,7 +57,7 @@ class Implant:
         own = self.observed.original_logits
         assert own is not None  # noqa: S101  (of() makes none without)
         raised = weight * self.donors
-        if scale == "log_odds":
+        if scale in UNBOUNDED:
             means = raised.mean(axis=0)
         else:
             others = np.delete(own, self.class_index, axis=1).max(axis=1)
@@ -69,7 +69,7 @@ class Implant:
         low, high = 0.0, 1e-3
         while self.true_effect(high, scale) < effect:
             low, high = high, 2 * high
-            if high > _MOST:
+            if high > _MOST * max(effect, 1.0):
                 return None
         for _ in range(40):
             middle = (low + high) / 2
@@ -90,7 +90,7 @@ class Implant:
 
     def _read(self, logits: Reals, raised: Reals, scale: Scale) -> Reals:
         others = np.delete(logits, self.class_index, axis=-1)
-        if scale == "log_odds":
+        if scale in UNBOUNDED:
             return np.asarray(logits[..., self.class_index] + raised - logsumexp(others, axis=-1))
         ahead: npt.NDArray[np.bool_] = logits[..., self.class_index] + raised > others.max(axis=-1)
         return np.asarray(ahead, dtype=np.float64)

@@ -16,7 +16,7 @@ from figureground.audit.cues import BACKGROUND, GLOBALS, apart, cue_spec
 from figureground.audit.document import STATE_ORDER, Message, TrustCheck
 from figureground.audit.judge import summary
 from figureground.audit.judge.again import Again, unheld
-from figureground.audit.judge.answers import answers_of
+from figureground.audit.judge.answers import Answers, answers_of, number_answers
 from figureground.audit.judge.asked import asked_findings
 from figureground.audit.judge.assaying import Assayed, assay_cues
 from figureground.audit.judge.competence import competence
@@ -184,7 +184,7 @@ def judge_run(run: Evidenced) -> Judgement:
     measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})
     listed = summary.findings(verdict, measured, data, run.preprocessing_source, contrasts, run.policy, failed)
     listed += summary.about_policy(run.again.deviations if run.again else ())
-    rules = GalleryRules(seed=run.config.seed)
+    rules = GalleryRules(seed=run.config.seed, target=run.policy.target)
     further = {
         one.view.finding: [
             *(check for item in one.assayed.values() for check in item.checks),
@@ -269,7 +269,7 @@ class _ViewJudge:
         labels = sorted(set(seen.view.examples["label"]) & set(seen.view.classes))
         maps = seen.view.attributions(run.attributions)
         table = SubgroupTable(run.policy, maps, followed)(seen.rows, groups, labels)
-        answers = answers_of(seen.rows, seen.view.predictions, seen.view.classes, self._cut())
+        answers = self._answers()
         further = PerformanceTable(run.policy, run.config.seed)(seen.rows, groups, answers)
         tests = [item.contrast.tests for item in seen.found.values()]
         tests += [pd.DataFrame([*held_rows, gap, *(r for a in seen.assayed.values() for r in a.rows)])]
@@ -296,6 +296,12 @@ class _ViewJudge:
             tests=pd.concat(tests, ignore_index=True).assign(finding=finding),
             performance=measured.model_copy(update=worst),
         )
+
+    def _answers(self) -> Answers:
+        seen, target = self.seen, self.run.policy.target
+        if target is not None:
+            return number_answers(seen.rows, seen.view.predictions, seen.view.classes, target)
+        return answers_of(seen.rows, seen.view.predictions, seen.view.classes, self._cut())
 
     def _cut(self) -> float:
         """Log-odds of the operating threshold, taken off the logits in a view."""

@@ -14,7 +14,9 @@ Measures (column ``measure``), all in [0, 1]:
 All but the areas and the calibration error weigh each image by its design weight, where a sample was drawn at different
 rates; those describe the images that were drawn.
 
-With two classes the second counts as positive, and the column ``class_name`` names it.
+With two classes the second counts as positive, and the column ``class_name`` names it. Where the answer is a number,
+the classes are the sides of its cut, there is no probability, and the measures of
+:mod:`~figureground.audit.judge.number_measures` take the place of those of probabilities.
 """
 
 from __future__ import annotations
@@ -27,13 +29,15 @@ import numpy as np
 import pandas as pd
 
 from figureground.audit.config import Policy
+from figureground.audit.judge import number_measures
 from figureground.audit.judge.answers import Answers
 from figureground.audit.judge.calibration import calibrate
 from figureground.audit.judge.cells import make_cells
 from figureground.audit.judge.families import adjust_in_turn
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.influence import linearised, mean_influence
-from figureground.audit.judge.intervals import FloatArray, IntArray, Interval
+from figureground.audit.judge.intervals import FloatArray, IntArray
+from figureground.audit.judge.measured import Measured, none_of
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
 from figureground.audit.judge.performance import accuracy
 from figureground.audit.judge.roc import auroc_influence, precision_influence
@@ -42,15 +46,6 @@ from figureground.audit.tables import ALL
 
 MEASURES = ("balanced_accuracy", "auroc", "auprc", "sensitivity", "specificity", "brier", "calibration_error")
 _Curve = Callable[[FloatArray, np.ndarray], tuple[float, FloatArray]]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A measure of one group; ``reason`` says what to know of it, or why there is none."""
-
-    interval: Interval
-    reason: str | None = None
-    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +77,9 @@ class PerformanceTable:
     def _measures(self, answers: Answers) -> Iterator[dict[str, Any]]:
         level, positive = 1 - self.policy.alpha, answers.positive
         yield self._line("balanced_accuracy", balanced_accuracy(answers, level))
+        if answers.said is not None:
+            yield from self._of_numbers(answers, level)
+            return
         yield self._line("auroc", area(answers, auroc_influence, level), positive)
         yield self._line("auprc", area(answers, precision_influence, level), positive)
         if positive is not None:
@@ -91,6 +89,14 @@ class PerformanceTable:
         error, null = calibration(answers, level, self.seed)
         yield self._line("calibration_error", error, positive)
         yield self._line("calibration_error_null", null, positive)
+
+    def _of_numbers(self, answers: Answers, level: float) -> Iterator[dict[str, Any]]:
+        """Where the answer is a number there is no probability: the sides of the cut, and how far off it is."""
+        yield self._line("auroc", number_measures.area(answers, level), answers.positive)
+        yield self._line("sensitivity", rate(answers, 1, level), answers.positive)
+        yield self._line("specificity", rate(answers, 0, level), answers.positive)
+        for name, measure in number_measures.ERRORS.items():
+            yield self._line(name, measure(answers, level))
 
     def _line(self, measure: str, found: Measured, class_name: str | None = None) -> dict[str, Any]:
         columns = estimate_columns(found.interval, min_clusters=self.policy.min_clusters, alpha=self.policy.alpha)
@@ -106,7 +112,7 @@ def balanced_accuracy(answers: Answers, level: float) -> Measured:
     part = answers.take(np.isfinite(answers.correct))
     present = np.unique(part.label)
     if len(present) < 2:
-        return _none(part, level, "one_label")
+        return none_of(part, level, "one_label")
     influence, recalls = np.empty(len(part)), []
     for label in present:
         of = part.label == label
@@ -120,11 +126,11 @@ def balanced_accuracy(answers: Answers, level: float) -> Measured:
 def area(answers: Answers, curve: _Curve, level: float) -> Measured:
     """Area under a curve: of the positive class, or the mean over the classes present, each against the rest."""
     if answers.probability is None:
-        return _none(answers, level, "logits_not_kept")
+        return none_of(answers, level, "logits_not_kept")
     part = answers.take(np.asarray(np.isfinite(answers.probability).all(axis=1)))
     present = np.unique(part.label)
     if len(present) < 2 or part.probability is None:
-        return _none(part, level, "one_label")
+        return none_of(part, level, "one_label")
     asked = [1] if part.positive is not None else present.tolist()
     found = [curve(part.probability[:, c], part.label == c) for c in asked]
     influence = np.mean([values for _, values in found], axis=0)
@@ -144,10 +150,10 @@ def rate(answers: Answers, label: int, level: float) -> Measured:
 def brier(answers: Answers, level: float) -> Measured:
     """Half the squared distance of the probabilities from the truth, mean over images."""
     if answers.probability is None:
-        return _none(answers, level, "logits_not_kept")
+        return none_of(answers, level, "logits_not_kept")
     part = answers.take(np.asarray(np.isfinite(answers.probability).all(axis=1)))
     if part.probability is None or len(part) == 0:
-        return _none(part, level, "no_probability")
+        return none_of(part, level, "no_probability")
     values = 0.5 * np.square(part.probability - np.eye(len(part.classes))[part.label]).sum(axis=1)
     mean, influence = float(np.average(values, weights=part.weight)), mean_influence(values, part.weight)
     return Measured(linearised(mean, influence, part.cluster, level))
@@ -158,7 +164,7 @@ def calibration(answers: Answers, level: float, seed: int) -> tuple[Measured, Me
     stated, came = _stated(answers)
     known = np.isfinite(stated) & np.isfinite(came)
     if not known.any():
-        nothing = _none(answers.take(known), level, "no_probability")
+        nothing = none_of(answers.take(known), level, "no_probability")
         return nothing, nothing
     found = calibrate(stated[known], came[known], answers.cluster[known], level, seed)
     return Measured(found.error, p=found.p), Measured(found.null)
@@ -177,8 +183,3 @@ def _about(answers: Answers, present: IntArray) -> str | None:
     if min(units) < 2:
         return "one_unit_of_label"
     return "labels_absent" if len(present) < len(answers.classes) else None
-
-
-def _none(answers: Answers, level: float, reason: str) -> Measured:
-    interval = Interval(np.nan, np.nan, np.nan, level, len(answers), len(set(answers.cluster)), np.nan, 0.0)
-    return Measured(interval, reason)

@@ -53,7 +53,8 @@ class SwapObservations:
         ``row_id`` of the donor in each arm.
     logits, control_logits : ndarray of float64, [N, P, E, K], or None
         None beyond 32 classes.
-    original_logits : ndarray of float64, [N, K], or None
+    original_logits, reference_logits, same_logits : ndarray of float64, [N, K], or None
+        Behind ``original``, ``reference`` and ``same``; rows of NaN where there is none.
     score, control_score : ndarray of float64, [N, P, E], or None
         The assay's reading of the cue on each picture; None where no assay was prepared.
     incomplete : mapping of str to int
@@ -86,6 +87,8 @@ class SwapObservations:
     control_score: Reals | None = field(repr=False)
     incomplete: Mapping[str, int]
     weight: Reals | None = field(default=None, repr=False)
+    reference_logits: Reals | None = field(default=None, repr=False)
+    same_logits: Reals | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.row_id)
@@ -168,11 +171,13 @@ def observe(
         donor_row=donor_row,
         logits=swapped.logits,
         control_logits=compared.logits,
-        original_logits=_own_logits(predictions, ids, len(classes)),
+        original_logits=_logits_of(_first(predictions, "none", "none"), ids, len(classes)),
         score=swapped.score,
         control_score=compared.score,
         incomplete=_reasons(chosen, join.pairs(swap).difference(index)),
         weight=_weights(examples, ids),
+        reference_logits=_logits_of(_first(chosen, cue, "reference"), ids, len(classes)),
+        same_logits=_logits_of(same.set_index(_PAIR), index, len(classes)),
     )
 
 
@@ -275,19 +280,24 @@ def _turned(values: npt.NDArray[Any], turns: Ints) -> Any:
     return np.take_along_axis(values, np.broadcast_to(index, (*turns.shape, *values.shape[2:])), axis=1)
 
 
-def _single(predictions: pd.DataFrame, cue: str, intervention: str, ids: Ints) -> Ints:
+def _first(predictions: pd.DataFrame, cue: str, intervention: str) -> pd.DataFrame:
+    """One prediction a row, by ``row_id``."""
     chosen = predictions[(predictions["cue"] == cue) & (predictions["intervention"] == intervention)]
-    first = chosen.drop_duplicates("row_id").set_index("row_id")["predicted"]
+    return chosen.drop_duplicates("row_id").set_index("row_id")
+
+
+def _single(predictions: pd.DataFrame, cue: str, intervention: str, ids: Ints) -> Ints:
+    first = _first(predictions, cue, intervention)["predicted"]
     return first.reindex(ids).fillna(-1).to_numpy(dtype=np.int64)
 
 
-def _own_logits(predictions: pd.DataFrame, ids: Ints, n_classes: int) -> Reals | None:
-    chosen = predictions[predictions["intervention"] == "none"].set_index("row_id")
-    if len(ids) == 0 or chosen["classes"].notna().any():
+def _logits_of(rows: pd.DataFrame, index: Ints | pd.Index[Any], n_classes: int) -> Reals | None:
+    """Logits in the order of ``index``; None where not all of them are kept."""
+    if len(index) == 0 or rows["classes"].notna().any():
         return None
-    nothing = [np.nan] * n_classes
-    found = chosen["logits"].reindex(ids)
-    return np.stack([nothing if value is None else value for value in found]).astype(np.float64)
+    found, nothing = rows["logits"].reindex(index), [np.nan] * n_classes
+    known = [isinstance(value, list | tuple | np.ndarray) for value in found]
+    return np.array([value if ok else nothing for value, ok in zip(found, known, strict=True)], dtype=np.float64)
 
 
 def _reasons(rows: pd.DataFrame, left_out: pd.Index[Any]) -> dict[str, int]:

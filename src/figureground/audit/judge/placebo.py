@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from figureground.audit.config import Policy
-from figureground.audit.judge.effects import Scale
+from figureground.audit.judge.effects import UNBOUNDED, Scale
 from figureground.audit.judge.intervals import cluster_codes
 from figureground.audit.judge.observations import Reals, SwapObservations
 
@@ -48,7 +48,7 @@ def placebo(observed: SwapObservations, policy: Policy, seed: int, scale: Scale)
 
 def _by_cluster(observed: SwapObservations, scale: Scale) -> tuple[Reals, int]:
     """Sums over each recipient cluster, float64 ``[G, P, C, E]``, and the number of observations."""
-    if scale == "log_odds" and observed.logits is not None:
+    if scale in UNBOUNDED and observed.logits is not None:
         values = (observed.logits[..., -1] - observed.logits[..., 0])[:, :, None]
     else:
         classes = np.unique(observed.swapped)

@@ -8,6 +8,7 @@ Rows of the ``tests`` table made here (cue ``background``; ``arm`` is the interv
 ============================= ===============================================================================
 plain_accuracy_drop           accuracy of the unchanged pictures minus that of the changed ones, paired
 plain_changed                 share of answers that change
+plain_value_shift             instead of the next, where the answer is a number: by how much it moves, in its unit
 plain_probability_drop        fall of the probability of the class that the unchanged picture is given
 plain_accuracy                accuracy with the object removed, with the object alone, and under noise
 plain_above_chance            the same minus the share of the commonest label among these rows
@@ -52,7 +53,8 @@ def plain_tests(
     examples: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str], policy: Policy
 ) -> list[dict[str, Any]]:
     """All rows of the module's table; none where no plain intervention was run."""
-    answers = plain_answers(examples, predictions, classes)
+    least = None if policy.target is None else policy.target.material
+    answers = plain_answers(examples, predictions, classes, least)
     return list(PlainJudge(policy)(answers)) if len(answers.lines) else []
 
 
@@ -76,7 +78,7 @@ class PlainJudge:
 
     def _kind(self, answers: PlainAnswers, kind: str, dose: float) -> Iterator[dict[str, Any]]:
         seen = {part: answers.of(kind, part, dose) for part in (plain.ON_BACKGROUND, *_CONTROLS)}
-        for test in plain.MEASURES:
+        for test in self._measures:
             for part, lines in seen.items():
                 yield self._row(test, self._measured(test, lines), arm=kind, part=part, dose=dose)
             for control in _CONTROLS:
@@ -88,11 +90,11 @@ class PlainJudge:
         values, clusters = _values(test, lines), lines["cluster"].to_numpy()
         if test == plain.CHANGED:
             return clustered_wilson(values, clusters, self._level)
-        return multiway_mean(values, clusters, level=self._level)
+        return multiway_mean(values, clusters, level=self._level, bounds=_bounds(test, 1.0))
 
     def _difference(self, test: str, lines: pd.DataFrame, control: pd.DataFrame) -> Interval:
         paired = _values(test, lines) - _values(test, control).reindex(lines.index)
-        return multiway_mean(paired, lines["cluster"].to_numpy(), level=self._level, bounds=(-2.0, 2.0))
+        return multiway_mean(paired, lines["cluster"].to_numpy(), level=self._level, bounds=_bounds(test, 2.0))
 
     def _alone(self, lines: pd.DataFrame, arm: str, part: str) -> Iterator[dict[str, Any]]:
         accuracy = clustered_wilson(lines["correct"], lines["cluster"].to_numpy(), self._level)
@@ -133,10 +135,14 @@ class PlainJudge:
                 yield self._row(plain.LEFT_OUT, found, **names, reason=reason)
 
     def _row(self, test: str, interval: Interval, *, scale: str | None = None, **more: Any) -> dict[str, Any]:
-        own = "probability" if test == plain.PROBABILITY_DROP else "decision"
+        own = {plain.PROBABILITY_DROP: "probability", plain.VALUE_SHIFT: "native"}.get(test, "decision")
         columns = estimate_columns(interval, min_clusters=self.policy.min_clusters, alpha=self.policy.alpha)
         known = {"cue": BACKGROUND, "test": test, "scale": scale or own, "simultaneous": False}
         return known | columns | more
+
+    @property
+    def _measures(self) -> tuple[str, ...]:
+        return plain.MEASURES if self.policy.target is None else plain.NUMBER_MEASURES
 
     @property
     def _level(self) -> float:
@@ -147,6 +153,10 @@ def _values(test: str, lines: pd.DataFrame) -> pd.Series:
     if test == plain.ACCURACY_DROP:
         return lines["own_correct"] - lines["correct"]
     return lines["changed" if test == plain.CHANGED else "drop"]
+
+
+def _bounds(test: str, reach: float) -> tuple[float, float] | None:
+    return None if test == plain.VALUE_SHIFT else (-reach, reach)
 
 
 def _minus(accuracy: Interval, chance: float) -> Interval:

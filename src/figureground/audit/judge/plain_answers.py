@@ -26,7 +26,8 @@ class PlainAnswers:
         ``row_id``, ``cluster``, ``label``, ``intervention``, ``part``, ``dose``, ``status``; ``correct`` and
         ``own_correct`` (1.0 or 0.0, changed and unchanged picture), ``changed`` (1.0: another answer), and ``drop``, by
         how much the probability of the class that is predicted for the unchanged picture falls, in [-1, 1]. NaN where
-        the picture is no test, with its ``status``.
+        the picture is no test, with its ``status``. Where the answer is a number, ``changed`` is 1.0 where it moves by
+        the material effect, and ``drop`` is by how much it moves, in its own unit and without sign.
     """
 
     lines: pd.DataFrame = field(repr=False)
@@ -38,7 +39,9 @@ class PlainAnswers:
         return lines[chosen & np.isclose(lines["dose"], dose)].set_index("row_id").sort_index()
 
 
-def plain_answers(examples: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str]) -> PlainAnswers:
+def plain_answers(
+    examples: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[str], least: float | None = None
+) -> PlainAnswers:
     """Join the plain interventions with the unchanged pictures and the labels.
 
     Parameters
@@ -47,6 +50,8 @@ def plain_answers(examples: pd.DataFrame, predictions: pd.DataFrame, classes: Se
         Tables of a run, or of a view of it.
     classes : sequence of str
         Names in the order of the model.
+    least : float or None
+        The answer is a number, and moving by this much changes it, in its own unit; None: it is a class.
     """
     given = predictions[predictions["intervention"].isin(INTERVENTIONS)]
     given = given[given["row_id"].isin(examples["row_id"])].sort_values(["row_id", *_KEY])
@@ -57,6 +62,11 @@ def plain_answers(examples: pd.DataFrame, predictions: pd.DataFrame, classes: Se
     first = _as_floats(own["predicted"].reindex(ids))
     now = _as_floats(given["predicted"])
     lines = given[["row_id", *_KEY, "status"]].reset_index(drop=True)
+    drop = _probability(own.reindex(ids), first) - _probability(given, first)
+    changed = now != first
+    if least is not None:
+        drop = np.abs(_distance(given) - _distance(own.reindex(ids)))
+        changed = drop >= least
     missing = np.isnan(first) | np.isnan(now)
     lines["status"] = np.where(np.isnan(first) & (lines["status"] == "ok"), "not_finite", lines["status"])
     return PlainAnswers(
@@ -65,8 +75,8 @@ def plain_answers(examples: pd.DataFrame, predictions: pd.DataFrame, classes: Se
             label=known["label"].reindex(ids).to_numpy(dtype=object),
             correct=np.where(missing, np.nan, now == label),
             own_correct=np.where(missing, np.nan, first == label),
-            changed=np.where(missing, np.nan, now != first),
-            drop=_probability(own.reindex(ids), first) - _probability(given, first),
+            changed=np.where(missing, np.nan, changed),
+            drop=drop,
         )
     )
 
@@ -80,6 +90,13 @@ def _probability(rows: pd.DataFrame, wanted: Reals) -> Reals:
     """Softmax probability of the class ``wanted`` in every row; NaN where its logit was not kept."""
     columns = (rows[name] for name in ("logits", "classes", "logsumexp"))
     return np.array([_one(*values) for values in zip(*columns, wanted, strict=True)], dtype=np.float64)
+
+
+def _distance(rows: pd.DataFrame) -> Reals:
+    """A number's distance from the cut: the second logit minus the first."""
+    known = (isinstance(pair, list | tuple | np.ndarray) for pair in rows["logits"])
+    pairs = zip(rows["logits"], known, strict=True)
+    return np.array([float(pair[1]) - float(pair[0]) if ok else np.nan for pair, ok in pairs], dtype=np.float64)
 
 
 def _one(logits: Any, classes: Any, logsumexp: float, wanted: float) -> float:

@@ -73,7 +73,7 @@ class DoseResponse:
 
     Attributes
     ----------
-    scale : {"decision", "log_odds"}
+    scale : {"decision", "log_odds", "native"}
     by : mapping of (place, dose) to Dosed
     steps : mapping of str to Interval
         Full minus half dose, by place.
@@ -123,7 +123,7 @@ def dose_messages(found: DoseResponse | None) -> list[Message]:
     """What places and doses show, in sentences for the cue's finding."""
     if found is None:
         return []
-    suffix = "_odds" if found.scale == "log_odds" else ""
+    suffix = {"log_odds": "_odds", "native": "_native"}.get(found.scale, "")
     full = {part: found.by[part, DOSES[-1]].effect for part in DOSE_PLACES if (part, DOSES[-1]) in found.by}
     args = {f"{part}{end}": getattr(effect, name) for part, effect in full.items() for end, name in _ENDS}
     counts = {"n": full[ON_WHOLE].n, "clusters": full[ON_WHOLE].n_clusters}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
+from typing import Any
 
 from scipy import stats
 
@@ -18,7 +19,7 @@ from figureground.audit.config import Policy
 from figureground.audit.cues import GLOBALS, cue_spec
 from figureground.audit.document import CueVerdict, Message, State
 from figureground.audit.judge.contrast import Contrast
-from figureground.audit.judge.effects import material, negligible
+from figureground.audit.judge.effects import declared_number, material, negligible
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.intervals import Interval
 from figureground.audit.judge.plain_doses import dose_messages, place_alternatives
@@ -128,6 +129,8 @@ class CueJudge:
         return found
 
     def _rare(self, contrast: Contrast, setting: Setting) -> list[Message]:
+        if contrast.scale == "native":
+            return []  # a number has no class that could be rare
         if contrast.scale == "log_odds":
             args = {"n": contrast.n_positive_clusters, "needed": self.policy.min_clusters}
             few = contrast.n_positive_clusters < self.policy.min_clusters
@@ -177,7 +180,9 @@ class CueJudge:
         if assay.smallest_found is not None and assay.smallest_found <= limit + 1e-9:
             return []
         size, power = _power_at_material(evidence, self.policy)
-        args = {"size": size, "power": power, "wanted": self.policy.power}
+        args: dict[str, Any] = {"size": size, "power": power, "wanted": self.policy.power}
+        if evidence.contrast.scale == "native":
+            return [Message(key="assay_missed", args=args | {"size": declared_number(self.policy).written(size)})]
         return [Message(key="assay_missed", args=args)]
 
     def _gap(self, setting: Setting) -> list[Message]:
@@ -442,4 +447,6 @@ def _imprecise(contrast: Contrast, policy: Policy) -> Message:
     }
     if contrast.scale == "log_odds":
         return Message(key="imprecise_odds", args=args)
+    if contrast.scale == "native":
+        return Message(key="imprecise_native", args=args | {"unit": declared_number(policy).unit})
     return Message(key="imprecise", args=args)

@@ -27,10 +27,11 @@ class View:
         Of a finding: rows whose label for it is known, with the labels ``no <finding>`` and ``<finding>``, and two
         logits ``[0, z - logit(threshold)]``, so that the larger one is the decision at the threshold and their
         difference is the log-odds but for a constant. Of two classes with a threshold: their logits, the second one
-        lowered by the log-odds of the threshold.
+        lowered by the log-odds of the threshold. Of a number: ``[0, distance from the cut]``.
     classes : tuple of str
-    scale : {"decision", "log_odds"}
-        Log-odds where the finding, or the model's call of it, is so rare that decisions hardly move.
+    scale : {"decision", "log_odds", "native"}
+        Native where the answer is a number. Log-odds where the finding, or the model's call of it, is so rare that
+        decisions hardly move.
     left_out : int
         Usable rows whose label for this finding is uncertain or missing.
     masks_apply : bool
@@ -73,6 +74,9 @@ def views(examples: pd.DataFrame, predictions: pd.DataFrame, task: Task, rare_sh
     if task.several:
         for index, finding in enumerate(task.classes):
             yield _of_finding(examples, predictions, task, index, finding, rare_share)
+        return
+    if task.scalar:
+        yield View(None, examples, _at_threshold(predictions, _difference(predictions)), task.classes, "native")
         return
     scale: Scale = "decision"
     if task.findings:

@@ -116,12 +116,14 @@ class Painter:
 
     def _keys(self, row: Any, item: Mapping[str, Any], logits: Tensor) -> dict[str, Any]:
         predicted, probability = answer(logits, self.subject.task, self.finding)
+        cut = self.subject.cut
         return {
             "row_id": int(row.row_id),
             "rule": row.rule,
             "rank": int(row.rank),
             "predicted": predicted,
-            "probability": probability,
+            "probability": probability if cut is None else None,
+            "number": None if cut is None else float(logits[1].double() - logits[0].double()) + cut,
             "label": self._label(item["label"]),
         }
 
@@ -151,6 +153,8 @@ def answer(logits: Tensor, task: Task, finding: str | None = None) -> tuple[str,
     best = int(probability.argmax())
     if task.findings and (offset := task.offset(task.classes[1])) != 0:
         best = int(precise[1] - precise[0] >= offset)
+    if task.scalar:
+        best = int(precise[1] >= precise[0])
     return task.classes[best], float(probability[best])
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from figureground.audit.target import Target
 from figureground.reports import numbers
+from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context
 from figureground.reports.view import Case, Cases, Panel, Picture, webp_picture
 
@@ -42,7 +44,7 @@ def _cases(context: Context, rule: str, limit: int) -> Cases | None:
         for (rank, _), group in groupby(rows, key=lambda row: (row["rank"], row["row_id"]))
     ]
     say = context.words.say
-    return Cases(say(f"gallery.{rule}.title"), say(f"gallery.{rule}.rule"), tuple(cases[:limit]))
+    return Cases(say(f"gallery.{rule}.title"), say(_said(context, rule)), tuple(cases[:limit]))
 
 
 def _case(context: Context, rank: int, rows: list[dict[str, Any]]) -> Case:
@@ -52,6 +54,12 @@ def _case(context: Context, rank: int, rows: list[dict[str, Any]]) -> Case:
         subtitle=say("gallery.row", rank=int(rank), row_id=str(rows[0]["row_id"])),
         panels=panels(context, rows),
     )
+
+
+def _said(context: Context, rule: str) -> str:
+    """The sentence of a rule; those that go by probability go by distance where the answer is a number."""
+    own = context.target is not None and rule in ("swap_changed", "worst")
+    return f"gallery.{rule}.rule{'_native' if own else ''}"
 
 
 def _panel(context: Context, row: dict[str, Any], original: dict[str, Any] | None) -> Panel:
@@ -64,12 +72,26 @@ def _panel(context: Context, row: dict[str, Any], original: dict[str, Any] | Non
         lines: tuple[str, ...] = (known,)
         return Panel(title, _picture(context, row), say("panel.map_alt", title=title, lines=lines[0]), lines)
     predicted = row["predicted"] or numbers.NONE
-    lines = (say("panel.predicted", name=predicted), numbers.percent(row["probability"]))
+    said = numbers.percent(row["probability"]) if context.target is None else _number(context.target, row)
+    lines = (say("panel.predicted", name=predicted), said)
     swapped = row["panel"] in ("own_level", "other_level") and original is not None
-    changed = swapped and original is not None and row["predicted"] != original["predicted"]
+    changed = swapped and original is not None and _changed(context.target, row, original)
     mark = say("panel.changed" if changed else "panel.unchanged") if swapped else ""
-    alt = say("panel.alt", title=title, label=row["label"], name=predicted, probability=lines[1])
+    key = "panel.alt" if context.target is None else "panel.alt_native"
+    alt = say(key, title=title, label=row["label"], name=predicted, probability=said)
     return Panel(title, _picture(context, row), f"{alt}; {mark}" if mark else alt, lines, mark, changed)
+
+
+def _number(target: Target, row: dict[str, Any]) -> str:
+    return EffectScale("native", target.unit).stated(row["number"])
+
+
+def _changed(target: Target | None, row: dict[str, Any], original: dict[str, Any]) -> bool:
+    """Whether another class is predicted, or the number moved by what is material."""
+    if target is None:
+        return bool(row["predicted"] != original["predicted"])
+    known = row["number"] is not None and original["number"] is not None
+    return bool(known and abs(row["number"] - original["number"]) >= target.material)
 
 
 def _picture(context: Context, row: dict[str, Any]) -> Picture | None:

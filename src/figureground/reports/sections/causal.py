@@ -12,9 +12,10 @@ from figureground.audit.plain import DOSE_TESTS, PLAIN_TESTS
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
 from figureground.reports.figures.swap import swap_chart
+from figureground.reports.scales import EffectScale
 from figureground.reports.sections import frames
 from figureground.reports.sections.charts import chart
-from figureground.reports.sections.context import Context, cue_name, more
+from figureground.reports.sections.context import Context, cue_name, more, scale_of
 from figureground.reports.sections.cues import foremost
 from figureground.reports.view import Chart, Table, table
 
@@ -66,7 +67,13 @@ def tests_table(context: Context) -> Table | None:
     note = (
         context.words.plural("table.more", len(rows) - len(body), file="tests.parquet") if len(rows) > len(body) else ""
     )
-    return replace(table(say("tests.table"), columns, body, text_columns=2, limit=_MAX_TESTS), note=note)
+    return replace(table(_caption(context), columns, body, text_columns=2, limit=_MAX_TESTS), note=note)
+
+
+def _caption(context: Context) -> str:
+    if context.target is None:
+        return context.words.say("tests.table")
+    return context.words.say("tests.table_native", unit=context.unit)
 
 
 def contrast(context: Context) -> Chart | None:
@@ -78,8 +85,9 @@ def contrast(context: Context) -> Chart | None:
     if cue is None:
         return None
     words = context.words
-    if any(item.cue == cue and item.scale == "log_odds" for item in context.cues):
-        return _odds_contrast(context, cue_name(context, cue), rows)
+    scale = next((scale_of(context, item.scale) for item in context.cues if item.cue == cue), EffectScale(None))
+    if not scale.shares:
+        return _own_contrast(context, cue_name(context, cue), rows, scale)
     panel = words.say("axis.contrast_title", cue=cue)
     frame = frames.chart_frame(context, [(panel, rows)], {})
     material = context.document.policy.get("delta_material")
@@ -97,29 +105,35 @@ def contrast(context: Context) -> Chart | None:
         lambda width: interval_chart(frame, labels, limits=limits, width=width),
         alt=_contrast_alt(context, rows),
         caption=words.say("contrast.caption"),
-        tables=[frames.estimate_table(context, words.say("contrast.table", cue=cue), rows, effect=True)],
+        tables=[frames.estimate_table(context, words.say("contrast.table", cue=cue), rows, scale=scale)],
     )
 
 
-def _odds_contrast(context: Context, name: str, rows: list[frames.Row]) -> Chart:
-    """The same on the log-odds scale: a finding so rare that shares of images hardly move."""
-    words = context.words
-    frame = frames.chart_frame(context, [(words.say("axis.contrast_odds_title", cue=name), rows)], {})
-    material = context.document.policy.get("delta_material_log_odds")
+def _own_contrast(context: Context, name: str, rows: list[frames.Row], scale: EffectScale) -> Chart:
+    """The same on another scale: log odds ratios, or the unit of a number."""
+    words, target = context.words, context.target
+    frame = frames.chart_frame(context, [(words.say("axis.contrast_title_own", cue=name), rows)], {})
+    odds = context.document.policy.get("delta_material_log_odds")
+    material = odds if target is None or scale.name != "native" else target.material
+    unit = scale.unit or words.say("column.own")
+
+    def say(key: str, **more: object) -> str:
+        return words.say(scale.key(key), cue=name, unit=unit, **more)
+
     labels = Words(
-        axis=words.say("axis.contrast_odds"),
+        axis=say("axis.contrast"),
         n=words.say("column.n"),
         estimate=words.say("legend.effect"),
         hollow=words.say("legend.hollow"),
-        limit=words.say("legend.zero_and_odds", limit=material),
+        limit=words.say("legend.zero_and_own", limit=scale.stated(material)),
     )
     return chart(
         "contrast",
-        words.say("contrast.odds_title", cue=name),
+        say("contrast.title"),
         lambda width: interval_chart(frame, labels, limits=(0.0, float(material or 0.0)), width=width),
-        alt=words.say("contrast.odds_alt", mean=frames.overall(rows)),
-        caption=words.say("contrast.odds_caption"),
-        tables=[frames.estimate_table(context, words.say("contrast.odds_table", cue=name), rows, odds=True)],
+        alt=say("contrast.alt_overall", mean=scale.stated(frames.overall(rows))),
+        caption=say("contrast.caption"),
+        tables=[frames.estimate_table(context, say("contrast.table"), rows, scale=scale)],
     )
 
 
@@ -200,13 +214,13 @@ def _contrast_alt(context: Context, rows: list[frames.Row]) -> str:
 
 def _test_row(context: Context, row: dict[str, Any]) -> list[str]:
     p = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_raw"]
-    odds = row["scale"] == "log_odds"
-    write = numbers.hundredths if row["test"] in _SHARES else numbers.signed
+    scale = scale_of(context, row["scale"])
+    write = scale.size if row["test"] in _SHARES else scale.amount
     return [
         context.words.term("test", row["test"]),
         _what(context, row),
-        (numbers.general if odds else write)(row["estimate"]),
-        (frames.odds_span if odds else numbers.span)(row["ci_low"], row["ci_high"]),
+        write(row["estimate"]),
+        scale.span(row["ci_low"], row["ci_high"]),
         numbers.level(row["ci_level"]),
         numbers.p_value(p),
         numbers.count(row["n"]),

@@ -10,7 +10,9 @@ from typing import Any
 from figureground.audit.cues import apart
 from figureground.audit.document import AuditDocument, CueVerdict, Performance
 from figureground.audit.result import AuditResult
+from figureground.audit.target import Target
 from figureground.reports.catalogue import Catalogue
+from figureground.reports.scales import EffectScale
 from figureground.reports.view import Chip, records
 
 SHAPES = {
@@ -62,6 +64,17 @@ class Context:
         """Names that an answer can have: the classes, or a finding and its absence."""
         return tuple(self.performance.classes or self.document.subject.classes)
 
+    @cached_property
+    def target(self) -> Target | None:
+        """What the number is that is the answer; None where the answer is a class or a finding."""
+        declared = self.document.policy.get("target")
+        return None if declared is None else Target.model_validate(declared)
+
+    @property
+    def unit(self) -> str:
+        """The unit of the number, or words that stand for it."""
+        return (self.target.unit if self.target else "") or self.words.say("column.own")
+
     def _mine(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return rows if self.finding is None else [row for row in rows if row.get("finding") == self.finding]
 
@@ -95,6 +108,12 @@ class Context:
         return attribute in ("environment", self.document.data.environment)
 
 
+def scale_of(context: Context, name: str | None) -> EffectScale:
+    """How effects on a scale of this run are written."""
+    target = context.target
+    return EffectScale(name, "" if target is None or name != "native" else target.unit)
+
+
 def cue_name(context: Context, cue: str) -> str:
     """The cue in words; several that were kept together, joined."""
     return " + ".join(context.words.term("cue", one) for one in apart(cue))
@@ -104,10 +123,10 @@ def state_words(context: Context, cue: CueVerdict) -> str:
     """The state in the report's fixed words; only ``demonstrated`` names its cue itself."""
     reason = context.words.message(cue.reasons[0]) if cue.reasons else context.words.say("state.no_reason")
     bound = cue.bound if cue.bound is not None else context.document.policy.get("delta_negligible", cue.min_detectable)
-    odds = cue.scale == "log_odds" and cue.status == "not_detected" and bound is not None
-    key = "verdict.not_detected_odds" if odds else f"verdict.{cue.status}"
-    limit = exp(bound) if odds and bound is not None else bound
-    return context.words.say(key, cue=cue_name(context, cue.cue), reason=reason, bound=limit)
+    scale, key = scale_of(context, cue.scale), f"verdict.{cue.status}"
+    if cue.status == "not_detected" and bound is not None:
+        key, bound = scale.key(key), scale.told(bound)
+    return context.words.say(key, cue=cue_name(context, cue.cue), reason=reason, bound=bound)
 
 
 def state_line(context: Context, cue: CueVerdict) -> str:
@@ -132,10 +151,8 @@ def odds(estimate: float | None, low: float | None, high: float | None) -> dict[
 
 def min_detectable(context: Context, cue: CueVerdict) -> str:
     """The smallest effect that so many images would probably have shown, on the cue's own scale."""
-    value = cue.min_detectable
-    if cue.scale == "log_odds":
-        return context.words.say("cover.min_detectable_odds", value=None if value is None else exp(value))
-    return context.words.say("cover.min_detectable", value=value)
+    scale = scale_of(context, cue.scale)
+    return context.words.say(scale.key("cover.min_detectable"), value=scale.told(cue.min_detectable))
 
 
 def chip(context: Context, state: str, words: str | None = None) -> Chip:

@@ -10,6 +10,7 @@ from figureground.audit.cues import BACKGROUND, cue_spec
 from figureground.audit.document import STATE_ORDER, CueVerdict, Direction, Estimate
 from figureground.reports import numbers
 from figureground.reports.figures.frequency import frequency_chart
+from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import (
     Context,
     chip,
@@ -17,6 +18,7 @@ from figureground.reports.sections.context import (
     for_finding,
     min_detectable,
     odds,
+    scale_of,
     state_words,
 )
 from figureground.reports.sections.cues import foremost
@@ -53,6 +55,7 @@ class Cover:
 
     subject: str
     headline: str
+    about: str
     cards: tuple[CueCard, ...]
     caveats: tuple[str, ...]
     facts: tuple[Fact, ...]
@@ -65,6 +68,7 @@ def build(context: Context) -> Cover:
     return Cover(
         subject=_subject(context),
         headline=headline(context),
+        about=_about(context),
         cards=tuple(_card(context, cue) for cue in _worst_first(cues) if _told(context, cue)),
         caveats=tuple(said[key] for key in _ALWAYS_SAID if key in said),
         facts=_facts(context),
@@ -79,12 +83,12 @@ def headline(context: Context) -> str:
     """Counts, worst first: no score, no average."""
     cues, say = context.document.verdict.cues, context.words
     bound = context.document.policy.get("delta_negligible")
-    on_odds = any(cue.status == "not_detected" and cue.scale == "log_odds" for cue in cues)
+    own_scale = any(cue.status == "not_detected" and not EffectScale(cue.scale).shares for cue in cues)
     parts = []
     for state in STATE_ORDER:
         n = sum(cue.status == state for cue in cues)
         if n:
-            key = "count.not_detected_mixed" if state == "not_detected" and on_odds else f"count.{state}"
+            key = "count.not_detected_mixed" if state == "not_detected" and own_scale else f"count.{state}"
             parts.append(say.say(key, n=n, bound=bound))
     if context.findings:
         pairs = {"n": len(cues), "findings": len(context.findings), "parts": ", ".join(parts) or say.say("count.none")}
@@ -98,8 +102,21 @@ def _worst_first(cues: list[CueVerdict]) -> list[CueVerdict]:
 
 def _subject(context: Context) -> str:
     subject, data = context.document.subject, context.document.data
+    if context.target is not None:
+        name = context.target.name
+        return context.words.say("cover.subject_number", architecture=subject.architecture, n=data.ok, name=name)
     key = "cover.subject_findings" if context.findings else "cover.subject"
     return context.words.say(key, architecture=subject.architecture, n=data.ok, classes=len(subject.classes))
+
+
+def _about(context: Context) -> str:
+    """What the answer is, where that is a number."""
+    target = context.target
+    if target is None:
+        return ""
+    unit = f" ({target.unit})" if target.unit else ""
+    limits = {"material": target.written(target.material), "cut": target.written(target.cut)}
+    return context.words.say("cover.about_number", name=target.name, unit=unit, **limits)
 
 
 def _card(context: Context, cue: CueVerdict) -> CueCard:
@@ -152,6 +169,8 @@ def _frequency_small(context: Context, other: Estimate, same: Estimate | None) -
 def _direction_sentence(context: Context, cue: CueVerdict, direction: Direction) -> str:
     if cue.scale == "log_odds":
         return _odds_sentence(context, cue, direction)
+    if cue.scale == "native":
+        return _number_sentence(context, cue, direction)
     key = "cover.direction" if cue.status == "demonstrated" else "cover.largest"
     return context.words.say(
         key,
@@ -161,6 +180,20 @@ def _direction_sentence(context: Context, cue: CueVerdict, direction: Direction)
         effect=cue.estimate,
         level=cue.level,
         interval=numbers.span(cue.ci_low, cue.ci_high),
+    )
+
+
+def _number_sentence(context: Context, cue: CueVerdict, direction: Direction) -> str:
+    """How much more the number is, in its own unit."""
+    scale, target = scale_of(context, cue.scale), context.target
+    return context.words.say(
+        "cover.number",
+        name="" if target is None else target.name,
+        effect=scale.stated(cue.estimate),
+        arm=direction.arm,
+        reference=direction.reference,
+        level=cue.level,
+        interval=scale.span(cue.ci_low, cue.ci_high),
     )
 
 

@@ -7,8 +7,7 @@ from typing import Any
 from figureground.audit.cues import BACKGROUND
 from figureground.audit.document import STATE_ORDER, CueVerdict
 from figureground.reports import numbers
-from figureground.reports.sections.context import Context, cue_name, for_finding, state_words
-from figureground.reports.sections.frames import odds_span
+from figureground.reports.sections.context import Context, cue_name, for_finding, scale_of, state_words
 from figureground.reports.view import Table, table
 
 _SHOWN = ("demonstrated", "error", "suspected")
@@ -23,6 +22,8 @@ def cue_table(context: Context) -> Table | None:
     order = sorted(cues, key=lambda cue: (_place(findings, cue), STATE_ORDER.index(cue.status)))
     columns = ["cue", "state", "effect", "interval", "control", "n", "assay", "level_of_evidence"]
     words = [context.words.say(f"column.{name}") for name in columns]
+    if context.target is not None:
+        words[2] = context.words.say("column.effect_native", unit=context.unit)
     body = [_row(context, cue) for cue in order]
     return table(context.words.say("cues.table"), words, body, text_columns=2, limit=len(body))
 
@@ -40,6 +41,13 @@ def cost_line(context: Context) -> str:
     return context.words.say("cost.line", per_image=cost.per_image, stages=stages)
 
 
+def lead(context: Context) -> str:
+    """What is to be known before the numbers."""
+    if context.target is None:
+        return context.words.say("evidence.lead")
+    return context.words.say("evidence.lead_native", unit=context.unit)
+
+
 def foremost(context: Context) -> tuple[str, ...]:
     """Cues told in full, worst first: the background, what was found or went wrong, at least one that was tested."""
     cues = sorted(context.cues, key=lambda cue: STATE_ORDER.index(cue.status))
@@ -49,31 +57,20 @@ def foremost(context: Context) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cue.cue for cue in found or cues[:1]))
 
 
-def amount(cue: CueVerdict, value: float | None) -> str:
-    """An effect on the cue's own scale: hundredths of the images, or an odds ratio's logarithm."""
-    return numbers.general(value) if cue.scale == "log_odds" else numbers.signed(value)
-
-
 def _row(context: Context, cue: CueVerdict) -> list[str]:
     name = cue_name(context, cue.cue)
-    specific = _specific(context, cue)
+    specific, scale = _specific(context, cue), scale_of(context, cue.scale)
     assay = cue.assay.smallest_found if cue.assay else None
     return [
         for_finding(context, cue.finding, name),
         state_words(context, cue),
-        amount(cue, cue.estimate),
-        _span(cue),
-        amount(cue, specific["estimate"]) if specific else numbers.NONE,
+        scale.amount(cue.estimate),
+        scale.span(cue.ci_low, cue.ci_high),
+        scale.amount(specific["estimate"]) if specific else numbers.NONE,
         numbers.count(cue.n) if cue.n else numbers.NONE,
-        numbers.NONE if assay is None else amount(cue, assay).lstrip("+"),
+        scale.size(assay),
         context.words.say(f"level.{cue.evidence_level}") if cue.evidence_level else numbers.NONE,
     ]
-
-
-def _span(cue: CueVerdict) -> str:
-    if cue.scale == "log_odds":
-        return odds_span(cue.ci_low, cue.ci_high)
-    return numbers.span(cue.ci_low, cue.ci_high)
 
 
 def _specific(context: Context, cue: CueVerdict) -> dict[str, Any] | None:

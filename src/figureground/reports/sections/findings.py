@@ -9,7 +9,16 @@ from figureground.audit.document import SEVERITIES as LADDER
 from figureground.audit.document import CueVerdict, Finding, Message, Repeated
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
-from figureground.reports.sections.context import Context, chip, cue_name, for_finding, min_detectable, odds, state_line
+from figureground.reports.sections.context import (
+    Context,
+    chip,
+    cue_name,
+    for_finding,
+    min_detectable,
+    odds,
+    scale_of,
+    state_line,
+)
 from figureground.reports.view import Chip
 
 
@@ -137,6 +146,10 @@ def _effect(context: Context, cue: CueVerdict) -> str:
     known = {"level": cue.level, "n": cue.n, "clusters": cue.n_clusters}
     if cue.scale == "log_odds":
         return context.words.say("finding.effect_odds", **odds(cue.estimate, cue.ci_low, cue.ci_high), **known)
+    if cue.scale == "native":
+        own = scale_of(context, cue.scale)
+        span = own.span(cue.ci_low, cue.ci_high)
+        return context.words.say("finding.effect_native", effect=own.stated(cue.estimate), interval=span, **known)
     interval, scale = numbers.span(cue.ci_low, cue.ci_high), context.words.term("scale", cue.scale)
     return context.words.say("finding.effect", effect=cue.estimate, interval=interval, scale=scale, **known)
 
@@ -153,8 +166,9 @@ def _by_label(context: Context, cue: CueVerdict) -> list[str]:
             ratio = odds(part.estimate, part.ci_low, part.ci_high)
             found.append(context.words.say(f"finding.{key}_odds", **ratio, **known))
         else:
-            interval = numbers.span(part.ci_low, part.ci_high)
-            found.append(context.words.say(f"finding.{key}", effect=part.estimate, interval=interval, **known))
+            scale = scale_of(context, cue.scale)
+            interval, effect = scale.span(part.ci_low, part.ci_high), scale.told(part.estimate)
+            found.append(context.words.say(scale.key(f"finding.{key}"), effect=effect, interval=interval, **known))
     return found
 
 
@@ -165,18 +179,12 @@ def _repeat(context: Context, other: Repeated) -> str:
     head = say("finding.repeat", differs=ways, audit=other.audit_id, seal=numbers.short_hash(other.seal))
     there = "" if other.status is None else say("finding.repeat.state", state=say(f"state.{other.status}"))
     if other.estimate is not None:
-        interval, log_odds = _interval(other), other.scale == "log_odds"
-        effect = numbers.general(other.estimate) if log_odds else numbers.points(other.estimate)
+        scale = scale_of(context, other.scale)
+        interval, effect = scale.span(other.ci_low, other.ci_high), scale.stated(other.estimate)
         values = {"level": other.level, "interval": interval, "n": other.n, "clusters": other.n_clusters}
         there += say("finding.repeat.effect", effect=effect, **values)
     end = say("finding.repeat.holds") if other.holds else term("repeat.reason", other.reason)
     return f"{head}{there} {end}"
-
-
-def _interval(other: Repeated) -> str:
-    if other.scale == "log_odds":
-        return f"{numbers.general(other.ci_low)} to {numbers.general(other.ci_high)}"
-    return numbers.span(other.ci_low, other.ci_high)
 
 
 def _severity(context: Context, cue: CueVerdict) -> str:
@@ -205,9 +213,10 @@ def _beside(context: Context, cue: CueVerdict) -> list[str]:
         lines.append(context.words.message(cue.attribution))
     lines += [context.words.message(found) for found in cue.dose_response]
     if cue.assay is not None and cue.assay.smallest_found is not None:
-        key = "finding.assay_odds" if cue.scale == "log_odds" else "finding.assay"
+        scale, found = scale_of(context, cue.scale), cue.assay.smallest_found
+        smallest = scale.stated(found) if scale.name == "native" else found
         power = context.document.policy.get("power")
-        lines.append(say(key, smallest=cue.assay.smallest_found, power=power, redraws=cue.assay.redraws))
+        lines.append(say(scale.key("finding.assay"), smallest=smallest, power=power, redraws=cue.assay.redraws))
     if cue.placebo_p is not None:
         lines.append(say("finding.placebo", p=numbers.p_value(cue.placebo_p)))
     if cue.alternatives:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
+from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Table, table
 
@@ -98,22 +99,17 @@ def pair(attribute: str, level: str) -> str:
     return f"{attribute}\u00a0=\u00a0{level}"
 
 
-def estimate_table(
-    context: Context, caption: str, rows: list[Row], *, effect: bool = False, odds: bool = False
-) -> Table:
-    """n, estimate, interval, and what this n can show and exclude.
-
-    ``effect`` writes differences with their sign, ``odds`` log odds ratios, otherwise shares.
-    """
-    write = numbers.general if odds else numbers.signed if effect else numbers.hundredths
-    unit = "column.log_odds" if odds else "column.effect" if effect else "column.share"
-    between, size = (odds_span, numbers.general) if odds else (numbers.span, numbers.hundredths)
+def estimate_table(context: Context, caption: str, rows: list[Row], *, scale: EffectScale | None = None) -> Table:
+    """n, estimate, interval, and what this n can show and exclude; of effects on a scale, otherwise of shares."""
+    known = EffectScale(None) if scale is None else scale
+    write = numbers.hundredths if scale is None else known.amount
     say = context.words.say
+    unit = say("column.share" if scale is None else known.key("column.effect"), unit=known.unit or say("column.own"))
     columns = [
         say("column.subgroup"),
         say("column.n"),
         say("column.units"),
-        say(unit),
+        unit,
         say("column.interval"),
         say("column.min_detectable"),
         say("column.certifiable"),
@@ -124,20 +120,13 @@ def estimate_table(
             numbers.count(row["n"]),
             numbers.count(row["n_clusters"]),
             write(row["estimate"]),
-            between(row["ci_low"], row["ci_high"]),
-            size(row.get("min_detectable")),
-            size(row.get("certifiable")),
+            known.span(row["ci_low"], row["ci_high"]),
+            known.size(row.get("min_detectable")),
+            known.size(row.get("certifiable")),
         ]
         for row in rows
     ]
     return table(caption, columns, body, note=more(context, "subgroups.parquet"))
-
-
-def odds_span(low: float | None, high: float | None) -> str:
-    """An interval of log odds ratios."""
-    if low is None or high is None:
-        return numbers.NONE
-    return f"{numbers.general(low)} to {numbers.general(high)}"
 
 
 def noted_name(context: Context, row: Row) -> str:

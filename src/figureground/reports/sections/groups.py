@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import exp
 from typing import Any
 
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
+from figureground.reports.scales import EffectScale
 from figureground.reports.sections import frames
-from figureground.reports.sections.context import Context, cue_name, more
+from figureground.reports.sections.context import Context, cue_name, more, scale_of
 from figureground.reports.view import Table, table
 
 Row = dict[str, Any]
-_MEASURES = ("balanced_accuracy", "auroc", "auprc", "sensitivity", "specificity", "brier")
+_ERRORS = ("mean_absolute_error", "bias")
+_MEASURES = (
+    "balanced_accuracy",
+    "auroc",
+    "auprc",
+    "sensitivity",
+    "specificity",
+    "brier",
+    *_ERRORS,
+    "rank_correlation",
+)
 _POOLED = "_pooled"
 #: Measures that are logarithms of ratios.
 _LOG = ("ldr", "contrast_log_odds")
+#: Differences in the unit of a number that is the answer.
+_NUMBER = "contrast_native"
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,7 @@ class Groups:
 
     worst: str
     averages: Table | None
+    lead: str
     measures: Table | None
     positive: str
     calibration: Table | None
@@ -39,6 +54,7 @@ def build(context: Context) -> Groups:
     return Groups(
         worst=worst(context),
         averages=averages(context),
+        lead=_lead(context),
         measures=measures(context),
         positive=_positive(context),
         calibration=calibration(context),
@@ -85,7 +101,7 @@ def averages(context: Context) -> Table | None:
 
 def measures(context: Context) -> Table | None:
     """One row per subgroup, one column per measure."""
-    by_group = _by_group(context, (*_MEASURES,))
+    by_group = _by_group(context, _MEASURES)
     present = [measure for measure in _MEASURES if any(measure in found for found in by_group.values())]
     if not present:
         return None
@@ -96,7 +112,8 @@ def measures(context: Context) -> Table | None:
         cells = [_cell(context, found.get(measure)) for measure in present]
         body.append([_name(context, first), numbers.count(first["n_rows"]), *cells])
     columns = [say("column.subgroup"), say("column.n"), *(say(f"measure.{measure}") for measure in present)]
-    return table(say("measures.table"), columns, body, note=more(context, "subgroups.parquet"))
+    caption = say("measures.table" if context.target is None else "measures.table_native")
+    return table(caption, columns, body, note=more(context, "subgroups.parquet"))
 
 
 def calibration(context: Context) -> Table | None:
@@ -164,7 +181,7 @@ def crossings(context: Context) -> Table | None:
     for row in context.subgroups:
         drawn = pooled.get(_cell_key(row | {"measure": f"{row['measure']}{_POOLED}"}))
         if drawn is not None:
-            cells = [_written(row, row["measure"]), _written(drawn, row["measure"])]
+            cells = [_written(context, one, row["measure"]) for one in (row, drawn)]
             what = _measured(context, row["measure"], row.get("method"), row.get("cue"))
             units = [numbers.count(row["n"]), numbers.count(row["n_clusters"])]
             body.append([frames.noted_name(context, row), what, *units, *cells])
@@ -201,6 +218,8 @@ def _amount(context: Context, value: float | None, scale: str) -> str:
     """Logarithms of ratios as factors, everything else in points."""
     if value is None:
         return numbers.NONE
+    if scale == _NUMBER:
+        return EffectScale("native").amount(value)
     return context.words.say("times", value=numbers.fixed(exp(value), 2)) if scale in _LOG else numbers.signed(value)
 
 
@@ -210,7 +229,7 @@ def _amounts(context: Context, row: Row) -> str:
     if row["scale"] in _LOG:
         low, high = (numbers.fixed(exp(row[name]), 2) for name in ("ci_low", "ci_high"))
         return context.words.say("span", low=low, high=high)
-    return numbers.span(row["ci_low"], row["ci_high"])
+    return EffectScale("native" if row["scale"] == _NUMBER else None).span(row["ci_low"], row["ci_high"])
 
 
 def _measured(context: Context, measure: str, method: str | None, cue: str | None) -> str:
@@ -241,7 +260,15 @@ def _cell(context: Context, row: Row | None) -> str:
     if row["estimate"] is None:
         return frames.status(context, row)
     note = f" ({context.words.term('reason', row['reason'])})" if row["reason"] else ""
-    return _stated(row) + note
+    return (_own(row) if row["measure"] in (*_ERRORS, "rank_correlation") else _stated(row)) + note
+
+
+def _own(row: Row) -> str:
+    """Value and interval of an error in its own unit, or of a correlation."""
+    write = partial(numbers.fixed, digits=2) if row["measure"] == "rank_correlation" else numbers.quantity
+    bounded = row["ci_low"] is not None and row["ci_high"] is not None
+    value = write(row["estimate"])
+    return f"{value} ({write(row['ci_low'])} to {write(row['ci_high'])})" if bounded else value
 
 
 def _stated(row: Mapping[str, Any]) -> str:
@@ -251,11 +278,22 @@ def _stated(row: Mapping[str, Any]) -> str:
     return f"{value} ({numbers.span(row['ci_low'], row['ci_high'])})" if bounded else value
 
 
-def _written(row: Row, measure: str) -> str:
+def _written(context: Context, row: Row, measure: str) -> str:
+    if measure == "contrast":
+        scale = scale_of(context, next((cue.scale for cue in context.cues if cue.cue == row.get("cue")), None))
+        span = scale.span(row["ci_low"], row["ci_high"])
+        value = scale.amount(row["estimate"])
+        return value if span == numbers.NONE else f"{value} ({span})"
     if measure != "ldr":
         return _stated(row)
     low, value, high = (numbers.fixed(row[name], 2) for name in ("ci_low", "estimate", "ci_high"))
     return f"{value} ({low} to {high})" if row["ci_low"] is not None else value
+
+
+def _lead(context: Context) -> str:
+    if context.target is None:
+        return context.words.say("measures.lead")
+    return context.words.say("measures.lead_native", unit=context.unit)
 
 
 def _positive(context: Context) -> str:

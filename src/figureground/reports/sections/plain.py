@@ -8,6 +8,7 @@ from typing import Any
 
 from figureground.audit import plain
 from figureground.reports import numbers
+from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context, cue_name, more
 from figureground.reports.view import Table, table
 
@@ -46,22 +47,24 @@ def _lead(context: Context) -> str:
 
 def _changes(context: Context) -> Table | None:
     """Background blanked, blurred, noised, shuffled, each beside its two controls."""
-    by = {_key(row): row for test in plain.MEASURES for row in _rows(context, test)}
+    measures = plain.MEASURES if context.target is None else plain.NUMBER_MEASURES
+    by = {_key(row): row for test in measures for row in _rows(context, test)}
     firsts = [row for row in _rows(context, plain.CHANGED) if not row["reference"]]
-    body = [_change(context, row, by) for row in firsts]
-    names = ("change", "place", "changed", "accuracy_lost", "probability_lost", "background_minus", "n", "units")
+    body = [_change(context, row, by, measures) for row in firsts]
+    last = "probability_lost" if context.target is None else "number_moved"
+    names = ("change", "place", "changed", "accuracy_lost", last, "background_minus", "n", "units")
     return _table(context, "plain.changes", names, body, 2)
 
 
-def _change(context: Context, row: Row, by: dict[tuple[Any, ...], Row]) -> list[str]:
-    drop, lost = (by.get((row["finding"], test, row["arm"], row["part"], None)) for test in plain.MEASURES[::2])
+def _change(context: Context, row: Row, by: dict[tuple[Any, ...], Row], measures: tuple[str, ...]) -> list[str]:
+    drop, lost = (by.get((row["finding"], test, row["arm"], row["part"], None)) for test in measures[::2])
     beside = by.get((row["finding"], plain.ACCURACY_DROP, row["arm"], plain.ON_BACKGROUND, row["part"]))
     return [
         _kind(context, row),
         context.words.term("place", row["part"]),
         _share(row),
         _effect(drop),
-        _effect(lost),
+        _scaled(lost),
         _effect(beside, n=True) if row["part"] != plain.ON_BACKGROUND else numbers.NONE,
         *_counts(row),
     ]
@@ -169,10 +172,13 @@ def _effect(row: Row | None, *, n: bool = False) -> str:
 
 
 def _scaled(row: Row | None) -> str:
-    """An effect on its own scale: hundredths of the images, or the logarithm of an odds ratio."""
-    if row is None or row["scale"] != "log_odds":
-        return _effect(row)
-    return f"{numbers.general(row['estimate'])} ({numbers.general(row['ci_low'])} to {numbers.general(row['ci_high'])})"
+    """An effect on its own scale: hundredths of the images, the logarithm of an odds ratio, or a number's unit."""
+    if row is None:
+        return numbers.NONE
+    scale = EffectScale(row["scale"])
+    span = scale.span(row["ci_low"], row["ci_high"])
+    value = scale.amount(row["estimate"])
+    return value if span == numbers.NONE else f"{value} ({span})"
 
 
 def _with(value: str, row: Row) -> str:

@@ -14,6 +14,7 @@ from figureground.audit.judge.contrast_check import as_check, auroc_interval, ch
 from figureground.audit.judge.implant import Implant
 from figureground.audit.judge.observations import SwapObservations
 from figureground.audit.judge.placebo import placebo
+from figureground.audit.target import Target
 
 
 def world(seed=0, n=300, carried=1.0, pull=0.0, per_cluster=1, flips=0.05):
@@ -34,7 +35,7 @@ def world(seed=0, n=300, carried=1.0, pull=0.0, per_cluster=1, flips=0.05):
     swapped, control = logits(), logits() if pull == 0 else world(seed + 1, n, carried, 0.0).logits
     score = carried * donors[:, None] + (1 - carried) * rng.normal(0, 1, (n, 1, 2))
     own = np.where(label == 1, 1, -1) * rng.exponential(2.0, n)
-    observed = SwapObservations(
+    return SwapObservations(
         cue="background",
         levels=("a", "b"),
         classes=("cat", "dog"),
@@ -59,9 +60,6 @@ def world(seed=0, n=300, carried=1.0, pull=0.0, per_cluster=1, flips=0.05):
         control_score=rng.normal(0, 0.2, (n, 1, 2)) if carried else score,
         incomplete={},
     )
-    if pull == 0.0:
-        return observed
-    return observed
 
 
 def readings(observed, seed=0, n=300):
@@ -217,3 +215,24 @@ def test_levels_that_look_alike_fail_and_missing_readings_do_not_pass():
     assert judged(scores(0.0)).status == "failed"
     assert judged(scores(3.0).iloc[:0]).status == "not_run"
     assert judged(scores(3.0).assign(score=np.nan)).status == "not_run"
+
+
+def test_implants_in_a_number_are_multiples_of_what_matters_and_found_where_they_are_large():
+    policy = Policy(target=Target(name="age", unit="years", cut=60, material=1.5, negligible=0.5), assay_redraws=40)
+    observed = world()
+    scores = readings(observed)
+    found = SpikeIn(policy, 0)(observed, scores, "native")
+    assert list(found.power) == ["0.75", "1.5", "3"]
+    assert found.power["3"] == 1.0
+    implant = Implant.of(observed, scores)
+    for size in (0.75, 1.5, 3.0):
+        weight = implant.weight_for(size, "native")
+        swapped, _ = implant.answers(weight, "native")
+        assert implant.true_effect(weight, "native") == pytest.approx(size)
+        assert swapped.mean(axis=(0, 1))[1] - swapped.mean(axis=(0, 1))[0] == pytest.approx(size, abs=0.6)
+
+
+def test_chance_in_a_number_is_that_of_its_mean():
+    observed = world(pull=0.6)
+    policy = Policy(target=Target(name="age", cut=60, material=1.5, negligible=0.5))
+    assert placebo(observed, policy, 0, "native").p == placebo(observed, policy, 0, "log_odds").p < 0.05

@@ -18,6 +18,7 @@ from figureground.audit.judge.contrast import DonorContrast, rarest_share
 from figureground.audit.judge.effects import Clusterings, Hypothesis, hypotheses
 from figureground.audit.judge.multiplicity import tost
 from figureground.audit.judge.observations import SwapObservations
+from figureground.audit.target import Target
 
 LEVELS, CLASSES = ("grass", "gravel", "sand"), ("cat", "dog", "eel")
 
@@ -407,3 +408,75 @@ def test_without_a_reference_there_is_no_fragility():
     base = observed()
     found = judged(replace(base, reference=np.full(len(base), -1)))
     assert found.fragility.n == 0
+
+
+AGE = Target(name="age", unit="years", cut=60, material=2.0, negligible=0.5)
+IN_YEARS = Policy(target=AGE)
+
+
+def numbers(pull=3.0, n=120, seed=0, passes=1):
+    """Numbers that are higher by ``pull`` on the second level, behind the fixture's recipients and donors."""
+    found, rng = observed(seed=seed, n=n, passes=passes), np.random.default_rng(seed + 1)
+    own = rng.normal(0, 4, len(found))
+    z = own[:, None] + np.array([0.0, pull]) + rng.normal(0, 0.5, (len(found), 2))
+    pairs = {name: np.stack([np.zeros_like(own), own + rng.normal(0, 1.5, len(own))], 1) for name in "orc"}
+    logits, control = (np.stack([np.zeros_like(v), v], axis=2)[:, None] for v in (z, np.repeat(own[:, None], 2, 1)))
+    return replace(
+        found,
+        swapped=(z >= 0).astype(np.int64)[:, None],
+        logits=logits,
+        control_logits=control,
+        original_logits=pairs["o"],
+        reference_logits=pairs["r"],
+        same_logits=pairs["c"],
+    )
+
+
+def test_a_number_is_judged_by_its_mean_difference_and_against_its_own_limits():
+    found = numbers()
+    contrast = DonorContrast(IN_YEARS, seed=0, scale="native")(found)
+    z = found.logits[:, 0, :, 1]
+    assert contrast.scale == "native"
+    assert contrast.effect.estimate == pytest.approx((z[:, 1] - z[:, 0]).mean())
+    assert (contrast.primary.arm, contrast.primary.reference) == (1, 0)
+    assert [item.scale for item in contrast.equivalence] == ["native"]
+    assert contrast.equivalence[0].margin == AGE.negligible
+    assert set(contrast.tests.loc[contrast.tests["test"] == "donor_contrast", "scale"]) == {"native"}
+
+
+def test_a_number_in_another_unit_has_the_same_states_and_the_effect_in_that_unit():
+    """Months instead of years: everything that has the unit is twelve times as large, and nothing else moves."""
+    found = numbers()
+    logits = {name: getattr(found, name) * 12 for name in ("logits", "control_logits", "original_logits")}
+    logits |= {name: getattr(found, name) * 12 for name in ("reference_logits", "same_logits")}
+    months = Target(name="age", unit="months", cut=720, material=24.0, negligible=6.0)
+    years = DonorContrast(IN_YEARS, seed=0, scale="native")(found)
+    other = DonorContrast(Policy(target=months), seed=0, scale="native")(replace(found, **logits))
+    assert other.effect.estimate == pytest.approx(12 * years.effect.estimate)
+    assert other.effect.low == pytest.approx(12 * years.effect.low)
+    assert other.effect.p_adjusted == pytest.approx(years.effect.p_adjusted)
+    assert other.effect.p_material == pytest.approx(years.effect.p_material)
+    assert other.changed_other.estimate == years.changed_other.estimate
+    assert other.fragility.estimate == years.fragility.estimate
+    assert other.negligible(0.05) == years.negligible(0.05)
+
+
+def test_a_number_changes_where_it_moves_by_what_is_material():
+    found = numbers(n=80, passes=2)
+    changes = changed_answers(found, 0.95, 0, 2.0)
+    z = found.logits[:, 0, :, 1]
+    own = z[np.arange(160), found.own]
+    other = z[np.arange(160), 1 - found.own]
+    assert changes["changed_other_level"].estimate == pytest.approx((abs(other - own) >= 2).mean())
+    assert changes["changed_same_level"].estimate == pytest.approx((abs(found.same_logits[:, 1] - own) >= 2).mean())
+    first = found.number == 0
+    moved = abs(found.original_logits[:, 1] - found.reference_logits[:, 1])[first] >= 2
+    assert changes["reference_fragility"].estimate == pytest.approx(moved.mean())
+    original = found.original_logits[:, 1]
+    kept = (abs(own - original) < 2).astype(float) - (abs(other - original) < 2)
+    assert changes["same_minus_other"].estimate == pytest.approx(kept.mean())
+
+
+@pytest.mark.parametrize(("pull", "small"), [(0.0, True), (1.0, False)])
+def test_a_number_is_negligible_by_its_own_margin(pull, small):
+    assert DonorContrast(IN_YEARS, seed=0, scale="native")(numbers(pull)).negligible(0.05) is small

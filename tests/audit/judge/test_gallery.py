@@ -10,6 +10,7 @@ from scipy.special import softmax
 from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.gallery import GalleryRules, true_probability
 from figureground.audit.judge.observations import SwapObservations
+from figureground.audit.target import Target
 
 CLASSES = ("cat", "dog")
 PRIMARY = Hypothesis(0, 0, 1)
@@ -152,3 +153,27 @@ def test_beyond_32_classes_the_label_is_found_among_the_kept_ones():
     )
     expected = softmax(logits, axis=1)[[0, 1, 2], [39, 0, 2]]
     np.testing.assert_allclose(true_probability(rows, predictions, names), expected)
+
+
+def test_numbers_go_by_how_far_they_move_and_how_far_off_they_are(scored):
+    target = Target(name="age", cut=10, material=1.5, negligible=0.5)
+    found = observed()
+    chosen = GalleryRules(target=target, pairs=50).swaps(found, PRIMARY).query("rule == 'swap_changed'")
+    z, own = found.logits[..., 1] - found.logits[..., 0], found.original_logits[:, 1] - found.original_logits[:, 0]
+    moves = {}
+    for at in np.flatnonzero(found.number == 0):
+        other = 1 if found.own[at] == 0 else 0
+        moved = abs(z[at, 0, other] - z[at, 0, found.own[at]])
+        if moved >= 1.5 and abs(own[at] - z[at, 0, found.own[at]]) < 1.5:
+            moves.setdefault(found.recipient[at], []).append(moved)
+    assert len(chosen) == min(50, len(moves)) > 0
+    first = {row: at for at, row in reversed(list(enumerate(found.row_id)))}
+    told = [found.recipient[first[row]] for row in chosen["row_id"]]
+    assert [max(moves[cluster]) for cluster in told] == sorted(map(max, moves.values()), reverse=True)[:50]
+    rows, predictions, _ = scored
+    rows = rows[rows["correct"].notna()]
+    numbered = rows.assign(label_number=[str(10 + v) for v in np.random.default_rng(0).normal(0, 3, len(rows))])
+    worst = GalleryRules(tiles=5, target=target).tiles_of(numbered, predictions, CLASSES).query("rule == 'worst'")
+    said = np.array([10 + pair[1] - pair[0] for pair in predictions.set_index("row_id").loc[rows["row_id"], "logits"]])
+    errors = np.abs(said - numbered["label_number"].astype(float).to_numpy())
+    assert worst["row_id"].tolist() == rows["row_id"].to_numpy()[np.argsort(-errors)][:5].tolist()

@@ -229,3 +229,23 @@ def test_what_was_not_run_is_in_the_register_with_its_reason(run):
     assert reasons(bare, table(whole))["dose_places"] == "no_masks"
     placed = lines_of(logits[None], examples["row_id"], plain.DOSE, plain.ON_OBJECT)
     assert "dose_places" not in reasons(examples, table(whole + placed))
+
+
+def test_a_number_moves_by_its_distance_and_changes_by_what_matters(run):
+    examples, logits = run
+    target = {"name": "age", "unit": "years", "cut": 60, "material": 1.0, "negligible": 0.2}
+    tests = found_in(examples, rows_of(examples, logits), target=target)
+    own, now = (logits[part][:, 1] - logits[part][:, 0] for part in (None, plain.ON_BACKGROUND))
+    moved = np.abs(now - own)
+    shift = tests[plain.VALUE_SHIFT, plain.BLANK, plain.ON_BACKGROUND, None]
+    expected = ttest_1samp(moved, 0).confidence_interval(0.95)
+    assert shift["scale"] == "native"
+    assert shift["estimate"] == pytest.approx(moved.mean())
+    assert (shift["ci_low"], shift["ci_high"]) == pytest.approx((expected.low, expected.high), rel=1e-3)
+    assert tests[plain.CHANGED, plain.BLANK, plain.ON_BACKGROUND, None]["estimate"] == pytest.approx(
+        (moved >= 1).mean()
+    )
+    there = np.abs(logits[plain.ELSEWHERE][:, 1] - logits[plain.ELSEWHERE][:, 0] - own)
+    beside = tests[plain.VALUE_SHIFT, plain.BLANK, plain.ON_BACKGROUND, plain.ELSEWHERE]
+    assert beside["estimate"] == pytest.approx((moved - there).mean())
+    assert not any(test == plain.PROBABILITY_DROP for test, *_ in tests)

@@ -73,14 +73,14 @@ def response(step, scale="decision", places=("background", "object", "whole")):
     return DoseResponse(scale, by, {part: interval(*step) for part in places}, [])
 
 
-@pytest.mark.parametrize("scale", ["decision", "log_odds"])
+@pytest.mark.parametrize("scale", ["decision", "log_odds", "native"])
 @pytest.mark.parametrize(
     ("step", "key"), [((0.1, 0.3), "dose_rising"), ((-0.3, -0.1), "dose_falling"), ((-0.1, 0.1), "dose_flat")]
 )
 @pytest.mark.parametrize("places", [("background", "object", "whole"), ("whole",)])
 def test_sentences_name_places_sizes_and_growth(step, key, scale, places):
     found = dose_messages(response(step, scale, places))
-    suffix = "_odds" if scale == "log_odds" else ""
+    suffix = {"log_odds": "_odds", "native": "_native"}.get(scale, "")
     first = "dose_places" if len(places) > 1 else "dose_whole"
     assert [message.key for message in found] == [f"{first}{suffix}", f"{key}{suffix}"]
     said = [catalogue.load("en").message(message) for message in found]

@@ -42,9 +42,8 @@ def deviations(declared: Policy, now: Policy) -> tuple[Deviation, ...]:
     ['alpha']
     """
     before, after = declared.declared, now.declared
-    return tuple(
-        Deviation(field=name, declared=before[name], now=after[name]) for name in before if before[name] != after[name]
-    )
+    pairs = ((name, before.get(name), after.get(name)) for name in Policy.model_fields)
+    return tuple(Deviation(field=name, declared=one, now=other) for name, one, other in pairs if one != other)
 
 
 def check_measured(

@@ -83,3 +83,28 @@ def test_the_same_seed_gives_the_same_null_and_the_order_of_rows_does_not_matter
     assert first.p == second.p
     assert first.error.estimate == pytest.approx(second.error.estimate)
     assert calibrate(stated, came, clusters, seed=1).null != first.null
+
+
+def test_design_weights_weigh_the_residuals():
+    stated, came, _ = drawn(40, 2)
+    weight = np.random.default_rng(5).uniform(0.5, 3, 40)
+    found = calibrate(stated, came, np.arange(40), weights=weight)
+    assert found.bins == 2
+    order = np.argsort(stated, kind="stable")
+    halves = np.split(order, 2)
+    by_hand = sum(abs((weight[half] * (came[half] - stated[half])).sum()) for half in halves) / weight.sum()
+    assert found.error.estimate == pytest.approx(by_hand)
+    assert (
+        calibrate(stated, came, np.arange(40), weights=np.full(40, 3.0)).error
+        == calibrate(stated, came, np.arange(40)).error
+    )
+
+
+def test_p_of_a_calibrated_model_is_uniform_with_design_weights(monkeypatch):
+    monkeypatch.setattr(calibration, "DRAWS", 199)
+    p = []
+    for seed in range(200):
+        stated, came, clusters = drawn(200, seed)
+        weight = np.where(stated > np.median(stated), 3.0, 0.5)
+        p.append(calibrate(stated, came, clusters, weights=weight).p)
+    assert stats.kstest(p, "uniform").pvalue > 0.001

@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 
 from figureground.audit.config import Policy
 from figureground.audit.judge import confounders
-from figureground.audit.judge.confounders import Confounders, coefficients, redrawn, weights
+from figureground.audit.judge.confounders import Confounders, coefficient, coefficients, redrawn, weights
 from figureground.audit.judge.differences import difference, make_units
 
 
@@ -99,3 +99,13 @@ def test_the_error_of_the_redraws_is_that_of_a_clustered_regression(monkeypatch)
     assert found.estimate == pytest.approx(expected.params[1])
     assert found.standard_error == pytest.approx(expected.bse[1], rel=0.08)
     assert np.isnan(redrawn(x, y, np.zeros(600), 0.95, 0).low)
+
+
+def test_design_weights_are_those_of_weighted_least_squares():
+    rng = np.random.default_rng(6)
+    x, mass = rng.normal(size=(90, 2)), rng.uniform(0.5, 3, 90)
+    y = x @ [1.0, -2.0] + rng.normal(size=90)
+    expected = sm.WLS(y, sm.add_constant(x), weights=mass).fit().params[1]
+    assert coefficient(x, y, mass) == pytest.approx(expected)
+    every = coefficients(x, y, np.arange(90), np.ones((1, 90)), mass)
+    assert every[0] == pytest.approx(expected)

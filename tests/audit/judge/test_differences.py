@@ -152,3 +152,45 @@ def test_intervals_cover_the_true_difference(per_cluster):
         interval = difference(units_of(rows), 0, 0, 0.95).mean
         hits += interval.low <= 0.3 <= interval.high
     assert 0.92 <= hits / 500 <= 0.98
+
+
+def weighed(rows, weight, *columns):
+    values = rows[list(columns or ("value",))]
+    return make_units(rows["level"], rows["label"], rows["cluster"], values, weight)
+
+
+def test_the_difference_with_design_weights_is_that_of_weighted_means():
+    rows = frame(shift=0.5)
+    weight = np.random.default_rng(4).uniform(0.5, 3, len(rows))
+    found = difference(weighed(rows, weight), 0, 0, 0.95).mean
+    by_hand = []
+    for label in ("cat", "dog"):
+        of = (rows["label"] == label).to_numpy()
+        a, b = (
+            np.average(rows["value"][of & inside], weights=weight[of & inside])
+            for inside in ((rows["level"] == "A").to_numpy(), (rows["level"] == "B").to_numpy())
+        )
+        by_hand.append(a - b)
+    assert found.estimate == pytest.approx(np.mean(by_hand))
+
+
+def test_equal_weights_are_none_in_interval_and_p():
+    rows = frame(shift=0.3, levels=("A", "B", "C"), per_cluster=2)
+    plain, equal = units_of(rows), weighed(rows, np.full(len(rows), 2.5))
+    for level in range(3):
+        one, other = (difference(units, level, 0, 0.95) for units in (plain, equal))
+        assert other.mean.estimate == pytest.approx(one.mean.estimate)
+        assert other.mean.standard_error == pytest.approx(one.mean.standard_error)
+        assert other.delta.estimate == pytest.approx(one.delta.estimate)
+    first, second = (permute(units, range(3), 0, 199) for units in (plain, equal))
+    np.testing.assert_allclose(first.single, second.single)
+    np.testing.assert_allclose(first.largest, second.largest)
+
+
+def test_with_weights_under_no_difference_p_is_uniform():
+    p = []
+    for seed in range(150):
+        rows = frame(seed=seed, n=80)
+        weight = np.random.default_rng(seed).choice([0.5, 1.0, 4.0], len(rows))
+        p.append(permute(weighed(rows, weight), [0], seed, 99).single[0, 0])
+    assert stats.kstest(p, "uniform").pvalue > 0.001

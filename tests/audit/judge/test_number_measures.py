@@ -124,3 +124,16 @@ def test_far_from_the_cut_the_area_still_tells_numbers_apart():
     said = np.array([40.0] * 5 + [60.0] * 5)
     assert number_measures.area(answers(true, said), 0.95).interval.estimate == 1.0
     assert Policy().min_accuracy_margin > 0
+
+
+def test_a_weight_of_two_is_the_row_twice_in_every_measure():
+    true, said = made(80, ties=True)
+    weight = np.random.default_rng(2).integers(1, 4, 80).astype(float)
+    times = weight.astype(int)
+    repeated = answers(np.repeat(true, times), np.repeat(said, times))
+    for measure in (*number_measures.ERRORS.values(), number_measures.area):
+        weighed = measure(answers(true, said, weight=weight), 0.95).interval
+        assert weighed.estimate == pytest.approx(measure(repeated, 0.95).interval.estimate)
+        # A row that stands for three is one unit all the same.
+        by_unit = measure(answers(repeated.true, repeated.said, np.repeat(np.arange(80), times)), 0.95).interval
+        assert weighed.standard_error == pytest.approx(by_unit.standard_error, rel=0.02)

@@ -123,3 +123,18 @@ def test_intervals_cover_the_true_area(curve, per_cluster):
         interval = linearised(estimate, influence, clusters, strata=positive)
         hits += interval.low <= truth <= interval.high
     assert 0.92 <= hits / 600 <= 0.98
+
+
+@pytest.mark.parametrize(("curve", "reference"), CURVES)
+@pytest.mark.parametrize("digits", [0, 8])
+def test_areas_and_influences_with_design_weights(curve, reference, digits):
+    score, positive = scored(digits=digits)
+    weights = np.random.default_rng(7).uniform(0.5, 3, len(score))
+    area, influence = curve(score, positive, weights)
+    assert area == pytest.approx(reference(positive, score, sample_weight=weights))
+    step = 1e-6
+    for row in range(0, 60, 7):
+        moved = weights + step * (np.arange(60) == row)
+        numeric = (reference(positive, score, sample_weight=moved) - area) / step
+        assert influence[row] == pytest.approx(weights[row] * numeric, abs=1e-5)
+    assert influence.sum() == pytest.approx(0, abs=1e-12)

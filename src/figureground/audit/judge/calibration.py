@@ -41,7 +41,12 @@ class Calibration:
 
 
 def calibrate(
-    confidence: FloatArray, outcome: FloatArray, clusters: npt.ArrayLike, level: float = 0.95, seed: int = 0
+    confidence: FloatArray,
+    outcome: FloatArray,
+    clusters: npt.ArrayLike,
+    level: float = 0.95,
+    seed: int = 0,
+    weights: FloatArray | None = None,
 ) -> Calibration:
     """Expected calibration error over equal-mass bins, at most one for every 20 clusters, with its null.
 
@@ -61,17 +66,21 @@ def calibrate(
         Of both intervals.
     seed : int
         The same seed gives the same null.
+    weights : ndarray, optional
+        Design weights ``[N]``, by which residuals count; bins hold equal numbers of rows.
     """
     order = np.argsort(confidence, kind="stable")
     stated, came, codes = confidence[order], outcome[order], cluster_codes(np.asarray(clusters)[order])
     bins = int(np.clip(count_clusters(codes) // UNITS_PER_BIN, 1, MAX_BINS))
     starts = np.linspace(0, len(stated), bins + 1).astype(np.int64)[:-1]
-    gaps = np.add.reduceat(came - stated, starts) / len(stated)
+    share = np.full(len(stated), 1 / len(stated)) if weights is None else weights[order] / weights.sum()
+    gaps = np.add.reduceat(share * (came - stated), starts)
     error = float(np.abs(gaps).sum())
-    null = _null(stated, came, codes, starts, np.random.default_rng(np.random.SeedSequence([seed, 0xCA])))
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0xCA]))
+    null = _null(stated, came, share, codes, starts, rng)
     p = float((1 + (null >= error - 1e-12).sum()) / (1 + len(null)))
     sizes = np.diff([*starts, len(stated)])
-    influence = (np.repeat(np.sign(gaps), sizes) * (came - stated) - error) / len(stated)
+    influence = share * (np.repeat(np.sign(gaps), sizes) * (came - stated) - error)
     interval = linearised(error, influence, codes, level)
     if p > 1 - level:
         interval = replace(interval, low=0.0)
@@ -81,25 +90,22 @@ def calibrate(
 
 
 def _null(
-    stated: FloatArray, came: FloatArray, codes: IntArray, starts: IntArray, rng: np.random.Generator
+    stated: FloatArray, came: FloatArray, share: FloatArray, codes: IntArray, starts: IntArray, rng: np.random.Generator
 ) -> FloatArray:
-    groups = count_clusters(codes)
-    if groups < len(codes):
-        return _signed(stated, came, codes, starts, rng)
-    expected = np.add.reduceat(stated, starts)
+    if count_clusters(codes) < len(codes):
+        return _signed(share * (came - stated), codes, starts, rng)
+    expected = np.add.reduceat(share * stated, starts)
     block = max(1, _BLOCK // len(stated))
     found = []
     for start in range(0, DRAWS, block):
         drawn = rng.random((min(block, DRAWS - start), len(stated))) < stated
-        found.append(np.abs(np.add.reduceat(drawn, starts, axis=1, dtype=np.float64) - expected).sum(axis=1))
-    return np.concatenate(found) / len(stated)
+        found.append(np.abs(np.add.reduceat(drawn * share, starts, axis=1) - expected).sum(axis=1))
+    return np.concatenate(found)
 
 
-def _signed(
-    stated: FloatArray, came: FloatArray, codes: IntArray, starts: IntArray, rng: np.random.Generator
-) -> FloatArray:
+def _signed(residuals: FloatArray, codes: IntArray, starts: IntArray, rng: np.random.Generator) -> FloatArray:
     groups, bins = count_clusters(codes), len(starts)
     at = np.searchsorted(starts, np.arange(len(codes)), side="right") - 1
-    sums = np.bincount(codes * bins + at, weights=came - stated, minlength=groups * bins).reshape(groups, bins)
+    sums = np.bincount(codes * bins + at, weights=residuals, minlength=groups * bins).reshape(groups, bins)
     signs = rng.integers(0, 2, (DRAWS, groups)) * 2.0 - 1.0
-    return np.asarray(np.abs(signs @ sums).sum(axis=1) / len(stated))
+    return np.asarray(np.abs(signs @ sums).sum(axis=1))

@@ -28,6 +28,7 @@ from figureground.audit.judge.differences import Difference, Units, difference, 
 from figureground.audit.judge.influence import welch_p
 from figureground.audit.judge.intervals import FloatArray, Interval, cluster_codes, t_bounds
 from figureground.audit.judge.rows import estimate_columns
+from figureground.audit.judge.weighing import weights_of
 
 REDRAWS = 300
 #: A difference that keeps less than this share of itself is taken to be of something else.
@@ -69,19 +70,19 @@ class Confounders:
         found = Interval(np.nan, np.nan, np.nan, 1 - self.policy.alpha, 0, 0, np.nan, 0.0)
         if name in set(levels) and levels.nunique() > 1:
             labels, clusters = rows["label"].astype(str), rows["cluster"].astype(str)
-            units = make_units(levels, labels, clusters, pd.DataFrame({0: ldr}))
+            units = make_units(levels, labels, clusters, pd.DataFrame({0: ldr}), weights_of(rows))
             found = difference(units, units.levels.index(name), 0, 1 - self.policy.alpha).mean
         return {"test": "group_difference_correct"} | self._columns(found)
 
     def _adjusted(self, rows: pd.DataFrame, member: pd.Series, ldr: pd.Series, one: Difference) -> dict[str, Any]:
-        held, clusters = _design(rows, member, ldr)
+        held, clusters, mass = _design(rows, member, ldr)
         y = held.pop("ldr").to_numpy()
         if not 0 < held["level"].mean() < 1:  # no object size is known on one side
             nothing = Interval(np.nan, np.nan, np.nan, 1 - self.policy.alpha, 0, 0, np.nan, 0.0)
             return {"test": "group_difference_adjusted"} | self._columns(nothing)
-        interval = redrawn(held.to_numpy(), y, clusters, 1 - self.policy.alpha, self.seed)
+        interval = redrawn(held.to_numpy(), y, clusters, 1 - self.policy.alpha, self.seed, mass)
         columns = self._columns(replace(interval, n_clusters=one.mean.n_clusters))
-        reason = columns["reason"] or _explained(held, y)
+        reason = columns["reason"] or _explained(held, y, mass)
         return {"test": "group_difference_adjusted"} | columns | {"reason": reason}
 
     def _columns(self, interval: Interval) -> dict[str, Any]:
@@ -89,12 +90,14 @@ class Confounders:
         return estimate_columns(interval, min_clusters=self.policy.min_clusters, alpha=self.policy.alpha, p_raw=p)
 
 
-def coefficient(x: FloatArray, y: FloatArray) -> float:
-    """Coefficient of the first column in a least-squares regression with intercept."""
-    return float(LinearRegression().fit(x, y).coef_[0])
+def coefficient(x: FloatArray, y: FloatArray, mass: FloatArray | None = None) -> float:
+    """Coefficient of the first column in a regression with intercept, by least squares, weighted by ``mass [N]``."""
+    return float(LinearRegression().fit(x, y, sample_weight=mass).coef_[0])
 
 
-def redrawn(x: FloatArray, y: FloatArray, clusters: npt.ArrayLike, level: float, seed: int) -> Interval:
+def redrawn(
+    x: FloatArray, y: FloatArray, clusters: npt.ArrayLike, level: float, seed: int, mass: FloatArray | None = None
+) -> Interval:
     """The first coefficient with t bounds on its standard error over redraws of whole clusters.
 
     Parameters
@@ -107,6 +110,8 @@ def redrawn(x: FloatArray, y: FloatArray, clusters: npt.ArrayLike, level: float,
         ``[N]``.
     level : float
     seed : int
+    mass : ndarray, optional
+        Design weights ``[N]``.
 
     Notes
     -----
@@ -117,9 +122,9 @@ def redrawn(x: FloatArray, y: FloatArray, clusters: npt.ArrayLike, level: float,
     groups = int(codes.max()) + 1 if len(codes) else 0
     if groups < 2:
         return Interval(np.nan, np.nan, np.nan, level, len(y), groups, np.nan, 0.0)
-    drawn = coefficients(x, y, codes, weights(groups, seed))
+    drawn = coefficients(x, y, codes, weights(groups, seed), mass)
     error, df = float(drawn.std(ddof=1)), float(groups - 1)
-    estimate = coefficient(x, y)
+    estimate = coefficient(x, y, mass)
     low, high = t_bounds(estimate, error, df, level)
     return Interval(estimate, low, high, level, len(y), groups, error, df)
 
@@ -133,11 +138,14 @@ def weights(groups: int, seed: int) -> FloatArray:
     return drawn
 
 
-def coefficients(x: FloatArray, y: FloatArray, codes: npt.NDArray[np.int64], drawn: FloatArray) -> FloatArray:
+def coefficients(
+    x: FloatArray, y: FloatArray, codes: npt.NDArray[np.int64], drawn: FloatArray, mass: FloatArray | None = None
+) -> FloatArray:
     """First coefficients ``[B]`` of regressions with intercept in which cluster g counts ``drawn[b, g]`` times."""
     full = np.column_stack([x, np.ones(len(x)), y])
     columns = full.shape[1]
-    products = (full[:, :, None] * full[:, None, :]).reshape(len(full), -1)
+    weighed = full if mass is None else full * (mass / mass.mean())[:, None]
+    products = (weighed[:, :, None] * full[:, None, :]).reshape(len(full), -1)
     by_cluster = np.zeros((drawn.shape[1], products.shape[1]))
     np.add.at(by_cluster, codes, products)
     sums = (drawn @ by_cluster).reshape(len(drawn), columns, columns)
@@ -145,7 +153,9 @@ def coefficients(x: FloatArray, y: FloatArray, codes: npt.NDArray[np.int64], dra
     return np.asarray(np.einsum("bp,bp->b", inverse[:, 0], sums[:, :-1, -1]))
 
 
-def _design(rows: pd.DataFrame, member: pd.Series, ldr: pd.Series) -> tuple[pd.DataFrame, npt.NDArray[np.object_]]:
+def _design(
+    rows: pd.DataFrame, member: pd.Series, ldr: pd.Series
+) -> tuple[pd.DataFrame, npt.NDArray[np.object_], FloatArray | None]:
     """Level first, then labels without the last, correctness, size and place; rows without any of them left out."""
     labels = pd.get_dummies(rows["label"].astype(str), dtype=float, prefix="label").iloc[:, :-1]
     area = special.logit(np.clip(rows["object_area"].to_numpy(dtype=float), _EPS, 1 - _EPS))
@@ -156,14 +166,17 @@ def _design(rows: pd.DataFrame, member: pd.Series, ldr: pd.Series) -> tuple[pd.D
         parts["object_eccentricity"] = rows["object_eccentricity"].astype(float)
     frame = pd.DataFrame(parts, index=rows.index)
     known = frame.notna().all(axis=1)
-    return frame[known], rows.loc[known, "cluster"].to_numpy(dtype=object)
+    kept = rows[known]
+    return frame[known], kept["cluster"].to_numpy(dtype=object), weights_of(kept)
 
 
-def _explained(held: pd.DataFrame, y: FloatArray) -> str | None:
+def _explained(held: pd.DataFrame, y: FloatArray, mass: FloatArray | None) -> str | None:
     """What takes the difference away, if anything does."""
     correct = [name for name in held if not str(name).startswith(_SIZE)]
     labels = [name for name in correct if name != "correct"]
-    plain, with_correct, with_size = (coefficient(held[names].to_numpy(), y) for names in (labels, correct, list(held)))
+    plain, with_correct, with_size = (
+        coefficient(held[names].to_numpy(), y, mass) for names in (labels, correct, list(held))
+    )
     if _gone(with_correct, plain):
         return "confounded_by_correctness"
     if _gone(with_size, plain):

@@ -42,6 +42,8 @@ class Units:
         Mean of the unit's rows with that label; NaN where it has none.
     rows : ndarray of float64, [U, L, Q]
         How many rows that mean is of.
+    weight : ndarray of float64, [U], or None
+        Design weight of the unit; None where all count the same.
     """
 
     levels: tuple[str, ...]
@@ -50,10 +52,16 @@ class Units:
     stratum: IntArray = field(repr=False)
     values: FloatArray = field(repr=False)
     rows: FloatArray = field(repr=False)
+    weight: FloatArray | None = field(default=None, repr=False)
 
 
-def make_units(level: pd.Series, label: pd.Series, cluster: pd.Series, values: pd.DataFrame) -> Units:
-    """Units from rows of one index; ``values`` has one column per measure, NaN where a row has none."""
+def make_units(
+    level: pd.Series, label: pd.Series, cluster: pd.Series, values: pd.DataFrame, weights: FloatArray | None = None
+) -> Units:
+    """Units from rows of one index; ``values`` has one column per measure, NaN where a row has none.
+
+    Design weights ``[N]`` of the rows become those of their units: a draw takes whole clusters.
+    """
     keys = [cluster.rename("cluster"), level.rename("level"), label.rename("label")]
     grouped = values.groupby(keys, sort=True)
     means, counts = grouped.mean(), grouped.count()
@@ -67,7 +75,13 @@ def make_units(level: pd.Series, label: pd.Series, cluster: pd.Series, values: p
         stratum=sizes.to_numpy().argmax(axis=1).astype(np.int64),
         values=found[0],
         rows=np.nan_to_num(found[1]),
+        weight=None if weights is None else _unit_weights(weights, keys[:2], sizes.index),
     )
+
+
+def _unit_weights(weights: FloatArray, keys: list[pd.Series], index: pd.Index) -> FloatArray:
+    means = pd.Series(weights, index=keys[0].index).groupby(keys, sort=True).mean()
+    return np.asarray(means.reindex(index), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -123,25 +137,29 @@ class _Side:
     inside: npt.NDArray[np.bool_]
     values: FloatArray
     n: int
+    weight: FloatArray | None
 
     @classmethod
     def of(cls, units: Units, level: int, measure: int, label: int) -> _Side:
         at = np.flatnonzero(np.isfinite(units.values[:, label, measure]))
         n = int(units.rows[at, label, measure].sum())
-        return cls(at, units.level[at] == level, units.values[at, label, measure], n)
+        weight = None if units.weight is None else units.weight[at]
+        return cls(at, units.level[at] == level, units.values[at, label, measure], n, weight)
 
     @property
     def complete(self) -> bool:
         return bool(min(self.inside.sum(), (~self.inside).sum()) >= _FEWEST)
 
     def shift(self) -> tuple[float, FloatArray]:
-        influence = np.empty(len(self.values))
-        influence[self.inside] = mean_influence(self.values[self.inside])
-        influence[~self.inside] = -mean_influence(self.values[~self.inside])
-        return float(self.values[self.inside].mean() - self.values[~self.inside].mean()), influence
+        influence, means = np.empty(len(self.values)), []
+        for part, sign in ((self.inside, 1), (~self.inside, -1)):
+            weight = None if self.weight is None else self.weight[part]
+            influence[part] = sign * mean_influence(self.values[part], weight)
+            means.append(float(np.average(self.values[part], weights=weight)))
+        return means[0] - means[1], influence
 
     def delta(self) -> tuple[float, FloatArray]:
-        area, influence = auroc_influence(self.values, self.inside)
+        area, influence = auroc_influence(self.values, self.inside, self.weight)
         return 2 * area - 1, 2 * influence
 
 
@@ -197,10 +215,13 @@ def permute(units: Units, tested: Sequence[int], seed: int, permutations: int | 
 
 @dataclass(frozen=True)
 class _Sums:
-    """Values, squares and counts as columns, so that sums by level are one matrix product, ``[U, 3 L Q]``."""
+    """What means and variances need as columns, so that sums by level are one matrix product, ``[U, S L Q]``.
+
+    Three sums: values, squares, counts. Six with design weights w: w z, w² z², counts, w, w² z, w².
+    """
 
     columns: npt.NDArray[np.float32] = field(repr=False)
-    shape: tuple[int, int]
+    shape: tuple[int, int, int]
 
     @classmethod
     def of(cls, units: Units) -> _Sums:
@@ -210,8 +231,14 @@ class _Sums:
             scale = np.nanmax(np.abs(np.nan_to_num(values - centre)), axis=(0, 1))
         scaled = (values - centre) / np.where(scale > 0, scale, 1.0)
         known = np.isfinite(scaled)
-        parts = np.stack([np.where(known, scaled, 0), np.where(known, scaled, 0) ** 2, known], axis=1)
-        return cls(parts.reshape(len(values), -1).astype(np.float32), (values.shape[1], values.shape[2]))
+        z, there = np.where(known, scaled, 0), known.astype(np.float64)
+        if units.weight is None:
+            sums = [z, z**2, there]
+        else:
+            w = there * (units.weight / units.weight.mean())[:, None, None]
+            sums = [w * z, (w * z) ** 2, there, w, w**2 * z, w**2]
+        parts = np.stack(sums, axis=1)
+        return cls(parts.reshape(len(values), -1).astype(np.float32), (len(sums), *values.shape[1:]))
 
     def statistics(self, levels: npt.NDArray[np.integer[Any]], tested: Sequence[int]) -> FloatArray:
         """Absolute studentised differences ``[B, M, Q]`` for assignments ``[B, U]``."""
@@ -219,13 +246,13 @@ class _Sums:
         found = []
         for level in tested:
             inside = ((levels == level).astype(np.float32) @ self.columns).astype(np.float64)
-            sides = [part.reshape(len(levels), 3, *self.shape) for part in (inside, whole - inside)]
+            sides = [part.reshape(len(levels), *self.shape) for part in (inside, whole - inside)]
             found.append(_studentised(*sides))
         return np.stack(found, axis=1)
 
 
 def _studentised(inside: FloatArray, outside: FloatArray) -> FloatArray:
-    """From sums, squares and counts ``[B, 3, L, Q]`` to ``[B, Q]``; NaN where no label has enough units."""
+    """From sums ``[B, S, L, Q]`` to ``[B, Q]``; NaN where no label has enough units."""
     (a, va, na), (b, vb, nb) = _moments(inside), _moments(outside)
     kept = (na >= _FEWEST) & (nb >= _FEWEST)
     labels = kept.sum(axis=1)
@@ -241,10 +268,12 @@ def _studentised(inside: FloatArray, outside: FloatArray) -> FloatArray:
 def _moments(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Means, variances of the means, and counts ``[B, L, Q]``."""
     total, squares, count = sums[:, 0], sums[:, 1], sums[:, 2]
-    safe = np.maximum(count, 1)
+    # Without weights they are all 1: the mass is the count, and so is that of the squares.
+    mass, crossed, squared = (sums[:, 3], sums[:, 4], sums[:, 5]) if sums.shape[1] > 3 else (count, total, count)
+    safe = np.where(mass > 0, mass, 1.0)
     mean = total / safe
-    variance = np.maximum(squares / safe - mean**2, 0) * safe / np.maximum(count - 1, 1)
-    return mean, variance / safe, count
+    spread = np.maximum(squares - 2 * mean * crossed + mean**2 * squared, 0)
+    return mean, spread / safe**2 * count / np.maximum(count - 1, 1), count
 
 
 def _shuffled(units: Units, draws: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int16]]:

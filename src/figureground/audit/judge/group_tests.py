@@ -36,6 +36,7 @@ from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
 from figureground.audit.judge.rows import estimate_columns
 from figureground.audit.judge.subgroups import REPORTED
+from figureground.audit.judge.weighing import weights_of
 
 #: The reference of a level that is compared with all others together.
 OTHERS = "(others)"
@@ -102,7 +103,7 @@ class GroupTests:
         if levels.nunique() < 2:
             return
         frame = pd.DataFrame(dict(enumerate(values.values())))
-        units = make_units(levels, rows["label"].astype(str), rows["cluster"].astype(str), frame)
+        units = make_units(levels, rows["label"].astype(str), rows["cluster"].astype(str), frame, weights_of(rows))
         tested = range(1) if len(units.levels) == 2 else range(len(units.levels))
         permuted = permute(units, tested, self.seed)
         for measure, key in enumerate(values):

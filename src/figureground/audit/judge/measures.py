@@ -11,8 +11,7 @@ Measures (column ``measure``), all in [0, 1]:
 - ``calibration_error``, with ``calibration_error_null``, what a calibrated model would show: of the positive class's
   probability, with more than two classes of the predicted one's. See :mod:`~figureground.audit.judge.calibration`.
 
-All but the areas and the calibration error weigh each image by its design weight, where a sample was drawn at different
-rates; those describe the images that were drawn.
+All of them weigh each image by its design weight, where a sample was drawn at different rates.
 
 With two classes the second counts as positive, and the column ``class_name`` names it. Where the answer is a number,
 the classes are the sides of its cut, there is no probability, and the measures of
@@ -45,7 +44,7 @@ from figureground.audit.judge.rows import estimate_columns
 from figureground.audit.tables import ALL
 
 MEASURES = ("balanced_accuracy", "auroc", "auprc", "sensitivity", "specificity", "brier", "calibration_error")
-_Curve = Callable[[FloatArray, np.ndarray], tuple[float, FloatArray]]
+_Curve = Callable[[FloatArray, np.ndarray, FloatArray | None], tuple[float, FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def area(answers: Answers, curve: _Curve, level: float) -> Measured:
     if len(present) < 2 or part.probability is None:
         return none_of(part, level, "one_label")
     asked = [1] if part.positive is not None else present.tolist()
-    found = [curve(part.probability[:, c], part.label == c) for c in asked]
+    found = [curve(part.probability[:, c], part.label == c, part.weight) for c in asked]
     influence = np.mean([values for _, values in found], axis=0)
     estimate = float(np.mean([value for value, _ in found]))
     interval = linearised(estimate, influence, part.cluster, level, strata=part.label)
@@ -166,7 +165,8 @@ def calibration(answers: Answers, level: float, seed: int) -> tuple[Measured, Me
     if not known.any():
         nothing = none_of(answers.take(known), level, "no_probability")
         return nothing, nothing
-    found = calibrate(stated[known], came[known], answers.cluster[known], level, seed)
+    part = answers.take(known)
+    found = calibrate(stated[known], came[known], part.cluster, level, seed, part.weight)
     return Measured(found.error, p=found.p), Measured(found.null)
 
 

@@ -7,7 +7,7 @@ With ``said`` the model's number and ``true`` the label's, both in the unit of t
 - ``rank_correlation``: Spearman's, of ``said`` and ``true``, in [-1, 1].
 - ``auroc``: of the number, between the sides of its cut, in [0, 1].
 
-Errors weigh each image by its design weight; the other two describe the images that were drawn.
+All of them weigh each image by its design weight.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import rankdata
 
 from figureground.audit.judge.answers import Answers
 from figureground.audit.judge.influence import linearised, mean_influence
 from figureground.audit.judge.intervals import FloatArray
 from figureground.audit.judge.measured import Measured, none_of
-from figureground.audit.judge.roc import auroc_influence
+from figureground.audit.judge.roc import auroc_influence, placement
 
 #: With fewer images an order says nothing.
 _LEAST = 3
@@ -42,7 +41,7 @@ def rank_correlation(answers: Answers, level: float) -> Measured:
     known, said, true = _known(answers)
     if len(known) < _LEAST or np.ptp(said) == 0 or np.ptp(true) == 0:
         return none_of(known, level, "one_value")
-    estimate, influence = spearman_influence(said, true)
+    estimate, influence = spearman_influence(said, true, known.weight)
     return Measured(linearised(estimate, influence, known.cluster, level, bounds=(-1.0, 1.0)))
 
 
@@ -51,7 +50,7 @@ def area(answers: Answers, level: float) -> Measured:
     known, said, _ = _known(answers)
     if len(np.unique(known.label)) < 2:
         return none_of(known, level, "one_label")
-    estimate, influence = auroc_influence(said, known.label == 1)
+    estimate, influence = auroc_influence(said, known.label == 1, known.weight)
     return Measured(linearised(estimate, influence, known.cluster, level, strata=known.label))
 
 
@@ -62,44 +61,34 @@ ERRORS: dict[str, Callable[[Answers, float], Measured]] = {
 }
 
 
-def spearman_influence(x: FloatArray, y: FloatArray) -> tuple[float, FloatArray]:
+def spearman_influence(x: FloatArray, y: FloatArray, weights: FloatArray | None = None) -> tuple[float, FloatArray]:
     """Spearman's rank correlation, in [-1, 1], and the influence of each row ``[N]``.
 
     The correlation of mid-ranks (Kendall & Gibbons, Rank Correlation Methods, 5th ed. 1990, chapter 3) is a function
     of three means of products of distribution functions. Every row moves each of them in its own place and through
     the ranks of all others; the influence is the sum of both, by the chain rule. Needs two different values in each.
+    Rows count by their design weights ``[N]`` where these are given.
 
     Examples
     --------
     >>> round(spearman_influence(np.array([1.0, 2.0, 3.0]), np.array([10.0, 30.0, 20.0]))[0], 3)
     0.5
     """
-    u, v = _middle(x), _middle(y)
-    both, of_u, of_v = (float((a * b).mean()) - 0.25 for a, b in ((u, v), (u, u), (v, v)))
-    moves = u * v + _through(x, v) + _through(y, u)
-    moves_u, moves_v = u * u + 2 * _through(x, u), v * v + 2 * _through(y, v)
+    share = np.full(len(x), 1 / len(x)) if weights is None else weights / weights.sum()
+    # The distribution functions at each row, halfway between their left and right limits: they have mean 1/2.
+    u, v = placement(x, x, share), placement(y, y, share)
+    both, of_u, of_v = (float((share * a * b).sum()) - 0.25 for a, b in ((u, v), (u, u), (v, v)))
+    moves = u * v + _above(x, share * v) + _above(y, share * u)
+    moves_u, moves_v = u * u + 2 * _above(x, share * u), v * v + 2 * _above(y, share * v)
     scale = float(np.sqrt(of_u * of_v))
     rho = both / scale
-    influence = _centred(moves) / scale - rho / 2 * (_centred(moves_u) / of_u + _centred(moves_v) / of_v)
-    return rho, influence / len(x)
+    change, change_u, change_v = (share * (one - float((share * one).sum())) for one in (moves, moves_u, moves_v))
+    return rho, np.asarray(change / scale - rho / 2 * (change_u / of_u + change_v / of_v))
 
 
-def _middle(values: FloatArray) -> FloatArray:
-    """Empirical distribution function, the mean of its left and right limits; its mean is a half."""
-    return np.asarray((rankdata(values) - 0.5) / len(values))
-
-
-def _through(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """For each row i the sum over j of ``weights[j]`` where ``values[j]`` lies above its own, half for ties, over N."""
-    order = np.argsort(values, kind="stable")
-    reached = np.concatenate([[0.0], np.cumsum(weights[order])])
-    below = np.searchsorted(values[order], values, side="left")
-    up_to = np.searchsorted(values[order], values, side="right")
-    return np.asarray((reached[-1] - (reached[below] + reached[up_to]) / 2) / len(values))
-
-
-def _centred(values: FloatArray) -> FloatArray:
-    return np.asarray(values - values.mean())
+def _above(values: FloatArray, mass: FloatArray) -> FloatArray:
+    """For each row the mass of the rows with a larger value, half of the ties."""
+    return np.asarray(mass.sum() * (1 - placement(values, values, mass)))
 
 
 def _mean(answers: Answers, level: float, of: Callable[[FloatArray], FloatArray]) -> Measured:

@@ -151,8 +151,9 @@ def _sample(context: Context) -> str:
     policy = context.document.policy
     values |= {"margin": policy["delta_negligible"], "effect": policy["delta_material"], "power": policy["power"]}
     weighed = "sample.weights" if sample.weight_low < sample.weight_high else "sample.same_weight"
+    planned = [say("sample.number")] if context.target is not None else []
     missed = [say("sample.not_reached", n=sample.clusters_not_reached)] if sample.clusters_not_reached else []
-    return " ".join([say(f"sample.{sample.rule}", **values), say(weighed, **values), *missed])
+    return " ".join([say(f"sample.{sample.rule}", **values), say(weighed, **values), *planned, *missed])
 
 
 def _strata(context: Context) -> Table | None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from figureground.audit import result as results
 from figureground.audit.config import AuditConfig, Policy, check_cues, declare, load_policy
 from figureground.audit.progress import Progress, silent
+from figureground.errors import UsageError
 
 if TYPE_CHECKING:
     from figureground.audit.checked import Checked
     from figureground.audit.classify.module import Classifier
+    from figureground.audit.classify.origins import Origin
     from figureground.audit.classify.subject import Subject
     from figureground.audit.classify.train import TrainConfig
     from figureground.audit.task import Kind
@@ -50,6 +52,10 @@ def run_audit(
     classes: Sequence[str] | None = None,
     kind: Kind | None = None,
     target: str | Callable[[Any], Any] | None = None,
+    model_class: str | None = None,
+    model_args: Mapping[str, Any] | None = None,
+    weights: str | Path | None = None,
+    expect_sha256: str | None = None,
     columns: Mapping[str, str] | None = None,
     by: Sequence[str] | None = None,
     cues: Sequence[str] | None = None,
@@ -74,8 +80,9 @@ def run_audit(
 
     Parameters
     ----------
-    model : torch.nn.Module, LightningModule or path
-        In memory, giving logits ``[B, K]`` for normalised ``[B, C, H, W]``; or a checkpoint of ``figureground train``.
+    model : torch.nn.Module, LightningModule, path or str
+        In memory, giving logits ``[B, K]`` for normalised ``[B, C, H, W]``; a checkpoint of ``figureground train``; a
+        file of weights, with ``model_class``; or ``torchvision:NAME``, ``timm:NAME`` or ``package.module:factory``.
     data : path, pandas.DataFrame or map-style Dataset
         Images with labels, and masks where there are any; see :func:`figureground.datasets.sources.open_source`.
     classes : sequence of str, optional
@@ -88,6 +95,14 @@ def run_audit(
         For a number instead of a class: from the model's output for B images to a float tensor ``[B]``, as a function
         or as ``package.module:function``. What the number means, and which effect matters, stands in the policy's
         ``target``; labels are numbers then, and ``classes`` and ``kind`` are not given.
+    model_class, model_args : str and mapping, optional
+        What a file of weights is of: one of the names above, or ``package.module:Class`` or ``file.py:Class``, which
+        is imported; and arguments for it. Weights fit whole, by name and shape, or are refused.
+    weights : path, optional
+        The file of weights for a model that is given by name: ``.safetensors``, or what ``torch.save`` or Lightning
+        wrote. Nothing in it is executed, and nothing is downloaded.
+    expect_sha256 : str, optional
+        Of the file of weights; another file is refused.
     columns : mapping, optional
         ``{role: column name}`` for ``image``, ``label``, ``mask``, ``environment``, ``split``, ``cluster``, ``key``.
     by : sequence of str, optional
@@ -154,11 +169,12 @@ def run_audit(
     declared = load_policy(policy)
     if by is not None:  # hashed with the thresholds, before the first image
         declared = declared.model_copy(update={"subgroups": tuple(by)})
-    subject = find_subject(model, classes, transform, kind, target, declared)
+    origin = _origin(model_class, model_args, weights, expect_sha256)
+    subject = find_subject(model, classes, transform, kind, target, declared, origin)
     subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
     names = () if subject.task.scalar else subject.classes
     source = open_source(data, classes=names, columns=mapping, root=None if root is None else Path(root))
-    inputs = tuple(Path(given) for given in (model, data) if isinstance(given, str | Path))
+    inputs = tuple(Path(given) for given in (model, weights, data) if isinstance(given, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
     folder = RunFolder.create(written, overwrite=overwrite, keep=inputs)
     found = Pipeline(subject, source, config, declared, progress)(folder)
@@ -176,15 +192,42 @@ def find_subject(
     kind: Kind | None = None,
     target: str | Callable[[Any], Any] | None = None,
     policy: Policy | None = None,
+    origin: Origin | None = None,
 ) -> Subject:
-    """The audited model from what a caller gave: a module in memory, or a path; with a target, what the policy says."""
+    """The audited model from what a caller gave: a module in memory, a path or a name; with a target, what it says."""
     from figureground.audit.classify.subject import as_number, as_subject, load_subject
     from figureground.audit.declaring import declared_target
 
     if target is not None:
-        return as_number(model, target, declared_target(policy, classes, kind), transform=transform)
-    finder = load_subject if isinstance(model, str | Path) else as_subject
-    return finder(model, classes=classes, transform=transform, kind=kind)
+        outputs = None if classes is None else len(classes)
+        declared = declared_target(policy, classes if origin is None else None, kind)
+        return as_number(model, target, declared, transform=transform, origin=origin, outputs=outputs)
+    if isinstance(model, str | Path):
+        return load_subject(model, classes=classes, transform=transform, kind=kind, origin=origin)
+    if origin is not None:
+        raise _named_in_memory()
+    return as_subject(model, classes=classes, transform=transform, kind=kind)
+
+
+def _origin(
+    model_class: str | None, model_args: Mapping[str, Any] | None, weights: str | Path | None, sha256: str | None
+) -> Origin | None:
+    """What was said of a file of weights; None where nothing was."""
+    from figureground.audit.classify.origins import Origin
+
+    if not (model_class or model_args or weights or sha256):
+        return None
+    return Origin(model_class, dict(model_args or {}), None if weights is None else Path(weights), sha256)
+
+
+def _named_in_memory() -> UsageError:
+    return UsageError(
+        "MODEL_SPEC",
+        "model",
+        found="a file of weights or its class beside a model in memory",
+        expected="one of both",
+        fix="load the weights into the module, or give its name instead",
+    )
 
 
 def _target_name(target: str | Callable[[Any], Any] | None) -> str | None:
@@ -337,6 +380,10 @@ def check_inputs(
     kind: Kind | None = None,
     target: str | Callable[[Any], Any] | None = None,
     uncertain: Uncertain | None = None,
+    model_class: str | None = None,
+    model_args: Mapping[str, Any] | None = None,
+    weights: str | Path | None = None,
+    expect_sha256: str | None = None,
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
@@ -347,7 +394,8 @@ def check_inputs(
     from figureground.audit.checking import check
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
-    subject = None if model is None else find_subject(model, classes, transform, kind, target, declared)
+    origin = _origin(model_class, model_args, weights, expect_sha256)
+    subject = None if model is None else find_subject(model, classes, transform, kind, target, declared, origin)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
     check_cues(tuple(cues or ()), "cues")

@@ -11,6 +11,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from figureground.options import (
+    Bicubic,
+    By,
+    ClassNames,
+    ColumnMap,
+    Crop,
+    Data,
+    Environment,
+    ExpectSha,
+    KindOf,
+    Layer,
+    Mean,
+    ModelArgs,
+    ModelClass,
+    NumberOf,
+    Resize,
+    Root,
+    Seed,
+    SplitName,
+    Std,
+    Thresholds,
+    UncertainLabels,
+    WeightsFile,
+    as_arguments,
+    as_list,
+    as_mapping,
+    as_preprocess,
+    as_thresholds,
+    as_uncertain,
+)
+
 if TYPE_CHECKING:
     from figureground.audit.progress import Advance
 
@@ -24,51 +55,6 @@ app = typer.Typer(
     "3 a required cue could not be assessed, or too many rows were set aside · "
     "4 model or data unusable · 6 refused for security or integrity · 70 a bug of ours.",
 )
-
-Data = Annotated[Path, typer.Argument(help="Manifest (CSV or Parquet), or a folder that holds manifest.csv.")]
-ColumnMap = Annotated[
-    list[str] | None, typer.Option("--column", help="Map a column: ROLE=NAME, for example label=diagnosis. Repeatable.")
-]
-By = Annotated[
-    list[str] | None,
-    typer.Option("--by", help="Subgroups: columns and crossings, for example site,sex,site*sex. Repeatable."),
-]
-Environment = Annotated[
-    str | None, typer.Option("--environment", help="Column that says which background, site or scanner an image has.")
-]
-Root = Annotated[
-    Path | None, typer.Option("--root", help="Data root; nothing outside it is opened. Default: the manifest's folder.")
-]
-SplitName = Annotated[
-    str | None,
-    typer.Option(
-        "--split", help="Rows of this split. Default: test (audit) or train (train), where the column exists."
-    ),
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw.")]
-Layer = Annotated[
-    str | None,
-    typer.Option("--layer", help="Module for Grad-CAM, as in named_modules(). Default: chosen and reported."),
-]
-
-
-Thresholds = Annotated[
-    list[str] | None,
-    typer.Option("--threshold", help="Operating threshold of a finding, or of the second class: NAME=0.3. Repeatable."),
-]
-UncertainLabels = Annotated[
-    str | None,
-    typer.Option("--uncertain", help="What an uncertain label (-1) counts as: exclude, positive or negative."),
-]
-NumberOf = Annotated[
-    str | None,
-    typer.Option(
-        "--target",
-        metavar="MODULE:FUNCTION",
-        help="Function that makes one number of each output; the policy's [target] says what it means. Imported, and "
-        "so executed.",
-    ),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -105,7 +91,9 @@ def demo(
 @app.command()
 def check(
     data: Data,
-    model: Annotated[str | None, typer.Option("--model", help="Checkpoint whose probes are run as well.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Model whose probes are run as well, as for `audit`.")
+    ] = None,
     column: ColumnMap = None,
     by: By = None,
     environment: Environment = None,
@@ -120,6 +108,17 @@ def check(
     policy: Annotated[Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds.")] = None,
     uncertain: UncertainLabels = None,
     target: NumberOf = None,
+    model_class: ModelClass = None,
+    model_arg: ModelArgs = None,
+    weights: WeightsFile = None,
+    expect_sha256: ExpectSha = None,
+    classes: ClassNames = None,
+    kind: KindOf = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    mean: Mean = None,
+    std: Std = None,
+    bicubic: Bicubic = False,
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
     from figureground.api import check_inputs
@@ -128,15 +127,22 @@ def check(
     found = check_inputs(
         data,
         model,
-        columns=_mapping(column),
-        by=_list(by),
+        columns=as_mapping(column),
+        by=as_list(by),
         environment=environment,
         root=root,
         split=split,
-        cues=_list(cue),
+        cues=as_list(cue),
         policy=policy,
-        uncertain=_uncertain(uncertain),
+        uncertain=as_uncertain(uncertain),
         target=target,
+        model_class=model_class,
+        model_args=as_arguments(model_arg),
+        weights=weights,
+        expect_sha256=expect_sha256,
+        classes=as_list(classes),
+        kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
+        transform=as_preprocess(resize, crop, mean, std, bicubic),
     )
     for line in check_lines(found):
         typer.echo(line)
@@ -180,12 +186,12 @@ def train(
     classifier = train_classifier(
         data,
         out=out,
-        columns=_mapping(column),
+        columns=as_mapping(column),
         root=root,
         split=split,
         preprocess=preprocess,
-        uncertain=_uncertain(uncertain),
-        thresholds=_thresholds(threshold),
+        uncertain=as_uncertain(uncertain),
+        thresholds=as_thresholds(threshold),
         config=config,
         progress=True,
     )
@@ -194,7 +200,13 @@ def train(
 
 @app.command()
 def audit(
-    model: Annotated[str, typer.Argument(help="Checkpoint written by `figureground train`.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Checkpoint of `figureground train`; a file of weights with --model-class; or torchvision:NAME, "
+            "timm:NAME or package.module:factory with --weights."
+        ),
+    ],
     data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder, new or empty.")],
     by: By = None,
@@ -212,6 +224,17 @@ def audit(
     threshold: Thresholds = None,
     uncertain: UncertainLabels = None,
     target: NumberOf = None,
+    model_class: ModelClass = None,
+    model_arg: ModelArgs = None,
+    weights: WeightsFile = None,
+    expect_sha256: ExpectSha = None,
+    classes: ClassNames = None,
+    kind: KindOf = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    mean: Mean = None,
+    std: Std = None,
+    bicubic: Bicubic = False,
     layer: Layer = None,
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
@@ -236,14 +259,21 @@ def audit(
     from figureground.audit.exits import exit_code
     from figureground.reports.closing import closing_lines
 
-    declared = declare(load_policy(policy), thresholds=_thresholds(threshold), uncertain=uncertain)
+    declared = declare(load_policy(policy), thresholds=as_thresholds(threshold), uncertain=uncertain)
     result = run_audit(
         model,
         data,
         target=target,
-        columns=_mapping(column),
-        by=_list(by),
-        cues=_list(cue),
+        model_class=model_class,
+        model_args=as_arguments(model_arg),
+        weights=weights,
+        expect_sha256=expect_sha256,
+        classes=as_list(classes),
+        kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
+        transform=as_preprocess(resize, crop, mean, std, bicubic),
+        columns=as_mapping(column),
+        by=as_list(by),
+        cues=as_list(cue),
         environment=environment,
         policy=declared,
         out=out,
@@ -289,7 +319,7 @@ def judge(
     from figureground.audit.exits import exit_code
     from figureground.reports.closing import closing_lines
 
-    result = judge_again(run, out=out, by=_list(by), policy=policy, repeat=repeat or (), overwrite=overwrite)
+    result = judge_again(run, out=out, by=as_list(by), policy=policy, repeat=repeat or (), overwrite=overwrite)
     for line in closing_lines(result):
         typer.echo(line)
     typer.echo(f"report: {out / 'report.en.html'}")
@@ -370,39 +400,3 @@ def bars(description: str, total: int) -> Iterator[Advance]:
     with Progress(*columns, console=console) as shown:
         task = shown.add_task(description, total=total)
         yield lambda done: shown.advance(task, done)
-
-
-def _list(texts: list[str] | None) -> list[str] | None:
-    # An option given twice adds to the first: taking the last alone would drop what was asked for, in silence.
-    return None if not texts else [part.strip() for text in texts for part in text.split(",") if part.strip()]
-
-
-def _uncertain(given: str | None) -> Any:
-    if given not in (None, "exclude", "positive", "negative"):
-        raise typer.BadParameter(f"{given!r}: expected exclude, positive or negative", param_hint="--uncertain")
-    return given
-
-
-def _thresholds(pairs: list[str] | None) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for pair in pairs or []:
-        name, mark, value = pair.rpartition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            mark = ""
-        if not mark or not name:
-            raise typer.BadParameter(f"{pair!r}: expected NAME=0.3", param_hint="--threshold")
-    return found
-
-
-def _mapping(pairs: list[str] | None) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for pair in pairs or []:
-        role, mark, name = pair.partition("=")
-        if not mark or not role or not name:
-            raise typer.BadParameter(
-                f"{pair!r}: expected ROLE=NAME, for example label=diagnosis", param_hint="--column"
-            )
-        found[role] = name
-    return found

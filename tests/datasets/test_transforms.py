@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torchvision.models import ResNet18_Weights
+from torchvision.models import EfficientNet_B0_Weights, ResNet18_Weights
 
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import UsageError
@@ -16,9 +16,10 @@ from figureground.errors import UsageError
 RNG = np.random.default_rng(2)
 
 
+@pytest.mark.parametrize("weights", [ResNet18_Weights, EfficientNet_B0_Weights])
 @pytest.mark.parametrize("size", [(300, 400), (401, 223), (224, 224), (64, 97)])
-def test_a_torchvision_preset_gives_the_same_tensor(size):
-    preset = ResNet18_Weights.DEFAULT.transforms()
+def test_a_torchvision_preset_gives_the_same_tensor(size, weights):
+    preset = weights.DEFAULT.transforms()
     ours = Preprocess.from_torchvision(preset)
     assert (ours.resize, ours.crop, ours.channels) == (256, 224, 3)
     picture = Image.fromarray(RNG.integers(0, 256, (*size, 3), dtype=np.uint8))

@@ -99,6 +99,8 @@ class Subject(Part):
         description="what the logits mean; multilabel: each class is a finding of its own; scalar: the answer is a "
         "number, and the classes are the sides of its cut",
     )
+    spec: str | None = Field(None, description="what was built and given the weights of a file; null: nothing was")
+    prefix_removed: str = Field("", description="prefix of every weight's name in the file, taken off to fit")
     target: str | None = Field(None, description="scalar: function that makes the number of the model's output")
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="operating thresholds as probabilities; 0.5 where none is given"

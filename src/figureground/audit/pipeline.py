@@ -248,6 +248,8 @@ class Pipeline:
             layer_source="named" if self.config.layer else "automatic",
             code_executed=self.subject.code_executed,
             kind=self.subject.kind,
+            spec=self.subject.spec,
+            prefix_removed=self.subject.prefix_removed,
             target=self.config.target,
             thresholds=dict(self.subject.thresholds),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from figureground.errors import UsageError
 
+Interpolation = Literal["bilinear", "bicubic"]
 _PIL_MODES = {1: "L", 3: "RGB"}
 
 
@@ -29,6 +30,8 @@ class Preprocess:
         Centre crop after resizing, (height, width).
     mean, std : tuple of float
         Per channel, in units of [0, 1] pixel values. Their length is the number of channels (1 or 3).
+    interpolation : {"bilinear", "bicubic"}
+        Of the pictures, antialiased.
 
     Examples
     --------
@@ -40,6 +43,7 @@ class Preprocess:
     crop: int | tuple[int, int] | None = None
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or len(self.mean) not in _PIL_MODES:
@@ -49,6 +53,14 @@ class Preprocess:
                 found=f"{len(self.mean)} means and {len(self.std)} deviations",
                 expected="1 or 3 of each",
                 fix="give one value per input channel",
+            )
+        if self.interpolation not in get_args(Interpolation):
+            raise UsageError(
+                "PREPROCESS",
+                "interpolation",
+                found=repr(self.interpolation),
+                expected=f"one of {', '.join(get_args(Interpolation))}",
+                fix="name one of these",
             )
         if min(self.std) <= 0:
             raise UsageError(
@@ -66,13 +78,13 @@ class Preprocess:
 
     def image(self, image: Image.Image) -> Tensor:
         """float32 ``[C, H, W]`` in [0, 1] from an upright picture."""
-        picture = self._geometry(image.convert(_PIL_MODES[self.channels]), Image.Resampling.BILINEAR)
+        picture = self._geometry(image.convert(_PIL_MODES[self.channels]), tv.InterpolationMode(self.interpolation))
         pixels = np.asarray(picture, dtype=np.float32) / np.float32(255)
         return torch.from_numpy(np.atleast_3d(pixels).transpose(2, 0, 1).copy())
 
     def mask(self, mask: npt.NDArray[np.uint8]) -> Tensor:
         """uint8 ``[H, W]`` with the values of the given mask, moved exactly as its image."""
-        picture = self._geometry(Image.fromarray(mask, mode=None), Image.Resampling.NEAREST)
+        picture = self._geometry(Image.fromarray(mask, mode=None), tv.InterpolationMode.NEAREST)
         return torch.from_numpy(np.array(picture, dtype=np.uint8))
 
     def normalize(self, images: Tensor) -> Tensor:
@@ -88,7 +100,8 @@ class Preprocess:
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Preprocess:
         """Inverse of :meth:`to_dict`."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+        found: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in fields.items()}
+        return cls(**found)
 
     @classmethod
     def from_torchvision(cls, preset: Any) -> Preprocess:
@@ -98,12 +111,10 @@ class Preprocess:
             crop=_only(preset.crop_size),
             mean=tuple(preset.mean),
             std=tuple(preset.std),
+            interpolation=tv.InterpolationMode(preset.interpolation).value,
         )
 
-    def _geometry(self, picture: Image.Image, resampling: Image.Resampling) -> Image.Image:
-        mode = (
-            tv.InterpolationMode.BILINEAR if resampling is Image.Resampling.BILINEAR else tv.InterpolationMode.NEAREST
-        )
+    def _geometry(self, picture: Image.Image, mode: tv.InterpolationMode) -> Image.Image:
         if self.resize is not None:
             size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
             picture = tv.resize(picture, size, interpolation=mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import torchvision
@@ -66,7 +67,9 @@ def _block(channels: int, width: int, stride: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU())
 
 
-def build_network(architecture: str, num_classes: int, channels: int = 3) -> nn.Module:
+def build_network(
+    architecture: str, num_classes: int, channels: int = 3, arguments: Mapping[str, Any] | None = None
+) -> nn.Module:
     """A network with random weights.
 
     Parameters
@@ -78,6 +81,8 @@ def build_network(architecture: str, num_classes: int, channels: int = 3) -> nn.
     channels : int
         Channels of the input; where torchvision's model wants another number, its first convolution is
         replaced.
+    arguments : mapping, optional
+        Further arguments of torchvision's builder.
 
     Raises
     ------
@@ -96,7 +101,7 @@ def build_network(architecture: str, num_classes: int, channels: int = 3) -> nn.
             expected=f"{SMALL_CNN} or a torchvision classification model",
             fix=f"did you mean {', '.join(close)}?" if close else f"use {SMALL_CNN} or resnet18",
         )
-    settings = _SETTINGS.get(architecture, {})
+    settings = {**_SETTINGS.get(architecture, {}), **(arguments or {})}
     network = torchvision.models.get_model(architecture, weights=None, num_classes=num_classes, **settings)
     return _with_channels(network, channels)
 

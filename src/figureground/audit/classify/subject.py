@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms import InterpolationMode
 
-from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.module import Classifier
 from figureground.audit.classify.named_code import load_named, name_of
+from figureground.audit.classify.origins import Built, Origin, load_module
 from figureground.audit.classify.readout import OneNumber, TwoClasses
 from figureground.audit.target import Target
 from figureground.audit.task import DECLARED_KINDS, Kind, Task, check_thresholds
@@ -51,6 +50,10 @@ class Subject:
         Operating thresholds that the model brings; a policy's go before them.
     cut : float or None
         Of a scalar: the number from which it counts as high.
+    spec : str or None
+        What was built and given the weights of a file; None for a model in memory or a checkpoint of our own.
+    prefix_removed : str
+        What stood before the name of every weight in the file, and was taken off because all names then fit.
     """
 
     module: nn.Module
@@ -63,6 +66,8 @@ class Subject:
     kind: Kind = "multiclass"
     thresholds: Mapping[str, float] = field(default_factory=dict)
     cut: float | None = None
+    spec: str | None = None
+    prefix_removed: str = ""
 
     @property
     def task(self) -> Task:
@@ -119,34 +124,65 @@ def as_subject(
 
 
 def load_subject(
-    spec: str | Path, *, classes: Sequence[str] | None = None, transform: Any = None, kind: Kind | None = None
+    spec: str | Path,
+    *,
+    classes: Sequence[str] | None = None,
+    transform: Any = None,
+    kind: Kind | None = None,
+    origin: Origin | None = None,
 ) -> Subject:
-    """The subject in a checkpoint of ``figureground train``; arguments as for :func:`as_subject`.
+    """The subject in a file, or built by name and given the weights of a file; other arguments as for
+    :func:`as_subject`.
+
+    Parameters
+    ----------
+    spec : str or path
+        A checkpoint of ``figureground train``; a file of weights, whose class ``origin`` names; or
+        ``torchvision:NAME``, ``timm:NAME``, ``package.module:factory``.
+    origin : Origin, optional
+        What a file of weights is of.
 
     Raises
     ------
     SubjectError, IntegrityError
-        As for :func:`~figureground.audit.classify.checkpoint.load_checkpoint`; a specification that is no
-        path is not understood in this version.
+        As for :func:`~figureground.audit.classify.checkpoint.load_checkpoint` and
+        :func:`~figureground.audit.classify.weights.read_weights`.
+    UsageError
+        Nothing is known by that name, or the weights of a library's architecture are missing.
     """
-    if ":" in str(spec) and not Path(spec).exists():
-        raise SubjectError(
-            "MODEL_SPEC",
-            str(spec),
-            found="a specification that is no file",
-            expected="the path of a checkpoint that `figureground train` wrote",
-            fix="in this version other models are audited from Python: fg.run_audit(module, ...)",
-        )
-    return as_subject(load_checkpoint(spec), classes=classes, transform=transform, kind=kind)
+    built = load_module(spec, outputs=_outputs(classes, kind), origin=origin or Origin())
+    given = built.preset if transform is None else transform
+    subject = as_subject(built.module, classes=classes, transform=given, kind=kind)
+    source: PreprocessingSource = "assumed" if transform is None and given is not None else subject.preprocessing_source
+    return replace(
+        subject,
+        preprocessing_source=source,
+        code_executed=built.code_executed,
+        spec=built.spec,
+        prefix_removed=built.prefix_removed,
+    )
 
 
-def as_number(model: Any, read: str | Callable[[Any], Tensor], declared: Target, *, transform: Any = None) -> Subject:
+def _outputs(classes: Sequence[str] | None, kind: Kind | None) -> int | None:
+    """How many logits a model for these classes has; None where nobody has said."""
+    return None if classes is None else 1 if kind == "binary" else len(classes)
+
+
+def as_number(
+    model: Any,
+    read: str | Callable[[Any], Tensor],
+    declared: Target,
+    *,
+    transform: Any = None,
+    origin: Origin | None = None,
+    outputs: int | None = None,
+) -> Subject:
     """Wrap a model whose output is made one number per image.
 
     Parameters
     ----------
     model : nn.Module or path
-        With any output that ``read`` understands; or a checkpoint of ``figureground train``.
+        With any output that ``read`` understands; or what :func:`load_subject` takes.
     read : str or callable
         ``package.module:function``, which is imported, or the function itself: from the output for B images to a float
         tensor ``[B]``.
@@ -154,13 +190,20 @@ def as_number(model: Any, read: str | Callable[[Any], Tensor], declared: Target,
         What the number means; the classes are the sides of its cut.
     transform : Preprocess or torchvision preset, optional
         As for :func:`as_subject`.
+    origin : Origin, optional
+        As for :func:`load_subject`.
+    outputs : int, optional
+        Of an architecture of a library, how many outputs it has.
 
     Raises
     ------
     SubjectError
-        The model is no module, or the function cannot be imported.
+        The model is no module, or cannot be loaded.
+    UsageError
+        The function cannot be imported.
     """
-    module = _unwrapped(load_checkpoint(model) if isinstance(model, str | Path) else model)
+    built = _built(model, outputs, origin)
+    module = _unwrapped(built.module)
     function = load_named(read) if isinstance(read, str) else read
     preprocess, source = _preprocessing(module, transform)
     return Subject(
@@ -173,7 +216,15 @@ def as_number(model: Any, read: str | Callable[[Any], Tensor], declared: Target,
         code_executed=True,
         kind="scalar",
         cut=declared.cut,
+        spec=built.spec,
+        prefix_removed=built.prefix_removed,
     )
+
+
+def _built(model: Any, outputs: int | None, origin: Origin | None) -> Built:
+    if isinstance(model, str | Path):
+        return load_module(model, outputs=outputs, origin=origin or Origin())
+    return Built(model, code_executed=True)
 
 
 @contextmanager
@@ -295,13 +346,12 @@ def _preprocessing(module: nn.Module, transform: Any) -> tuple[Preprocess, Prepr
 
 def _from_preset(transform: Any) -> Preprocess:
     needed = ("resize_size", "crop_size", "mean", "std")
-    resampling = getattr(transform, "interpolation", InterpolationMode.BILINEAR)
-    if all(hasattr(transform, name) for name in needed) and resampling is InterpolationMode.BILINEAR:
+    if all(hasattr(transform, name) for name in (*needed, "interpolation")):
         return Preprocess.from_torchvision(transform)
     raise UsageError(
         "TRANSFORM",
         "transform",
-        found=f"{type(transform).__name__} with {resampling.value} resizing",
-        expected="a Preprocess, or a torchvision preset with bilinear resizing (weights.transforms())",
+        found=type(transform).__name__,
+        expected="a Preprocess, or a torchvision preset (weights.transforms())",
         fix="give Preprocess(resize=..., crop=..., mean=..., std=...): masks must go through the same steps",
     )

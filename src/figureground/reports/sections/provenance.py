@@ -81,8 +81,19 @@ def _identity(context: Context) -> Table:
             value=canonical_json(subject.preprocessing),
         ),
         "signature": context.words.say("provenance.unsigned"),
-    } | _judged(context)
+    }
+    values |= _built(context) | _judged(context)
     return _pairs(context, "provenance.identity", {context.words.say(f"provenance.{k}"): v for k, v in values.items()})
+
+
+def _built(context: Context) -> dict[str, str]:
+    """What was built by name and given the weights of a file, and whose code made a number of the output."""
+    subject, say = context.document.subject, context.words.say
+    found = {}
+    if subject.spec is not None:
+        prefix = say("provenance.prefix_removed", prefix=subject.prefix_removed) if subject.prefix_removed else ""
+        found["spec"] = f"{subject.spec}{prefix}"
+    return found | ({"target": subject.target} if subject.target is not None else {})
 
 
 def _judged(context: Context) -> dict[str, str]:

@@ -1,0 +1,113 @@
+"""A module from a path or a name: our own checkpoint, or an architecture that is given the weights of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from figureground.audit.classify.blueprints import Blueprint, preset_of
+from figureground.audit.classify.checkpoint import load_checkpoint
+from figureground.audit.classify.module import Classifier
+from figureground.audit.classify.weights import fit_weights, read_weights
+from figureground.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a caller says of a file of weights.
+
+    Attributes
+    ----------
+    model_class : str or None
+        What the weights are of: ``torchvision:NAME``, ``timm:NAME``, ``package.module:Class`` or ``file.py:Class``.
+    arguments : mapping
+        For that class.
+    weights : Path or None
+        The file, where the model is given by name.
+    sha256 : str or None
+        Of the file, where it must be this one.
+    """
+
+    model_class: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    weights: Path | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A module, and how it came about: see :class:`~figureground.audit.classify.subject.Subject`."""
+
+    module: nn.Module
+    code_executed: bool
+    spec: str | None = None
+    prefix_removed: str = ""
+    preset: Any = None
+
+
+def load_module(spec: str | Path, *, outputs: int | None, origin: Origin) -> Built:
+    """The module; raises what reading, building and fitting raise."""
+    by_name = not Path(spec).exists() and ":" in str(spec)
+    if by_name and origin.model_class is not None:
+        raise _twice(str(spec), origin.model_class)
+    if not by_name and origin.weights is not None:
+        raise _twice(str(spec), str(origin.weights))
+    if not by_name and origin.model_class is None:
+        return _own(Path(spec), origin)
+    blueprint = Blueprint(str(spec) if by_name else str(origin.model_class), origin.arguments)
+    file = origin.weights if by_name else Path(spec)
+    if blueprint.of_a_library and file is None:
+        raise _no_weights(blueprint)
+    if blueprint.of_a_library and outputs is None:
+        raise _no_classes(blueprint)
+    return _fitted(blueprint, file, outputs or 0, origin.sha256)
+
+
+def _own(path: Path, origin: Origin) -> Built:
+    if origin.sha256 is not None and path.is_file():
+        read_weights(path, expect_sha256=origin.sha256)
+    classifier = load_checkpoint(path)
+    # A subclass brings its own forward.
+    return Built(classifier, code_executed=type(classifier) is not Classifier)
+
+
+def _fitted(blueprint: Blueprint, file: Path | None, outputs: int, sha256: str | None) -> Built:
+    """The weights are read first: what is damaged or dangerous is refused before anybody's code is run."""
+    weights = None if file is None else read_weights(file, expect_sha256=sha256)
+    module = blueprint.build(outputs, None if weights is None else weights.hyper_parameters)
+    prefix = "" if weights is None else fit_weights(module, weights)
+    return Built(module.eval(), not blueprint.of_a_library, blueprint.described, prefix, preset_of(blueprint.spec))
+
+
+def _twice(spec: str, other: str) -> UsageError:
+    return UsageError(
+        "MODEL_SPEC",
+        spec,
+        found=f"{other} beside it",
+        expected="a file of weights with --model-class, or an architecture with --weights",
+        fix="leave one of them out",
+    )
+
+
+def _no_weights(blueprint: Blueprint) -> UsageError:
+    return UsageError(
+        "MODEL_WEIGHTS",
+        blueprint.spec,
+        found="no weights",
+        expected="the file that the trained weights are in; nothing is downloaded",
+        fix="--weights FILE",
+    )
+
+
+def _no_classes(blueprint: Blueprint) -> UsageError:
+    return UsageError(
+        "CLASSES",
+        blueprint.spec,
+        found="no names of classes",
+        expected="the names in the order of the model's outputs",
+        fix="--classes a,b,c (in Python: classes=[...])",
+    )

@@ -1,0 +1,204 @@
+"""What commands have in common: their options, and how their text becomes values."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from figureground.datasets.transforms import Preprocess
+
+Data = Annotated[Path, typer.Argument(help="Manifest (CSV or Parquet), or a folder that holds manifest.csv.")]
+ColumnMap = Annotated[
+    list[str] | None, typer.Option("--column", help="Map a column: ROLE=NAME, for example label=diagnosis. Repeatable.")
+]
+By = Annotated[
+    list[str] | None,
+    typer.Option("--by", help="Subgroups: columns and crossings, for example site,sex,site*sex. Repeatable."),
+]
+Environment = Annotated[
+    str | None, typer.Option("--environment", help="Column that says which background, site or scanner an image has.")
+]
+Root = Annotated[
+    Path | None, typer.Option("--root", help="Data root; nothing outside it is opened. Default: the manifest's folder.")
+]
+SplitName = Annotated[
+    str | None,
+    typer.Option(
+        "--split", help="Rows of this split. Default: test (audit) or train (train), where the column exists."
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw.")]
+Layer = Annotated[
+    str | None,
+    typer.Option("--layer", help="Module for Grad-CAM, as in named_modules(). Default: chosen and reported."),
+]
+
+
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", help="Operating threshold of a finding, or of the second class: NAME=0.3. Repeatable."),
+]
+UncertainLabels = Annotated[
+    str | None,
+    typer.Option("--uncertain", help="What an uncertain label (-1) counts as: exclude, positive or negative."),
+]
+NumberOf = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="MODULE:FUNCTION",
+        help="Function that makes one number of each output; the policy's [target] says what it means. Imported, and "
+        "so executed.",
+    ),
+]
+
+_MODELS = "Of the model"
+ModelClass = Annotated[
+    str | None,
+    typer.Option(
+        "--model-class",
+        help="What a file of weights is of: torchvision:NAME, timm:NAME, package.module:Class or file.py:Class. The "
+        "last two are imported, and so executed.",
+        rich_help_panel=_MODELS,
+    ),
+]
+ModelArgs = Annotated[
+    list[str] | None,
+    typer.Option("--model-arg", help="Argument of that class: NAME=VALUE. Repeatable.", rich_help_panel=_MODELS),
+]
+WeightsFile = Annotated[
+    Path | None,
+    typer.Option("--weights", help="File of weights, where MODEL is a name.", rich_help_panel=_MODELS),
+]
+ExpectSha = Annotated[
+    str | None,
+    typer.Option("--expect-sha256", help="Refuse any other file of weights.", rich_help_panel=_MODELS),
+]
+ClassNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--classes",
+        help="Names in the order of the outputs, separated by commas, where the model does not say. Repeatable.",
+        rich_help_panel=_MODELS,
+    ),
+]
+KindOf = Annotated[
+    str | None,
+    typer.Option("--kind", help="What the outputs are: multiclass, binary or multilabel.", rich_help_panel=_MODELS),
+]
+_INPUT = "Of its input, where the model does not say"
+Resize = Annotated[
+    str | None,
+    typer.Option("--resize", help="Pixels of the shorter side, or HEIGHTxWIDTH.", rich_help_panel=_INPUT),
+]
+Crop = Annotated[
+    str | None,
+    typer.Option("--crop", help="Centre crop after that: pixels, or HEIGHTxWIDTH.", rich_help_panel=_INPUT),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option("--mean", help="Per channel, in units of [0, 1]: 0.485,0.456,0.406.", rich_help_panel=_INPUT),
+]
+Std = Annotated[str | None, typer.Option("--std", help="Per channel, in the same units.", rich_help_panel=_INPUT)]
+Bicubic = Annotated[bool, typer.Option("--bicubic", help="Resize bicubically.", rich_help_panel=_INPUT)]
+
+
+def as_arguments(pairs: list[str] | None) -> dict[str, Any]:
+    """``NAME=VALUE`` pairs, values read as JSON where they are, else as text.
+
+    >>> as_arguments(["num_classes=3", "act=relu", "bias=true"])
+    {'num_classes': 3, 'act': 'relu', 'bias': True}
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs or []:
+        name, mark, value = pair.partition("=")
+        if not mark or not name:
+            raise typer.BadParameter(f"{pair!r}: expected NAME=VALUE", param_hint="--model-arg")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def as_preprocess(
+    resize: str | None, crop: str | None, mean: str | None, std: str | None, bicubic: bool
+) -> Preprocess | None:
+    """The preprocessing that options describe; None where none was given.
+
+    Without ``--mean`` and ``--std`` the model is given pixels in [0, 1].
+    """
+    if not (resize or crop or mean or std or bicubic):
+        return None
+    from figureground.datasets.transforms import Preprocess
+
+    given = {"mean": _numbers(mean, "--mean"), "std": _numbers(std, "--std")}
+    known: dict[str, Any] = {name: values for name, values in given.items() if values is not None}
+    return Preprocess(
+        resize=_size(resize, "--resize"),
+        crop=_size(crop, "--crop"),
+        interpolation="bicubic" if bicubic else "bilinear",
+        **known,
+    )
+
+
+def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: expected numbers, separated by commas", param_hint=option) from None
+
+
+def _size(text: str | None, option: str) -> int | tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if not all(part.isdecimal() and int(part) > 0 for part in parts) or len(parts) > 2:
+        raise typer.BadParameter(f"{text!r}: expected pixels, as 224 or 224x320", param_hint=option)
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
+
+
+def as_list(texts: list[str] | None) -> list[str] | None:
+    """Parts of options that are separated by commas and may be repeated; None where there is none."""
+    # An option given twice adds to the first: taking the last alone would drop what was asked for, in silence.
+    return None if not texts else [part.strip() for text in texts for part in text.split(",") if part.strip()]
+
+
+def as_uncertain(given: str | None) -> Any:
+    """What an uncertain label counts as."""
+    if given not in (None, "exclude", "positive", "negative"):
+        raise typer.BadParameter(f"{given!r}: expected exclude, positive or negative", param_hint="--uncertain")
+    return given
+
+
+def as_thresholds(pairs: list[str] | None) -> dict[str, float]:
+    """``NAME=0.3`` pairs."""
+    found: dict[str, float] = {}
+    for pair in pairs or []:
+        name, mark, value = pair.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            mark = ""
+        if not mark or not name:
+            raise typer.BadParameter(f"{pair!r}: expected NAME=0.3", param_hint="--threshold")
+    return found
+
+
+def as_mapping(pairs: list[str] | None) -> dict[str, str]:
+    """``ROLE=NAME`` pairs."""
+    found: dict[str, str] = {}
+    for pair in pairs or []:
+        role, mark, name = pair.partition("=")
+        if not mark or not role or not name:
+            raise typer.BadParameter(
+                f"{pair!r}: expected ROLE=NAME, for example label=diagnosis", param_hint="--column"
+            )
+        found[role] = name
+    return found

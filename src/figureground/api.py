@@ -56,6 +56,7 @@ def run_audit(
     model_args: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
+    output_key: str | None = None,
     columns: Mapping[str, str] | None = None,
     by: Sequence[str] | None = None,
     cues: Sequence[str] | None = None,
@@ -103,6 +104,9 @@ def run_audit(
         wrote. Nothing in it is executed, and nothing is downloaded.
     expect_sha256 : str, optional
         Of the file of weights; another file is refused.
+    output_key : str, optional
+        Where in the output the logits are, for a model that gives a mapping, a tuple or a dataclass: ``"logits"``,
+        ``"0"``, or several joined by dots.
     columns : mapping, optional
         ``{role: column name}`` for ``image``, ``label``, ``mask``, ``environment``, ``split``, ``cluster``, ``key``.
     by : sequence of str, optional
@@ -170,7 +174,7 @@ def run_audit(
     if by is not None:  # hashed with the thresholds, before the first image
         declared = declared.model_copy(update={"subgroups": tuple(by)})
     origin = _origin(model_class, model_args, weights, expect_sha256)
-    subject = find_subject(model, classes, transform, kind, target, declared, origin)
+    subject = find_subject(model, classes, transform, kind, target, declared, origin, output_key)
     subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
     names = () if subject.task.scalar else subject.classes
     source = open_source(data, classes=names, columns=mapping, root=None if root is None else Path(root))
@@ -193,6 +197,7 @@ def find_subject(
     target: str | Callable[[Any], Any] | None = None,
     policy: Policy | None = None,
     origin: Origin | None = None,
+    output_key: str | None = None,
 ) -> Subject:
     """The audited model from what a caller gave: a module in memory, a path or a name; with a target, what it says."""
     from figureground.audit.classify.subject import as_number, as_subject, load_subject
@@ -201,12 +206,14 @@ def find_subject(
     if target is not None:
         outputs = None if classes is None else len(classes)
         declared = declared_target(policy, classes if origin is None else None, kind)
-        return as_number(model, target, declared, transform=transform, origin=origin, outputs=outputs)
+        more: dict[str, Any] = {"output_key": output_key, "origin": origin, "outputs": outputs}
+        return as_number(model, target, declared, transform=transform, **more)
     if isinstance(model, str | Path):
-        return load_subject(model, classes=classes, transform=transform, kind=kind, origin=origin)
+        known: dict[str, Any] = {"classes": classes, "transform": transform, "kind": kind}
+        return load_subject(model, **known, output_key=output_key, origin=origin)
     if origin is not None:
         raise _named_in_memory()
-    return as_subject(model, classes=classes, transform=transform, kind=kind)
+    return as_subject(model, classes=classes, transform=transform, kind=kind, output_key=output_key)
 
 
 def _origin(
@@ -384,6 +391,7 @@ def check_inputs(
     model_args: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
+    output_key: str | None = None,
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
@@ -395,7 +403,8 @@ def check_inputs(
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     origin = _origin(model_class, model_args, weights, expect_sha256)
-    subject = None if model is None else find_subject(model, classes, transform, kind, target, declared, origin)
+    asked = (classes, transform, kind, target, declared, origin, output_key)
+    subject = None if model is None else find_subject(model, *asked)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
     check_cues(tuple(cues or ()), "cues")

@@ -90,6 +90,14 @@ KindOf = Annotated[
     str | None,
     typer.Option("--kind", help="What the outputs are: multiclass, binary or multilabel.", rich_help_panel=_MODELS),
 ]
+OutputKey = Annotated[
+    str | None,
+    typer.Option(
+        "--output-key",
+        help="Where the logits are in an output that holds several things: logits, 0, or a.b.",
+        rich_help_panel=_MODELS,
+    ),
+]
 _INPUT = "Of its input, where the model does not say"
 Resize = Annotated[
     str | None,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from torch import nn
 
 from figureground.audit.classify.named_code import load_named, name_of
 from figureground.audit.classify.probes import check_auditable
-from figureground.audit.classify.readout import OneNumber, TwoClasses
+from figureground.audit.classify.readout import OneNumber, Picked, TwoClasses
 from figureground.audit.classify.subject import as_number, as_subject, weights_sha256
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.target import Target
@@ -161,3 +163,66 @@ def test_the_working_directory_is_looked_in_but_not_kept(tmp_path: Path, monkeyp
         return
     assert load_named("my_reading_of_it:age")(torch.ones(2, 3)).tolist() == [1, 1]
     assert str(tmp_path) not in sys.path
+
+
+@dataclass
+class Several:
+    """What a head of others gives."""
+
+    logits: torch.Tensor
+    features: torch.Tensor
+
+
+class Pair(NamedTuple):
+    """The same as a named tuple."""
+
+    aux: torch.Tensor
+    logits: torch.Tensor
+
+
+class Gives(nn.Module):
+    """A model whose output is made by a function."""
+
+    def __init__(self, make: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+        self.make = make
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self.make(self.body(images))
+
+
+@pytest.mark.parametrize(
+    ("make", "key"),
+    [
+        (lambda z: {"logits": z, "loss": z.mean()}, "logits"),
+        (lambda z: (z, z * 0), "0"),
+        (lambda z: [{"out": {"x": z}}], "0.out.x"),
+        (lambda z: Several(z, z * 0), "logits"),
+        (lambda z: Pair(z * 0, z), "logits"),
+        (lambda z: Pair(z * 0, z), "1"),
+    ],
+)
+def test_logits_are_found_by_key_attribute_or_position(make: Any, key: str) -> None:
+    torch.manual_seed(0)
+    model, images = Gives(make), torch.rand(4, 3, 12, 12)
+    subject = as_subject(model, classes=CLASSES, output_key=key)
+    torch.testing.assert_close(subject.module(images), model.body(images))
+    assert all(check.status == "passed" for check in check_auditable(subject, images, "model.body.1"))
+    assert subject.sha256 == weights_sha256(model)
+
+
+def test_a_key_that_is_not_there_lists_those_that_are() -> None:
+    model = Gives(lambda z: {"scores": z, "loss": z.mean()})
+    with pytest.raises(
+        SubjectError, match=r"no 'logits' in a dict with scores \[4, 2\], loss \[\].*one of scores, loss"
+    ):
+        Picked(model, "logits")(torch.rand(4, 3, 12, 12))
+    with pytest.raises(SubjectError, match="an output that holds several things"):
+        Picked(Gives(lambda z: z), "logits")(torch.rand(4, 3, 12, 12))
+
+
+def test_without_a_key_an_output_of_several_things_is_refused_with_their_shapes() -> None:
+    subject = as_subject(Gives(lambda z: Several(z, z)), classes=CLASSES)
+    with pytest.raises(SubjectError, match=r"a Several with logits \[4, 2\], features \[4, 2\].*--output-key"):
+        check_auditable(subject, torch.rand(4, 3, 12, 12))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from figureground.audit.classify.readout import told
 from figureground.audit.classify.subject import Subject, evaluating, weights_sha256
 from figureground.audit.document import TrustCheck
 from figureground.errors import SubjectError
@@ -81,7 +82,8 @@ def _forward(module: nn.Module, sample: Tensor) -> Tensor:
         ) from error
     if isinstance(output, Tensor) and output.ndim == 2 and len(output) == len(sample):
         return output.float()
-    raise _bad_output(_told(output), f"logits [{len(sample)}, K]", "return the logits alone")
+    fix = "return the logits alone, or say where they are: --output-key NAME (in Python: output_key=...)"
+    raise _bad_output(told(output), f"logits [{len(sample)}, K]", fix)
 
 
 def _output_shape(logits: Tensor, subject: Subject) -> TrustCheck:
@@ -213,14 +215,6 @@ def _dtype_of(module: nn.Module) -> torch.dtype:
 
 def _shape(output: Any) -> tuple[int, ...] | str:
     return tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-
-
-def _told(output: Any) -> str:
-    if isinstance(output, Tensor):
-        return f"shape {list(output.shape)}"
-    if isinstance(output, dict):
-        return "dict with " + ", ".join(f"{key}: {_shape(value)}" for key, value in list(output.items())[:5])
-    return type(output).__name__
 
 
 def _bad_output(found: str, expected: str, fix: str) -> SubjectError:

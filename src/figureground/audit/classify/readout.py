@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -98,3 +99,69 @@ class OneNumber(nn.Module):
             expected=f"a float tensor of shape [{expected}], one number for each image",
             fix="let the function return one number per image, such as output[:, 0]",
         )
+
+
+class Picked(nn.Module):
+    """A model whose output holds the logits among other things: a mapping, a tuple, a dataclass.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The caller's own, left as it is; its layers are called ``model.NAME`` here.
+    key : str
+        Where the logits are: a key, the name of an attribute, or a position; several, joined by dots, one inside the
+        other.
+
+    Examples
+    --------
+    >>> class Head(nn.Linear):
+    ...     def forward(self, x):
+    ...         return {"out": (super().forward(x.flatten(1)), x)}
+    >>> Picked(Head(4, 2), "out.0")(torch.zeros(3, 1, 2, 2)).shape
+    torch.Size([3, 2])
+    """
+
+    def __init__(self, model: nn.Module, key: str) -> None:
+        super().__init__()
+        self.model = model
+        self.key = key
+
+    def forward(self, images: Tensor) -> Any:
+        """What the key leads to."""
+        found = self.model(images)
+        for part in self.key.split("."):
+            held = _held(found)
+            if part not in held:
+                raise SubjectError(
+                    "OUTPUT_KEY",
+                    f"output key {self.key}",
+                    found=f"no {part!r} in {told(found)}",
+                    expected=f"one of {', '.join(held)}" if held else "an output that holds several things",
+                    fix="correct --output-key, or leave it out where the output is the logits",
+                )
+            found = held[part]
+        return found
+
+
+def told(output: Any) -> str:
+    """An output in words: a tensor by its shape, anything else by what it holds."""
+    if isinstance(output, Tensor):
+        return f"shape {list(output.shape)}"
+    parts = ", ".join(f"{name} {_shape(value)}" for name, value in list(_held(output).items())[:8])
+    return f"a {type(output).__name__} with {parts}" if parts else type(output).__name__
+
+
+def _shape(value: Any) -> str:
+    return str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+
+
+def _held(output: Any) -> dict[str, Any]:
+    """What an output holds, by key, attribute or position."""
+    if isinstance(output, Mapping):
+        return {str(name): value for name, value in output.items()}
+    if is_dataclass(output) and not isinstance(output, type):
+        return {item.name: getattr(output, item.name) for item in fields(output)}
+    if isinstance(output, Sequence) and not isinstance(output, str):
+        named = {name: getattr(output, name) for name in getattr(output, "_fields", ())}
+        return {str(at): value for at, value in enumerate(output)} | named
+    return {}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from figureground.audit.classify.module import Classifier
 from figureground.audit.classify.named_code import load_named, name_of
 from figureground.audit.classify.origins import Built, Origin, load_module
-from figureground.audit.classify.readout import OneNumber, TwoClasses
+from figureground.audit.classify.readout import OneNumber, Picked, TwoClasses
 from figureground.audit.target import Target
 from figureground.audit.task import DECLARED_KINDS, Kind, Task, check_thresholds
 from figureground.datasets.transforms import Preprocess
@@ -76,7 +76,12 @@ class Subject:
 
 
 def as_subject(
-    model: Any, *, classes: Sequence[str] | None = None, transform: Any = None, kind: Kind | None = None
+    model: Any,
+    *,
+    classes: Sequence[str] | None = None,
+    transform: Any = None,
+    kind: Kind | None = None,
+    output_key: str | None = None,
 ) -> Subject:
     """Wrap a model that is in memory.
 
@@ -94,6 +99,8 @@ def as_subject(
     kind : {"multiclass", "binary", "multilabel"}, optional
         What the logits mean: one for each class, a single one that speaks for the second of two classes, or one for
         each finding. By default the model's own where it is a :class:`Classifier`, else ``multiclass``.
+    output_key : str, optional
+        Where in the output the logits are: see :class:`~figureground.audit.classify.readout.Picked`.
 
     Raises
     ------
@@ -108,9 +115,10 @@ def as_subject(
     names, thresholds = _classes(module, classes, meant), getattr(module, "thresholds", {})
     if isinstance(module, Classifier):
         check_thresholds(thresholds, Task(meant, names), "model")
+    read = module if output_key is None else Picked(module, output_key)
     return Subject(
         # What a single logit says is said by two; all that follows then knows classes only.
-        module=TwoClasses(module) if meant == "binary" else module,
+        module=TwoClasses(read) if meant == "binary" else read,
         classes=names,
         preprocess=preprocess,
         preprocessing_source=source,
@@ -129,6 +137,7 @@ def load_subject(
     classes: Sequence[str] | None = None,
     transform: Any = None,
     kind: Kind | None = None,
+    output_key: str | None = None,
     origin: Origin | None = None,
 ) -> Subject:
     """The subject in a file, or built by name and given the weights of a file; other arguments as for
@@ -152,7 +161,7 @@ def load_subject(
     """
     built = load_module(spec, outputs=_outputs(classes, kind), origin=origin or Origin())
     given = built.preset if transform is None else transform
-    subject = as_subject(built.module, classes=classes, transform=given, kind=kind)
+    subject = as_subject(built.module, classes=classes, transform=given, kind=kind, output_key=output_key)
     source: PreprocessingSource = "assumed" if transform is None and given is not None else subject.preprocessing_source
     return replace(
         subject,
@@ -174,6 +183,7 @@ def as_number(
     declared: Target,
     *,
     transform: Any = None,
+    output_key: str | None = None,
     origin: Origin | None = None,
     outputs: int | None = None,
 ) -> Subject:
@@ -190,6 +200,8 @@ def as_number(
         What the number means; the classes are the sides of its cut.
     transform : Preprocess or torchvision preset, optional
         As for :func:`as_subject`.
+    output_key : str, optional
+        What ``read`` is given of the output; by default all of it.
     origin : Origin, optional
         As for :func:`load_subject`.
     outputs : int, optional
@@ -206,8 +218,9 @@ def as_number(
     module = _unwrapped(built.module)
     function = load_named(read) if isinstance(read, str) else read
     preprocess, source = _preprocessing(module, transform)
+    picked = module if output_key is None else Picked(module, output_key)
     return Subject(
-        module=OneNumber(module, function, declared.cut, name_of(function)),
+        module=OneNumber(picked, function, declared.cut, name_of(function)),
         classes=declared.classes,
         preprocess=preprocess,
         preprocessing_source=source,

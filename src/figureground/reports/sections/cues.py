@@ -69,7 +69,7 @@ def _row(context: Context, cue: CueVerdict) -> list[str]:
         scale.amount(specific["estimate"]) if specific else numbers.NONE,
         numbers.count(cue.n) if cue.n else numbers.NONE,
         scale.size(assay),
-        context.words.say(f"level.{cue.evidence_level}") if cue.evidence_level else numbers.NONE,
+        cue.evidence_level or numbers.NONE,
     ]
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from figureground.audit.classify.origins import Origin
     from figureground.audit.classify.subject import Subject
     from figureground.audit.classify.train import TrainConfig
+    from figureground.audit.reconciling import Recorded
     from figureground.audit.task import Kind
     from figureground.datasets.findings import Uncertain
     from figureground.datasets.transforms import Preprocess
@@ -57,6 +58,7 @@ def run_audit(
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
     output_key: str | None = None,
+    expect_predictions: Any | None = None,
     columns: Mapping[str, str] | None = None,
     by: Sequence[str] | None = None,
     cues: Sequence[str] | None = None,
@@ -107,6 +109,10 @@ def run_audit(
     output_key : str, optional
         Where in the output the logits are, for a model that gives a mapping, a tuple or a dataclass: ``"logits"``,
         ``"0"``, or several joined by dots.
+    expect_predictions : path or DataFrame, optional
+        Answers that the model gave in use: ``predicted`` (the name of a class, or the number) by ``key``, ``path`` or
+        ``image``. Where the audited model gives others, nothing is audited, and the preprocessings that would fit
+        better are told.
     columns : mapping, optional
         ``{role: column name}`` for ``image``, ``label``, ``mask``, ``environment``, ``split``, ``cluster``, ``key``.
     by : sequence of str, optional
@@ -178,10 +184,11 @@ def run_audit(
     subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
     names = () if subject.task.scalar else subject.classes
     source = open_source(data, classes=names, columns=mapping, root=None if root is None else Path(root))
+    recorded = _recorded(expect_predictions)
     inputs = tuple(Path(given) for given in (model, weights, data) if isinstance(given, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
     folder = RunFolder.create(written, overwrite=overwrite, keep=inputs)
-    found = Pipeline(subject, source, config, declared, progress)(folder)
+    found = Pipeline(subject, source, config, declared, progress, recorded=recorded)(folder)
     if report:
         with progress("Rendering the report", 1) as advance:
             render_report(found)
@@ -225,6 +232,12 @@ def _origin(
     if not (model_class or model_args or weights or sha256):
         return None
     return Origin(model_class, dict(model_args or {}), None if weights is None else Path(weights), sha256)
+
+
+def _recorded(given: Any | None) -> Recorded | None:
+    from figureground.audit.reconciling import Recorded
+
+    return None if given is None else Recorded.read(given)
 
 
 def _named_in_memory() -> UsageError:
@@ -392,6 +405,7 @@ def check_inputs(
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
     output_key: str | None = None,
+    expect_predictions: Any | None = None,
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
@@ -418,6 +432,7 @@ def check_inputs(
         split=split,
         cues=cues,
         policy=declared,
+        recorded=_recorded(expect_predictions),
     )
 
 

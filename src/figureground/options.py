@@ -98,6 +98,14 @@ OutputKey = Annotated[
         rich_help_panel=_MODELS,
     ),
 ]
+ExpectPredictions = Annotated[
+    Path | None,
+    typer.Option(
+        "--expect-predictions",
+        help="Table of the answers that the model gave in use: predicted, by key, path or image. Others are refused.",
+        rich_help_panel=_MODELS,
+    ),
+]
 _INPUT = "Of its input, where the model does not say"
 Resize = Annotated[
     str | None,

@@ -21,6 +21,7 @@ from figureground.audit.explain.layers import choose_layer
 from figureground.audit.judge.grouping import MAX_LEVELS, Grouping, group_rows
 from figureground.audit.judge.reach import Reach
 from figureground.audit.recipients import has_environment
+from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.strata import by_environment, by_label
 from figureground.audit.target import Target
 from figureground.datasets.datamodule import RowReader, rows_of
@@ -45,6 +46,7 @@ def check(
     split: str | None = None,
     cues: Sequence[str] | None = None,
     policy: Policy | None = None,
+    recorded: Recorded | None = None,
 ) -> Checked:
     """Read all rows; with a subject also run its probes on the first usable rows."""
     policy = policy or Policy()
@@ -63,6 +65,8 @@ def check(
     if subject is not None:
         reader = RowReader(source, subject.preprocess, subject.classes)
         layer, probes = _probe(subject, examples, reader)
+        told = not_reconciled() if recorded is None else Reconcile(subject, source, recorded, policy.target)(examples)
+        probes = (*probes, told)
     grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups)
     grey = subject is not None and subject.preprocess.channels == 1
     reach = _reach(examples, policy, grey)(cues or default_cues(examples.regions), grouping.groups)

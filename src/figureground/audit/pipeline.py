@@ -34,6 +34,7 @@ from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.suite import levels_of, widen
 from figureground.audit.measure.trust.checks import MapChecks, MapReport
 from figureground.audit.progress import Progress, silent
+from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.rejudge import MEASURED
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder, file_sha256, read_table
@@ -78,6 +79,8 @@ class Pipeline:
     progress : Progress
     timer : callable
         Seconds from any origin, for the time expected.
+    recorded : Recorded or None
+        Answers that the model gave in use, which its answers here must be.
     """
 
     subject: Subject = field(repr=False)
@@ -86,6 +89,7 @@ class Pipeline:
     policy: Policy
     progress: Progress = silent
     timer: Callable[[], float] = perf_counter
+    recorded: Recorded | None = None
 
     @property
     def task(self) -> Task:
@@ -101,6 +105,7 @@ class Pipeline:
         reader = self._reader(examples)
         with evaluating(self.subject.module):
             layer, probes = self._probe(examples, reader)
+            probes.append(self._reconcile(examples))
             explainer = SinglePass(layer)
             dataset = ExampleDataset(rows_of(examples.usable), reader)
             measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
@@ -152,6 +157,15 @@ class Pipeline:
             layer = self.config.layer
             check_layer(self.subject.module, layer, sample[:1])
         return layer, check_auditable(self.subject, sample, layer)
+
+    def _reconcile(self, examples: Examples) -> document.TrustCheck:
+        if self.recorded is None:
+            return not_reconciled()
+        with self.progress("Comparing with recorded answers", 1) as advance:
+            seed, target = self.config.seed, self.policy.target
+            found = Reconcile(self.subject, self.source, self.recorded, target, seed)(examples)
+            advance(1)
+        return found
 
     def _check_maps(self, explainer: SinglePass, examples: Examples, reader: RowReader, layer: str) -> MapReport:
         with self.progress("Checking the maps", 1) as advance:

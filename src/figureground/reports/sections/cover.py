@@ -70,9 +70,17 @@ def build(context: Context) -> Cover:
         headline=headline(context),
         about=_about(context),
         cards=tuple(_card(context, cue) for cue in _worst_first(cues) if _told(context, cue)),
-        caveats=tuple(said[key] for key in _ALWAYS_SAID if key in said),
+        caveats=(*(said[key] for key in _ALWAYS_SAID if key in said), *_reconciled(context)),
         facts=_facts(context),
     )
+
+
+def _reconciled(context: Context) -> tuple[str, ...]:
+    """That nobody has shown this to be the model in use, where nobody has."""
+    known = any(
+        check.check == "predictions_reconciled" and check.status == "passed" for check in context.document.trust
+    )
+    return () if known else (context.words.say("not_reconciled"),)
 
 
 def _told(context: Context, cue: CueVerdict) -> bool:

@@ -156,6 +156,28 @@ def check(
     raise typer.Exit(3 if found.quarantined or failed else 0)
 
 
+@app.command(name="manifest")
+def build(
+    source: Annotated[Path, typer.Argument(help="Folder with one folder for each class, or a COCO file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file; its folder must hold all pictures and masks.")],
+    masks: Annotated[
+        Path | None,
+        typer.Option("--masks", help="Folder of masks under the pictures' names; of COCO, where they are written."),
+    ] = None,
+    images: Annotated[Path | None, typer.Option("--images", help="Of COCO: folder of the pictures.")] = None,
+    boxes: Annotated[bool, typer.Option("--boxes", help="Of COCO: boxes where outlines are missing.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier manifest.")] = False,
+) -> None:
+    """Write a manifest from a folder of pictures or from COCO annotations."""
+    from figureground.datasets.building import build_manifest
+
+    built = build_manifest(source, out, masks=masks, images=images, boxes=boxes, overwrite=overwrite)
+    for reason, n in built.left_out.items():
+        typer.echo(f"{n} {reason}")
+    names = ", ".join(map(str, built.frame.columns))
+    typer.echo(f"{out}: {len(built.frame)} rows with {names}")
+
+
 @app.command()
 def train(
     data: Data,

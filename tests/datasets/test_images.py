@@ -268,3 +268,15 @@ def test_damage_that_pillow_lets_out_as_other_errors():
     at = webp.index(b"EXIF")
     webp[at + 8 : at + 18] = b"\xff" * 10  # SyntaxError from exif_transpose
     assert fault(decode_image, bytes(webp)) == "image_unreadable"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, bool])
+def test_masks_of_every_depth_are_the_same_mask(dtype):
+    """Fault D1: 0/1, 0/255, booleans, one bit and 16 bits are the identical mask."""
+    shape = np.tril(np.ones((6, 9), dtype=bool))
+    full = {np.uint8: 255, np.uint16: 65_535, np.int32: 65_535, bool: True}[dtype]
+    assert (mask_values(np.where(shape, full, 0).astype(dtype)) == shape).all()
+    if dtype is np.uint16:
+        assert (decode_mask(saved(Image.fromarray(np.where(shape, full, 0).astype(dtype)), "PNG")) == shape).all()
+    if dtype is bool:
+        assert (decode_mask(saved(Image.fromarray(shape), "PNG")) == shape).all()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from figureground.datasets.manifest import as_strings, find_manifest, name_columns, read_manifest
+from figureground.datasets.manifest import as_strings, find_manifest, name_columns, read_manifest, reading_of
 from figureground.errors import ManifestError
 
 
@@ -71,17 +71,27 @@ def test_a_header_names_each_column_once(tmp_path, header):
 
 
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
-def test_another_delimiter_is_named(tmp_path, mark):
-    error = refused(read_manifest, csv(tmp_path, f"image{mark}label\na.png{mark}cat\n"))
+def test_another_delimiter_is_read_and_recorded_where_every_row_fits(tmp_path, mark):
+    text = f'image{mark}label{mark}note\na.png{mark}cat{mark}1,5\n"b{mark}.png"{mark}dog{mark}2,5\n'
+    found = read_manifest(csv(tmp_path, text))
+    assert found.to_numpy().tolist() == [["a.png", "cat", "1,5"], [f"b{mark}.png", "dog", "2,5"]]
+    assert reading_of(found).startswith("separated by ")
+    error = refused(read_manifest, csv(tmp_path, f"{text}c.png{mark}cat\n"))
     assert error.code == "MANIFEST_DELIMITER"
     assert "commas" in error.fix
 
 
-def test_other_encodings_are_refused_with_the_offset(tmp_path):
-    error = refused(read_manifest, csv(tmp_path, "image,label\na.png,J\u00e4ger\n", "cp1252"))
+def test_what_spreadsheets_write_is_read_and_recorded_and_other_encodings_are_refused(tmp_path):
+    found = read_manifest(csv(tmp_path, "image;label\na.png;J\u00e4ger\n", "cp1252"))
+    assert found["label"].tolist() == ["J\u00e4ger"]
+    assert reading_of(found) == "Windows-1252, separated by semicolons"
+    assert reading_of(read_manifest(csv(tmp_path, "image,label\na.png,J\u00e4ger\n", "utf-8-sig"))) is None
+    (tmp_path / "odd.csv").write_bytes(b"image,label\na.png,\x81\n")
+    error = refused(read_manifest, tmp_path / "odd.csv")
     assert (error.code, error.exit_code) == ("MANIFEST_ENCODING", 2)
-    assert "offset 19" in error.found
-    assert refused(read_manifest, csv(tmp_path, "image,label\n", "utf-16")).code == "MANIFEST_ENCODING"
+    assert "offset 18" in error.found
+    error = refused(read_manifest, csv(tmp_path, "image,label\n", "utf-16"))
+    assert (error.code, "UTF-16" in error.found) == ("MANIFEST_ENCODING", True)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"])

@@ -315,3 +315,10 @@ def test_a_truncated_file_in_a_dataset_is_a_row_fault(tmp_path):
     (tmp_path / "a.png").write_bytes(data[: len(data) // 2])
     with Image.open(tmp_path / "a.png") as picture:
         assert reason(DatasetSource(Rows([(picture, 0)]), CLASSES)) == "image_unreadable"
+
+
+def test_how_a_table_was_read_reaches_the_source(tmp_path):
+    (tmp_path / "m.csv").write_text("image;diagnosis\na.png;cat\nb.png;dog\n", encoding="cp1252")
+    source = open_source(tmp_path / "m.csv", classes=("cat", "dog"), columns={"label": "diagnosis"})
+    assert source.reading == "separated by semicolons"
+    assert source.table()["label"].tolist() == ["cat", "dog"]

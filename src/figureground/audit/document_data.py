@@ -110,6 +110,7 @@ class Data(Part):
     source: str = Field(description="manifest | dataframe | dataset")
     sha256: str = Field(description="of the examples table: keys, labels, attributes and content hashes")
     manifest_sha256: str | None
+    reading: str | None = Field(None, description="how the manifest was read, where that was not UTF-8 with commas")
     given: int
     ok: int
     quarantined: int

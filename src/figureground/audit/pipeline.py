@@ -246,6 +246,7 @@ class Pipeline:
         path = Path(self.source.where)
         return {
             "source": self.source.kind,
+            "reading": getattr(self.source, "reading", None),
             "manifest_sha256": file_sha256(path) if self.source.kind == "manifest" else None,
         }
 

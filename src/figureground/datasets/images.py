@@ -20,6 +20,8 @@ from figureground.datasets.columns import GROUND, IGNORE, OBJECT
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 #: Checked from the header before any pixel is decoded.
 MAX_PIXELS = 100_000_000
+#: White in 16 bits, as some tools write an object.
+_FULL_16 = 65_535
 #: What shows through transparent pixels.
 MATTE = (255, 255, 255)
 
@@ -70,7 +72,7 @@ def check_depth(picture: Image.Image) -> None:
 
 
 def mask_values(raw: Any) -> npt.NDArray[np.uint8]:
-    """Mask values in our convention from 0/1, 0/255, boolean, or 0/1/255 with 255 ignored.
+    """Mask values in our convention from 0/1, 0/255, 0/65535, boolean, or 0/1/255 with 255 ignored.
 
     Raises
     ------
@@ -94,8 +96,8 @@ def mask_values(raw: Any) -> npt.NDArray[np.uint8]:
     found = set(np.unique(values).tolist())
     if found <= {0, 1}:
         return values.astype(np.uint8)
-    if found <= {0, 255}:
-        return np.where(values == 255, OBJECT, GROUND).astype(np.uint8)
+    if found <= {0, 255} or found <= {0, _FULL_16}:
+        return np.where(values > 0, OBJECT, GROUND).astype(np.uint8)
     if found <= {0, 1, IGNORE}:
         return values.astype(np.uint8)
     raise RowFault(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,11 @@ import pandas as pd
 
 from figureground.datasets.columns import LABEL_PREFIX, PREFIXES, ROLES
 from figureground.errors import ManifestError
+
+_UTF8, _READING = "UTF-8", "reading"
+#: Marks that spreadsheets put between fields in place of commas.
+_DELIMITERS = {";": "separated by semicolons", "\t": "separated by tabs", "|": "separated by bars"}
+_WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 class _Reader(Protocol):
@@ -41,6 +47,10 @@ def find_manifest(data: Path) -> Path:
 def read_manifest(path: Path) -> pd.DataFrame:
     """All cells as strings, in file order.
 
+    A CSV file is UTF-8, else Windows-1252 (what spreadsheets write); fields are separated by commas, else by
+    semicolons, tabs or bars where every row then has as many fields as the header. What was not UTF-8 and commas is
+    told by :func:`reading_of`.
+
     Raises
     ------
     ManifestError
@@ -48,18 +58,66 @@ def read_manifest(path: Path) -> pd.DataFrame:
     """
     if path.suffix.lower() == ".parquet":
         return as_strings(_parquet(path))
+    text, encoding = _decoded(path)
+    delimiter = _delimiter(text, path)
+    # Strict, because a quote that is never closed would otherwise swallow all rows that follow.
+    rows = _numbered(path, csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter))
+    frame = _frame(path, rows)
+    told = [*([] if encoding == _UTF8 else [encoding]), *([] if delimiter == "," else [_DELIMITERS[delimiter]])]
+    frame.attrs[_READING] = ", ".join(told)
+    return frame
+
+
+def reading_of(frame: pd.DataFrame) -> str | None:
+    """How a table was read, where that was not UTF-8 with commas; None otherwise."""
+    return frame.attrs.get(_READING) or None
+
+
+def _decoded(path: Path) -> tuple[str, str]:
+    """The text of a file, and its encoding."""
+    data = path.read_bytes()
+    wide = next((name for mark, name in _WIDE.items() if data.startswith(mark)), None)
+    if wide is not None:
+        raise _encoding(path, f"{wide}, by its first bytes")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            # Strict, because a quote that is never closed would otherwise swallow all rows that follow.
-            return _frame(path, _numbered(path, csv.reader(stream, strict=True)))
+        return data.decode("utf-8-sig"), _UTF8
     except UnicodeDecodeError as error:
-        raise ManifestError(
-            "MANIFEST_ENCODING",
-            str(path),
-            found=f"a byte that is not UTF-8 at offset {error.start}",
-            expected="UTF-8",
-            fix="save the table as CSV UTF-8",
-        ) from error
+        offset = error.start
+    try:
+        return data.decode("cp1252"), "Windows-1252"
+    except UnicodeDecodeError:
+        raise _encoding(path, f"a byte that is neither UTF-8 nor Windows-1252 at offset {offset}") from None
+
+
+def _encoding(path: Path, found: str) -> ManifestError:
+    fix = "save the table as CSV UTF-8"
+    return ManifestError("MANIFEST_ENCODING", str(path), found=found, expected="UTF-8", fix=fix)
+
+
+def _delimiter(text: str, path: Path) -> str:
+    """The comma, or, where the header holds none, the mark that gives every row as many fields as the header."""
+    header = text.split("\n", 1)[0]
+    marks = [mark for mark in _DELIMITERS if mark in header]
+    if "," in header or not marks:
+        return ","
+    found = next((mark for mark in marks if _even(text, mark)), None)
+    if found is not None:
+        return found
+    raise ManifestError(
+        "MANIFEST_DELIMITER",
+        f"{path}:1",
+        found=repr(header.strip()),
+        expected="fields separated by commas, or as many fields in every row as in the header",
+        fix="save the table with commas",
+    )
+
+
+def _even(text: str, mark: str) -> bool:
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark) if row]
+    except csv.Error:
+        return False
+    return len(rows) > 1 and len({len(row) for row in rows}) == 1
 
 
 def as_strings(frame: pd.DataFrame) -> pd.DataFrame:
@@ -177,14 +235,6 @@ def _frame(path: Path, rows: list[tuple[int, list[str]]]) -> pd.DataFrame:
         )
     header = [name.strip() for name in rows[0][1]]
     _check_unique(header, f"{path}:1")
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
-        raise ManifestError(
-            "MANIFEST_DELIMITER",
-            f"{path}:1",
-            found=repr(header[0]),
-            expected="fields separated by commas",
-            fix="save the table with commas",
-        )
     for number, row in rows[1:]:
         if len(row) != len(header):
             raise ManifestError(

@@ -77,6 +77,7 @@ class TableSource:
     where: str
     frame: pd.DataFrame = field(repr=False)
     root: Path
+    reading: str | None = None
 
     def table(self) -> pd.DataFrame:
         """Role columns and attributes as strings, with ``key`` and ``path``."""
@@ -238,7 +239,7 @@ def open_source(
     if isinstance(data, str | Path):
         path = manifest.find_manifest(Path(data))
         frame = manifest.name_columns(manifest.read_manifest(path), columns or {}, str(path))
-        return TableSource("manifest", str(path), frame, root or path.parent)
+        return TableSource("manifest", str(path), frame, root or path.parent, manifest.reading_of(frame))
     if isinstance(data, pd.DataFrame):
         frame = manifest.name_columns(manifest.as_strings(data), columns or {}, "DataFrame")
         return TableSource("dataframe", "DataFrame", frame, root or _common_root(frame["image"].tolist()))

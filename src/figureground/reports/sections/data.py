@@ -131,6 +131,12 @@ def _ledger(context: Context) -> Table:
 
 def _ledger_sentence(context: Context) -> str:
     data = context.document.data
+    read = [] if data.reading is None else [context.words.say("ledger.reading", reading=data.reading)]
+    return " ".join([_counts(context), *read])
+
+
+def _counts(context: Context) -> str:
+    data = context.document.data
     return context.words.say(
         "ledger.sentence",
         given=data.given,

@@ -156,3 +156,17 @@ def test_donors_without_contrast_are_no_reason_to_clear(balanced_model, audit_ma
     page = page_of(run)
     assert "the levels can hardly be told apart by this cue" in page
     assert "More images would not help here." in page
+
+
+def test_classes_in_the_wrong_order_raise_an_alarm_before_everything(balanced_model, audit_manifest, tmp_path):
+    frame = frame_of(audit_manifest)
+    turned = tuple(reversed(balanced_model.classes))
+    run = audited(
+        balanced_model.network, audit_manifest, frame, tmp_path, classes=turned, transform=balanced_model.preprocess
+    )
+    first = run.document.findings[0]
+    assert first.id == "class-order"
+    assert run.document.performance.overall.estimate < 0.5
+    page = page_of(run)
+    assert 'role="alert"' in page
+    assert f"{turned[0]} → {turned[1]}" in page

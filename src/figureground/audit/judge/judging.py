@@ -19,6 +19,7 @@ from figureground.audit.judge.again import Again, unheld
 from figureground.audit.judge.answers import Answers, answers_of, number_answers
 from figureground.audit.judge.asked import asked_findings
 from figureground.audit.judge.assaying import Assayed, assay_cues
+from figureground.audit.judge.class_order import suspected_order
 from figureground.audit.judge.competence import competence
 from figureground.audit.judge.contrast import Contrast
 from figureground.audit.judge.contrasts import (
@@ -182,7 +183,9 @@ def judge_run(run: Evidenced) -> Judgement:
     ).model_copy(update={"sample": run.sample, **_by_finding(run, seen, grouping)})
     contrasts, rows = {one.view.finding: _background(one) for one in seen}, _all_rows(run, seen)
     measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})
-    listed = summary.findings(verdict, measured, data, run.preprocessing_source, contrasts, run.policy, failed)
+    one_label = not (run.task.several or run.task.scalar)
+    ordered = suspected_order(measured, run.task.classes, run.policy) if one_label else None
+    listed = summary.findings(verdict, measured, data, run.preprocessing_source, contrasts, run.policy, failed, ordered)
     listed += summary.about_policy(run.again.deviations if run.again else ())
     rules = GalleryRules(seed=run.config.seed, target=run.policy.target)
     further = {

@@ -30,11 +30,15 @@ def findings(
     contrasts: Mapping[str | None, Contrast | None],
     policy: Policy,
     failed_methods: Sequence[str] = (),
+    order: Mapping[str, str] | None = None,
 ) -> list[Finding]:
-    """All findings: cues in the order of their states, then what a reader must know about the run."""
-    order = sorted(verdict.cues, key=lambda cue: document.STATE_ORDER.index(cue.status))
-    found = [_of_cue(cue) for cue in order]
-    found += [item for cue in order for item in _discordant(cue)]
+    """All findings: cues in the order of their states, then what a reader must know about the run.
+
+    ``order`` are names of classes that seem to be exchanged: that goes before everything.
+    """
+    worst_first = sorted(verdict.cues, key=lambda cue: document.STATE_ORDER.index(cue.status))
+    found = [_of_cue(cue) for cue in worst_first]
+    found += [item for cue in worst_first for item in _discordant(cue)]
     for part in (performance, *performance.others):
         found += _worst("worst-group", "worst_group", part.worst_group, part)
         found += _worst("worst-group-exploratory", "worst_exploratory", part.worst_exploratory, part)
@@ -44,6 +48,10 @@ def findings(
             found.append(_fact("fragile-compositing", "fragile_compositing", finding, {"rate": rate}))
     if any(cue.severity == "not_declared" for cue in verdict.cues):
         found.append(_fact("severity-not-declared", "severity_not_declared"))
+    if order:
+        found.insert(
+            0, _fact("class-order", "class_order", pairs=[f"{said} → {meant}" for said, meant in order.items()])
+        )
     if failed_methods:
         found.append(_fact("maps-failed", "maps_failed", methods=list(failed_methods)))
     return found + _about_data(data, preprocessing_source, policy)

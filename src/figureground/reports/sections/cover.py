@@ -56,6 +56,7 @@ class Cover:
     subject: str
     headline: str
     about: str
+    warning: str
     cards: tuple[CueCard, ...]
     caveats: tuple[str, ...]
     facts: tuple[Fact, ...]
@@ -69,10 +70,17 @@ def build(context: Context) -> Cover:
         subject=_subject(context),
         headline=headline(context),
         about=_about(context),
+        warning=_warning(context),
         cards=tuple(_card(context, cue) for cue in _worst_first(cues) if _told(context, cue)),
         caveats=(*(said[key] for key in _ALWAYS_SAID if key in said), *_reconciled(context)),
         facts=_facts(context),
     )
+
+
+def _warning(context: Context) -> str:
+    """What makes every number doubtful, before all of them."""
+    found = [item for item in context.document.findings if item.id == "class-order"]
+    return context.words.message(found[0].message) if found else ""
 
 
 def _reconciled(context: Context) -> tuple[str, ...]:

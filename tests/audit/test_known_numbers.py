@@ -218,3 +218,9 @@ def test_a_number_that_the_policy_does_not_declare_is_refused_before_anything_is
         run_audit(shortcut_model, tmp_path / "nowhere.csv", target=age)
     with pytest.raises(UsageError, match="the model's answer is no number"):
         run_audit(shortcut_model, tmp_path / "nowhere.csv", policy=POLICY)
+
+
+def test_every_closing_line_about_an_effect_names_its_cue(run):
+    lines = closing_lines(run)
+    assert any(line.startswith("background: age is ") for line in lines)
+    assert all("tint" in line.lower() or "background" in line.lower() for line in lines if "implanted" in line)

@@ -10,7 +10,7 @@ import json
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -27,6 +27,7 @@ _KINDS: Mapping[str, Callable[[float | None], str]] = {
     "of_hundred": numbers.of_hundred,
     "level": numbers.level,
     "count": numbers.count,
+    "two": partial(numbers.fixed, digits=2),
 }
 
 

@@ -6,7 +6,7 @@ from figureground.audit import document
 from figureground.audit.result import AuditResult
 from figureground.reports import numbers
 from figureground.reports.catalogue import load
-from figureground.reports.sections.context import Context, odds, scale_of, state_line
+from figureground.reports.sections.context import Context, cue_name, for_finding, odds, scale_of, state_line
 
 
 def closing_lines(result: AuditResult, lang: str = "en") -> list[str]:
@@ -34,10 +34,12 @@ def group_name(group: document.GroupPerformance) -> str:
 
 def _effect(context: Context, cue: document.CueVerdict) -> list[str]:
     # The first reason stands in the line of the state already.
-    found = [context.words.message(reason) for reason in cue.reasons[1:]]
-    if cue.direction is None or cue.estimate is None:
-        return found
-    return [f"{_moved(context, cue, cue.direction)}; n = {cue.n}, {cue.n_clusters} independent)", *found]
+    lines = [context.words.message(reason) for reason in cue.reasons[1:]]
+    if cue.direction is not None and cue.estimate is not None:
+        effect = _moved(context, cue, cue.direction)
+        lines.insert(0, f"{effect}; n = {cue.n}, {cue.n_clusters} independent)")
+    name = for_finding(context, cue.finding, cue_name(context, cue.cue))
+    return [f"{name}: {line}" for line in lines]
 
 
 def _moved(context: Context, cue: document.CueVerdict, way: document.Direction) -> str:

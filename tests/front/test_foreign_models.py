@@ -38,6 +38,7 @@ def arguments(weights, data, out, shortcut_model):
     ]
 
 
+@pytest.mark.slow
 def test_bare_weights_give_the_tables_of_the_module(weights, shortcut_model, audit_manifest, tmp_path):
     found = CliRunner().invoke(app, arguments(weights, audit_manifest, tmp_path / "shell", shortcut_model))
     assert found.exit_code == 1, found.output

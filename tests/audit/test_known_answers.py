@@ -158,6 +158,7 @@ def test_donors_without_contrast_are_no_reason_to_clear(balanced_model, audit_ma
     assert "More images would not help here." in page
 
 
+@pytest.mark.slow
 def test_classes_in_the_wrong_order_raise_an_alarm_before_everything(balanced_model, audit_manifest, tmp_path):
     frame = frame_of(audit_manifest)
     turned = tuple(reversed(balanced_model.classes))

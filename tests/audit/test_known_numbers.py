@@ -23,6 +23,8 @@ from figureground.errors import UsageError
 from figureground.reports.checked import check_lines
 from figureground.reports.closing import closing_lines
 
+#: Whole audits: too long for the fast suite.
+pytestmark = pytest.mark.slow
 CUT, YEARS = 60.0, 4.0
 AGE = {"name": "age", "unit": "years", "cut": CUT, "material": 5, "negligible": 2}
 POLICY = {"target": AGE, "consequence": {"background": "high"}}
@@ -159,7 +161,6 @@ def test_another_material_effect_is_judged_again_and_another_number_is_not(run, 
         judge_again(run.path, out=tmp_path / "none", policy={})
 
 
-@pytest.mark.slow
 def test_a_model_that_does_not_follow_the_background_is_not_blamed(balanced_model, audit_manifest, tmp_path):
     found = run_audit(
         balanced_model,

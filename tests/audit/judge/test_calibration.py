@@ -100,6 +100,7 @@ def test_design_weights_weigh_the_residuals():
     )
 
 
+@pytest.mark.slow
 def test_p_of_a_calibrated_model_is_uniform_with_design_weights(monkeypatch):
     monkeypatch.setattr(calibration, "DRAWS", 199)
     p = []

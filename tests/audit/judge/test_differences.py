@@ -187,6 +187,7 @@ def test_equal_weights_are_none_in_interval_and_p():
     np.testing.assert_allclose(first.largest, second.largest)
 
 
+@pytest.mark.slow
 def test_with_weights_under_no_difference_p_is_uniform():
     p = []
     for seed in range(150):

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 from figureground.audit import result as results
 from figureground.audit.config import AuditConfig, Policy, check_cues, declare, load_policy
 from figureground.audit.progress import Progress, silent
-from figureground.errors import UsageError
 
 if TYPE_CHECKING:
     from figureground.audit.checked import Checked
+    from figureground.audit.classify.asking import AskedModel
     from figureground.audit.classify.module import Classifier
-    from figureground.audit.classify.origins import Origin
-    from figureground.audit.classify.subject import Subject
     from figureground.audit.classify.train import TrainConfig
     from figureground.audit.reconciling import Recorded
     from figureground.audit.task import Kind
@@ -159,6 +157,8 @@ def run_audit(
 
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
+    said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
+    asked = _asked(model, model_class, model_args, weights, expect_sha256, **said)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     config = AuditConfig(
         seed=seed,
@@ -168,7 +168,7 @@ def run_audit(
         environment=environment,
         split=split,
         layer=layer,
-        target=_target_name(target),
+        target=asked.target_name,
         batch_size=batch_size,
         max_images=max_images,
         time=time,
@@ -179,8 +179,7 @@ def run_audit(
     declared = load_policy(policy)
     if by is not None:  # hashed with the thresholds, before the first image
         declared = declared.model_copy(update={"subgroups": tuple(by)})
-    origin = _origin(model_class, model_args, weights, expect_sha256)
-    subject = find_subject(model, classes, transform, kind, target, declared, origin, output_key)
+    subject = asked.subject(declared)
     subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
     names = () if subject.task.scalar else subject.classes
     source = open_source(data, classes=names, columns=mapping, root=None if root is None else Path(root))
@@ -196,67 +195,26 @@ def run_audit(
     return AuditResult(found.path)
 
 
-def find_subject(
+def _asked(
     model: Any,
-    classes: Sequence[str] | None,
-    transform: Any | None,
-    kind: Kind | None = None,
-    target: str | Callable[[Any], Any] | None = None,
-    policy: Policy | None = None,
-    origin: Origin | None = None,
-    output_key: str | None = None,
-) -> Subject:
-    """The audited model from what a caller gave: a module in memory, a path or a name; with a target, what it says."""
-    from figureground.audit.classify.subject import as_number, as_subject, load_subject
-    from figureground.audit.declaring import declared_target
-
-    if target is not None:
-        outputs = None if classes is None else len(classes)
-        declared = declared_target(policy, classes if origin is None else None, kind)
-        more: dict[str, Any] = {"output_key": output_key, "origin": origin, "outputs": outputs}
-        return as_number(model, target, declared, transform=transform, **more)
-    if isinstance(model, str | Path):
-        known: dict[str, Any] = {"classes": classes, "transform": transform, "kind": kind}
-        return load_subject(model, **known, output_key=output_key, origin=origin)
-    if origin is not None:
-        raise _named_in_memory()
-    return as_subject(model, classes=classes, transform=transform, kind=kind, output_key=output_key)
-
-
-def _origin(
-    model_class: str | None, model_args: Mapping[str, Any] | None, weights: str | Path | None, sha256: str | None
-) -> Origin | None:
-    """What was said of a file of weights; None where nothing was."""
+    model_class: str | None,
+    model_args: Mapping[str, Any] | None,
+    weights: str | Path | None,
+    sha256: str | None,
+    **more: Any,
+) -> AskedModel:
+    """The model with everything that was said of it."""
+    from figureground.audit.classify.asking import AskedModel
     from figureground.audit.classify.origins import Origin
 
-    if not (model_class or model_args or weights or sha256):
-        return None
-    return Origin(model_class, dict(model_args or {}), None if weights is None else Path(weights), sha256)
+    file = None if weights is None else Path(weights)
+    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, sha256), **more)
 
 
 def _recorded(given: Any | None) -> Recorded | None:
     from figureground.audit.reconciling import Recorded
 
     return None if given is None else Recorded.read(given)
-
-
-def _named_in_memory() -> UsageError:
-    return UsageError(
-        "MODEL_SPEC",
-        "model",
-        found="a file of weights or its class beside a model in memory",
-        expected="one of both",
-        fix="load the weights into the module, or give its name instead",
-    )
-
-
-def _target_name(target: str | Callable[[Any], Any] | None) -> str | None:
-    """How the settings of a run name the function that makes the number."""
-    if target is None or isinstance(target, str):
-        return target
-    from figureground.audit.classify.named_code import name_of
-
-    return name_of(target)
 
 
 def load_run(run: str | Path) -> AuditResult:
@@ -416,9 +374,9 @@ def check_inputs(
     from figureground.audit.checking import check
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
-    origin = _origin(model_class, model_args, weights, expect_sha256)
-    asked = (classes, transform, kind, target, declared, origin, output_key)
-    subject = None if model is None else find_subject(model, *asked)
+    said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
+    asked = _asked(model, model_class, model_args, weights, expect_sha256, **said)
+    subject = None if model is None else asked.subject(declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
     check_cues(tuple(cues or ()), "cues")
@@ -439,7 +397,6 @@ def check_inputs(
 __all__ = [
     "AuditResult",
     "check_inputs",
-    "find_subject",
     "judge_again",
     "load_run",
     "render_report",

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from figureground.api import find_subject
+from figureground.audit.classify.subject import as_subject
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import DEFAULT_CUES
 from figureground.audit.pace import (
@@ -42,7 +42,7 @@ class Heard:
 
 def take_in(model, manifest, progress=None, **asked):
     """With a clock that goes on by one second whenever somebody looks at it."""
-    subject, config = find_subject(model, None, None), AuditConfig(cues=("background",), **asked)
+    subject, config = as_subject(model), AuditConfig(cues=("background",), **asked)
     source, ticks = open_source(manifest, classes=subject.classes), count()
     return TakeIn(subject, source, config, Policy(), progress or Heard(), lambda: float(next(ticks)))
 
@@ -121,7 +121,7 @@ def test_a_time_too_short_for_any_verdict_is_refused_with_what_it_would_take(sho
 
 
 def test_a_warm_up_times_every_cue_that_an_audit_tests_by_default(shortcut_model, audit_manifest):
-    subject = find_subject(shortcut_model, None, None)
+    subject = as_subject(shortcut_model)
     source, ticks = open_source(audit_manifest, classes=subject.classes), count()
     rows = Intake(subject.classes)(source, source.table()).usable.head(WARM_UP)
     reader = RowReader(source, subject.preprocess, subject.classes)

@@ -171,3 +171,10 @@ def test_an_audit_says_whether_answers_were_compared(shortcut_model, shortcut_ru
     with pytest.raises(SubjectError, match="PREDICTIONS_DIFFER") as refused:
         run_audit(shortcut_model, audit_manifest, out=tmp_path / "run", expect_predictions=turned)
     assert refused.value.exit_code == 4
+
+
+def test_the_table_of_a_dataset_is_not_read_again(pictures, monkeypatch):
+    answers = said(pictures, Variant("", OWN))
+    subject, source, examples = setting(pictures)
+    monkeypatch.setattr(type(source), "table", lambda _: pytest.fail("every item would be opened again"))
+    assert Reconcile(subject, source, Recorded(answers, "here"))(examples).n == 120

@@ -19,7 +19,7 @@ from figureground.datasets.sources import DatasetSource, open_source
 from figureground.errors import UsageError
 
 AGE = {"name": "age", "unit": "years", "cut": 60, "material": 5, "negligible": 2}
-SCALAR = Task("scalar", Target(**AGE).classes, cut=60)
+SCALAR = Task("scalar", Target(**AGE).classes)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -11,6 +11,7 @@ from figureground.api import run_audit
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import read_table
 from figureground.cli import app
+from figureground.errors import UsageError
 
 CUE = ["--cue", "background", "--no-images", "--max-images", "60"]
 
@@ -95,3 +96,10 @@ def test_refusals_say_what_to_give(
     said = " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert told in said
     assert not (tmp_path / "run").exists()
+
+
+def test_what_was_said_of_a_file_is_never_ignored_for_a_model_in_memory(shortcut_model, audit_manifest):
+    policy = {"target": {"name": "age", "cut": 0, "material": 2, "negligible": 1}}
+    for more in ({}, {"target": lambda z: z[:, 1], "policy": policy}):
+        with pytest.raises(UsageError, match="beside a model in memory"):
+            run_audit(shortcut_model, audit_manifest, weights="w.pt", **more)

@@ -20,7 +20,6 @@ from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.document import TrustCheck
 from figureground.audit.target import Target
 from figureground.datasets import manifest
-from figureground.datasets.datamodule import rows_of
 from figureground.datasets.intake import Examples
 from figureground.datasets.sources import Source
 from figureground.datasets.transforms import Interpolation, Preprocess
@@ -150,18 +149,16 @@ class Reconcile:
 
     def _matched(self, examples: Examples) -> tuple[list[int], list[str]]:
         """Positions of usable rows with a recorded answer, at most :data:`MAX_IMAGES`, and the answers."""
-        table, answers = self.source.table(), self.recorded.answers
-        found = []
-        for row in rows_of(examples.usable):
-            names = [str(table[name].iloc[row.position]) for name in _NAMES if name in table]
-            answer = next((answers[name] for name in names if name in answers), None)
-            if answer is not None:
-                found.append((row.position, answer))
+        answers, usable = self.recorded.answers, examples.usable
+        names = usable[list(_NAMES)].to_numpy(dtype=object)
+        given = [next((answers[name] for name in row if name in answers), None) for row in names]
+        positions = usable["position"].astype(int).tolist()
+        found = [(at, answer) for at, answer in zip(positions, given, strict=True) if answer is not None]
         if len(found) < MIN_IMAGES:
             raise UsageError(
                 "RECORDED",
                 self.recorded.where,
-                found=f"answers for {len(found)} of {len(examples.usable)} usable images, of {len(answers)} recorded",
+                found=f"answers for {len(found)} of {len(usable)} usable images, of {len(answers)} recorded",
                 expected=f"answers for {MIN_IMAGES} or more, named by key or path as in the data",
                 fix="name the images as the manifest does",
             )

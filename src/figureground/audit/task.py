@@ -37,8 +37,6 @@ class Task:
         What an uncertain label of a finding counts as.
     background_findings : tuple of str
         Findings for which what lies outside the shared mask of a row is background.
-    cut : float or None
-        Of a scalar: the number from which it counts as high, in its own unit.
     """
 
     kind: Kind
@@ -46,7 +44,6 @@ class Task:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     uncertain: Uncertain | None = None
     background_findings: tuple[str, ...] = ()
-    cut: float | None = None
 
     @property
     def several(self) -> bool:

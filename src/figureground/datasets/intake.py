@@ -51,7 +51,7 @@ TABLE_COLUMNS = (
     "weight",
 )
 #: Names that :class:`Examples` uses beside them, for what is not stored.
-WORKING_COLUMNS = ("position", "detail", "width", "height", "present", NUMBER)
+WORKING_COLUMNS = ("position", "key", "image", "detail", "width", "height", "present", NUMBER)
 MISSING = "(missing)"
 MASK_SOURCE = "mask_source"
 #: What is known of a row only when its files were read.
@@ -233,8 +233,8 @@ class Examples:
     Attributes
     ----------
     frame : pandas.DataFrame
-        Columns of ``audit.tables.EXAMPLES`` and the attributes, plus ``position`` (in the source), ``detail``,
-        ``width`` and ``height``, which are not stored.
+        Columns of ``audit.tables.EXAMPLES`` and the attributes, plus ``position`` (in the source), ``key`` and
+        ``image`` as they were given, ``detail``, ``width`` and ``height``, which are not stored.
     attributes : tuple of str
         Names of the attribute columns.
     regions : tuple of str
@@ -311,6 +311,8 @@ def _known(table: pd.DataFrame, attributes: Sequence[str], labels: pd.Series) ->
             "cluster": cluster,
             "environment": named,
             "position": table.index,
+            "key": table["key"],
+            "image": table.get("image", nothing),
             "detail": nothing,
             "masked": _masked(table),
             **{name: table[name].replace("", MISSING) for name in attributes},

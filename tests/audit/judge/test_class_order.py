@@ -17,8 +17,9 @@ from figureground.audit.tables import ALL
 NAMES = ("ant", "bee", "cat")
 
 
-def performance(counts):
-    estimate = document.Estimate(n=1, n_clusters=1, estimate=0.5, ci_low=0.4, ci_high=0.6, ci_level=0.95, status="ok")
+def performance(counts, units=None):
+    n = int(np.sum(counts)) if units is None else units
+    estimate = document.Estimate(n=n, n_clusters=n, estimate=0.5, ci_low=0.4, ci_high=0.6, ci_level=0.95, status="ok")
     confusion = [document.Confusion(attribute=ALL, level=ALL, counts=np.asarray(counts).tolist())]
     return document.Performance(
         overall=estimate, worst_group=None, worst_exploratory=None, by_group=[], left_out=[], confusion=confusion
@@ -50,6 +51,12 @@ def test_two_exchanged_names_of_two_classes():
 )
 def test_good_models_guesses_and_a_handful_of_images_raise_no_alarm(counts):
     assert suspected_order(performance(counts), NAMES, Policy()) is None
+
+
+def test_many_images_of_few_units_raise_no_alarm():
+    turned = GOOD[:, [1, 2, 0]]
+    assert suspected_order(performance(turned, units=19), NAMES, Policy()) is None
+    assert suspected_order(performance(turned, units=20), NAMES, Policy()) is not None
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(0, 400))

@@ -12,7 +12,7 @@ from torch import nn
 from figureground.audit.classify.blueprints import Blueprint, preset_of
 from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.module import Classifier
-from figureground.audit.classify.weights import fit_weights, read_weights
+from figureground.audit.classify.weights import check_sha256, fit_weights, read_weights
 from figureground.errors import UsageError
 
 
@@ -36,6 +36,10 @@ class Origin:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
     sha256: str | None = None
+
+
+#: Nothing was said.
+UNSAID = Origin()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +72,7 @@ def load_module(spec: str | Path, *, outputs: int | None, origin: Origin) -> Bui
 
 
 def _own(path: Path, origin: Origin) -> Built:
-    if origin.sha256 is not None and path.is_file():
-        read_weights(path, expect_sha256=origin.sha256)
+    check_sha256(path, origin.sha256)
     classifier = load_checkpoint(path)
     # A subclass brings its own forward.
     return Built(classifier, code_executed=type(classifier) is not Classifier)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from figureground.audit.classify.module import Classifier
 from figureground.audit.classify.named_code import load_named, name_of
-from figureground.audit.classify.origins import Built, Origin, load_module
+from figureground.audit.classify.origins import UNSAID, Built, Origin, load_module
 from figureground.audit.classify.readout import OneNumber, Picked, TwoClasses
 from figureground.audit.target import Target
 from figureground.audit.task import DECLARED_KINDS, Kind, Task, check_thresholds
@@ -72,7 +72,7 @@ class Subject:
     @property
     def task(self) -> Task:
         """What the logits mean."""
-        return Task(self.kind, self.classes, self.thresholds, cut=self.cut)
+        return Task(self.kind, self.classes, self.thresholds)
 
 
 def as_subject(
@@ -138,7 +138,7 @@ def load_subject(
     transform: Any = None,
     kind: Kind | None = None,
     output_key: str | None = None,
-    origin: Origin | None = None,
+    origin: Origin = UNSAID,
 ) -> Subject:
     """The subject in a file, or built by name and given the weights of a file; other arguments as for
     :func:`as_subject`.
@@ -159,7 +159,7 @@ def load_subject(
     UsageError
         Nothing is known by that name, or the weights of a library's architecture are missing.
     """
-    built = load_module(spec, outputs=_outputs(classes, kind), origin=origin or Origin())
+    built = load_module(spec, outputs=_outputs(classes, kind), origin=origin)
     given = built.preset if transform is None else transform
     subject = as_subject(built.module, classes=classes, transform=given, kind=kind, output_key=output_key)
     source: PreprocessingSource = "assumed" if transform is None and given is not None else subject.preprocessing_source
@@ -184,7 +184,7 @@ def as_number(
     *,
     transform: Any = None,
     output_key: str | None = None,
-    origin: Origin | None = None,
+    origin: Origin = UNSAID,
     outputs: int | None = None,
 ) -> Subject:
     """Wrap a model whose output is made one number per image.
@@ -234,9 +234,9 @@ def as_number(
     )
 
 
-def _built(model: Any, outputs: int | None, origin: Origin | None) -> Built:
+def _built(model: Any, outputs: int | None, origin: Origin) -> Built:
     if isinstance(model, str | Path):
-        return load_module(model, outputs=outputs, origin=origin or Origin())
+        return load_module(model, outputs=outputs, origin=origin)
     return Built(model, code_executed=True)
 
 

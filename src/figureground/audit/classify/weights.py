@@ -61,9 +61,8 @@ def read_weights(path: str | Path, *, expect_sha256: str | None = None) -> Weigh
         It holds code, or is another file than was expected.
     """
     path = Path(path)
+    check_sha256(path, expect_sha256)
     content = _safetensors(path) if path.suffix == ".safetensors" else read_archive(path)
-    if expect_sha256 is not None:
-        _check_hash(path, expect_sha256)
     tensors = _tensors(content, path)
     _check_finite(tensors, path)
     return Weights(tensors, _hyper_parameters(content, path), str(path))
@@ -169,7 +168,10 @@ def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
         )
 
 
-def _check_hash(path: Path, expected: str) -> None:
+def check_sha256(path: Path, expected: str | None) -> None:
+    """Refuse another file than the one that was expected, before anything in it is read; None expects none."""
+    if expected is None or not path.is_file():  # what is not there is told by those who read it
+        return
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected.lower():

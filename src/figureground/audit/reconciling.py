@@ -6,7 +6,7 @@ answers, plausibly and wrongly, and its audit would be of another model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ CHECK = "predictions_reconciled"
 LEAST_AGREEMENT = 0.99
 #: Images that are compared, and the fewest that say anything.
 MAX_IMAGES, MIN_IMAGES = 200, 10
+#: Images on which every other preprocessing is tried: enough to rank them.
+MAX_TRIED = 50
 _BATCH, _TOLD = 32, 3
 _NAMES, _ANSWER = ("key", "path", "image"), "predicted"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -73,11 +75,12 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Variant:
-    """Another way to prepare a picture, and how it is called."""
+    """Another way to prepare a picture, how it is called, and in how many things it differs from the declared one."""
 
     name: str
     preprocess: Preprocess
     reversed: bool = False
+    changes: int = 1
 
     def image(self, picture: Any) -> Tensor:
         """What the model would be given, ``[C, H, W]``."""
@@ -85,33 +88,46 @@ class Variant:
         return self.preprocess.normalize((pixels.flip(0) if self.reversed else pixels)[None])[0]
 
 
-def variants(own: Preprocess) -> Iterator[Variant]:
-    """What differs between a model and its use most often, one thing at a time."""
+def variants(own: Preprocess, *, one_size: bool = False) -> Iterator[Variant]:
+    """What differs between a model and its use most often: the pixels, the geometry, or both.
+
+    ``one_size``: all pictures have the same size, so that they can go in as they are stored.
+    """
+    for geometry, sized in (("", own), *_geometries(own, one_size=one_size)):
+        for pixels, read, reversed_ in (("", sized, False), *_pixels(sized)):
+            if geometry or pixels:
+                names = [name for name in (geometry, pixels) if name]
+                yield Variant(", ".join(names), read, reversed_, len(names))
+
+
+def _pixels(own: Preprocess) -> Iterator[tuple[str, Preprocess, bool]]:
+    """Other ranges, normalisations and orders of channels: how they are called, and whether channels are reversed."""
     wide = replace(own, mean=tuple(0.0 for _ in own.mean), std=tuple(1 / 255 for _ in own.std))
-    yield Variant("pixels from 0 to 255", wide)
+    yield "pixels from 0 to 255", wide, False
     if own.channels == 3:
-        yield Variant("channels in the order BGR", own, reversed=True)
-        yield Variant("channels in the order BGR, pixels from 0 to 255", wide, reversed=True)
+        yield "channels in the order BGR", own, True
+        yield "channels in the order BGR, pixels from 0 to 255", wide, True
         for name, (mean, std) in (
             ("pixels in [0, 1], not normalised", _PLAIN),
             ("normalised as ImageNet", _IMAGENET),
             ("normalised to [-1, 1]", _HALF),
         ):
             if (mean, std) != (own.mean, own.std):
-                yield Variant(name, replace(own, mean=mean, std=std))
-    yield from _resized(own)
+                yield name, replace(own, mean=mean, std=std), False
 
 
-def _resized(own: Preprocess) -> Iterator[Variant]:
+def _geometries(own: Preprocess, *, one_size: bool) -> Iterator[tuple[str, Preprocess]]:
     if own.resize is None:
         return
+    if one_size:
+        yield "pictures as they are stored", replace(own, resize=None, crop=None)
     other: Interpolation = "bilinear" if own.interpolation == "bicubic" else "bicubic"
-    yield Variant(f"{other} resizing", replace(own, interpolation=other))
+    yield f"{other} resizing", replace(own, interpolation=other)
     if isinstance(own.resize, tuple) and own.crop is None:
-        yield Variant("shorter side resized, then cropped", replace(own, resize=min(own.resize), crop=own.resize))
+        yield "shorter side resized, then cropped", replace(own, resize=min(own.resize), crop=own.resize)
     elif own.crop is not None:
         size = (own.crop, own.crop) if isinstance(own.crop, int) else own.crop
-        yield Variant("resized to the crop, not cropped", replace(own, resize=size, crop=None))
+        yield "resized to the crop, not cropped", replace(own, resize=size, crop=None)
 
 
 @dataclass(frozen=True)
@@ -143,7 +159,8 @@ class Reconcile:
         with evaluating(self.subject.module):
             own = self._agreement(Variant("as declared", self.subject.preprocess), positions, wanted)
             if own < LEAST_AGREEMENT:
-                raise self._differ(own, positions, wanted)
+                others = variants(self.subject.preprocess, one_size=len(examples.sizes()) == 1)
+                raise self._differ(own, positions, wanted, tuple(others))
         n = len(positions)
         return TrustCheck(check=CHECK, status="passed", value=own, threshold=LEAST_AGREEMENT, n=n, reason=None)
 
@@ -163,7 +180,7 @@ class Reconcile:
                 fix="name the images as the manifest does",
             )
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, 0x4E]))
-        chosen = [found[at] for at in sorted(rng.permutation(len(found))[:MAX_IMAGES])]
+        chosen = [found[at] for at in rng.permutation(len(found))[:MAX_IMAGES]]
         return [position for position, _ in chosen], [answer for _, answer in chosen]
 
     def _agreement(self, variant: Variant, positions: list[int], wanted: list[str]) -> float:
@@ -187,10 +204,12 @@ class Reconcile:
             return task.classes[int(logits[1] - logits[0] >= task.offset(task.classes[1]))] == wanted
         return task.classes[int(logits.argmax())] == wanted
 
-    def _differ(self, own: float, positions: list[int], wanted: list[str]) -> SubjectError:
-        tried = [(self._agreement(v, positions, wanted), v.name) for v in variants(self.subject.preprocess)]
-        best = sorted((one for one in tried if one[0] > own), reverse=True)[:_TOLD]
-        ranked = ", ".join(f"{name}: {share:.0%}" for share, name in best)
+    def _differ(self, own: float, positions: list[int], wanted: list[str], others: Sequence[Variant]) -> SubjectError:
+        part = positions[:MAX_TRIED], wanted[:MAX_TRIED]
+        tried = [(self._agreement(variant, *part), variant) for variant in others]
+        # Of those that fit as well, the ones that differ in fewer things come first.
+        best = sorted((one for one in tried if one[0] > own), key=lambda one: (-one[0], one[1].changes))[:_TOLD]
+        ranked = "; ".join(f"{variant.name}: {share:.0%}" for share, variant in best)
         strangers = sorted(set(wanted) - set(self.subject.classes)) if self.target is None else []
         foreign = f"; {strangers[0]!r} is no class of the model" if strangers else ""
         return SubjectError(

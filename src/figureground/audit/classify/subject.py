@@ -39,7 +39,7 @@ class Subject:
     preprocessing_source : {"model", "argument", "assumed"}
         Who said so.
     architecture : str
-        Name of the architecture, or of the module's class.
+        Name of the architecture, what was built by name, or the module's class.
     sha256 : str
         :func:`weights_sha256` of the module.
     code_executed : bool
@@ -122,7 +122,7 @@ def as_subject(
         classes=names,
         preprocess=preprocess,
         preprocessing_source=source,
-        architecture=module.architecture if isinstance(module, Classifier) else type(module).__name__,
+        architecture=_architecture(module),
         sha256=weights_sha256(module),
         # A subclass brings its own forward.
         code_executed=type(module) is not Classifier,
@@ -166,6 +166,7 @@ def load_subject(
     return replace(
         subject,
         preprocessing_source=source,
+        architecture=built.spec or subject.architecture,
         code_executed=built.code_executed,
         spec=built.spec,
         prefix_removed=built.prefix_removed,
@@ -224,7 +225,7 @@ def as_number(
         classes=declared.classes,
         preprocess=preprocess,
         preprocessing_source=source,
-        architecture=module.architecture if isinstance(module, Classifier) else type(module).__name__,
+        architecture=built.spec or _architecture(module),
         sha256=weights_sha256(module),
         code_executed=True,
         kind="scalar",
@@ -279,6 +280,10 @@ def weights_sha256(module: nn.Module) -> str:
 def _dtype_and_shape(value: Any) -> str:
     # A module may keep extra state that is no tensor; its text is all that is comparable about it.
     return f"{value.dtype}{list(value.shape)}" if isinstance(value, Tensor) else repr(value)
+
+
+def _architecture(module: nn.Module) -> str:
+    return module.architecture if isinstance(module, Classifier) else type(module).__name__
 
 
 def _unwrapped(model: Any) -> nn.Module:

@@ -31,7 +31,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            sys.stderr.write("INTERRUPTED: stopped by a person; what is in the run folder is not a result\n")
+            sys.stderr.write(
+                "INTERRUPTED: stopped by a person; what is in the run folder is not a result: go on with --resume\n"
+            )
         raise
     except Exception as error:  # the last door: exit code 1 would say that a cue was demonstrated
         if os.environ.get("FIGUREGROUND_DEBUG"):
@@ -41,7 +43,9 @@ def main() -> None:
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
-    sys.stderr.write("TERMINATED: stopped from outside; what is in the run folder is not a result\n")
+    sys.stderr.write(
+        "TERMINATED: stopped from outside; what is in the run folder is not a result: go on with --resume\n"
+    )
     sys.exit(143)
 
 

@@ -74,6 +74,7 @@ def run_audit(
     all: bool = False,
     images: bool = True,
     overwrite: bool = False,
+    resume: bool = False,
     report: bool = True,
     progress: Progress = silent,
 ) -> AuditResult:
@@ -134,6 +135,10 @@ def run_audit(
         By default a seeded sample of whole clusters, as large as the policy's power asks for, where the data has
         clearly more; at most so many images; as many as a warm-up says can be measured in a time such as ``"2h"``; or
         every image.
+    resume : bool
+        Go on with a run that was begun in ``out`` and stopped; it must be the same model, data and settings. The
+        tables are those of a run that was never stopped. Where nothing was begun, the run begins; where it has
+        finished, it is returned.
     report : bool
         Whether ``report.en.html`` is written as well.
     progress : Progress
@@ -151,6 +156,7 @@ def run_audit(
     """
     from figureground.audit.declaring import declared_task
     from figureground.audit.pipeline import Pipeline
+    from figureground.audit.resuming import finished
     from figureground.audit.run_folder import RunFolder
     from figureground.audit.sampling import check_asked
     from figureground.datasets.sources import open_source
@@ -186,12 +192,13 @@ def run_audit(
     recorded = _recorded(expect_predictions)
     inputs = tuple(Path(given) for given in (model, weights, data) if isinstance(given, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
-    folder = RunFolder.create(written, overwrite=overwrite, keep=inputs)
-    found = Pipeline(subject, source, config, declared, progress, recorded=recorded)(folder)
-    if report:
-        with progress("Rendering the report", 1) as advance:
-            render_report(found)
-            advance(1)
+    with RunFolder.opened(written, overwrite=overwrite, resume=resume, keep=inputs) as folder:
+        done = finished(written, subject, config, declared) if resume else None
+        found = done or Pipeline(subject, source, config, declared, progress, recorded=recorded)(folder)
+        if report:
+            with progress("Rendering the report", 1) as advance:
+                render_report(found)
+                advance(1)
     return AuditResult(found.path)
 
 

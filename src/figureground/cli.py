@@ -282,6 +282,9 @@ def audit(
     every: Annotated[bool, typer.Option("--all", help="Every image, however many there are.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the same run in the same folder, where one was stopped.")
+    ] = False,
 ) -> None:
     """Measure, test, judge, report."""
     from figureground.api import run_audit
@@ -319,6 +322,7 @@ def audit(
         all=every,
         images=not no_images,
         overwrite=overwrite,
+        resume=resume,
         progress=bars,
     )
     for line in closing_lines(result):

@@ -59,7 +59,8 @@ def test_the_effect_agrees_with_the_generator(shortcut_run, shortcut_model):
     wanted = shortcut_model.classes.index(cue.direction.class_name)
     truth = (answers[cue.direction.arm] == wanted).mean() - (answers[cue.direction.reference] == wanted).mean()
     # A composite with filled holes is not the scene itself, and differs from it in either direction.
-    assert cue.estimate == pytest.approx(truth, abs=0.2)
+    # Holes and seams that all arms share take from an effect; they do not add to it.
+    assert 0.6 * truth <= cue.estimate <= truth + 0.2
 
 
 def test_the_folder_is_whole_private_and_valid(shortcut_run):

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from figureground.audit import tables
+from figureground.audit.files import file_sha256
 from figureground.audit.run_folder import (
     LEDGER,
     SEAL,
     RunFolder,
     check_seal,
-    file_sha256,
     read_ledger,
     read_seal,
     read_table,

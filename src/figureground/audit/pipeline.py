@@ -26,6 +26,7 @@ from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.declaring import declared_task
 from figureground.audit.explain.layers import check_layer, choose_layer
 from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.files import file_sha256
 from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
 from figureground.audit.judge.stored import measured
 from figureground.audit.measure.base import measure_images
@@ -37,7 +38,8 @@ from figureground.audit.progress import Progress, silent
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.rejudge import MEASURED
 from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder, file_sha256, read_table
+from figureground.audit.resuming import check_data, declared_of, memory_of
+from figureground.audit.run_folder import RunFolder, read_table
 from figureground.audit.sampling import recorded
 from figureground.audit.taking_in import TakeIn
 from figureground.audit.task import Task
@@ -100,8 +102,9 @@ class Pipeline:
         """Run everything and seal the folder."""
         started = clock.stamp()
         self._declare(folder)
-        examples = self._take_in()
+        examples = self._take_in(folder)
         folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
+        check_data(folder)
         reader = self._reader(examples)
         with evaluating(self.subject.module):
             layer, probes = self._probe(examples, reader)
@@ -134,12 +137,17 @@ class Pipeline:
         return AuditResult(folder.path)
 
     def _declare(self, folder: RunFolder) -> None:
+        if folder.journal is not None:
+            folder.journal.declare(declared_of(self.subject, self.config, self.policy, self._origin(), software()))
         folder.write_json("config.json", self.config.model_dump(mode="json"))
         decisions = self.policy.model_dump(mode="json", include={"decision"})
         folder.write_json("policy.json", {**self.policy.declared, **decisions, "sha256": self.policy.sha256})
 
-    def _take_in(self) -> Examples:
-        examples = TakeIn(self.subject, self.source, self.config, self.policy, self.progress, self.timer)()
+    def _take_in(self, folder: RunFolder) -> Examples:
+        take_in = TakeIn(
+            self.subject, self.source, self.config, self.policy, self.progress, self.timer, memory_of(folder)
+        )
+        examples = take_in()
         if len(examples.sizes()) > 1 and self.subject.preprocess.resize is None:
             raise _several_sizes(examples, self.source.where)
         return examples

@@ -138,7 +138,7 @@ class Painter:
         image.save(stream, "WEBP", lossless=max(image.size) <= 128, quality=85, method=6)
         digest = hashlib.sha256(stream.getvalue()).hexdigest()
         if not (self.folder.path / "assets" / f"{digest}.webp").exists():
-            self.folder.new_file(f"assets/{digest}.webp").write_bytes(stream.getvalue())
+            self.folder.write_bytes(f"assets/{digest}.webp", stream.getvalue())
         return digest
 
 

@@ -313,7 +313,7 @@ class Suite:
             scores,
             frozenset(self._grid(len(wide))),
         )
-        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, name)
+        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, name, step.spent)
         with self.progress(title, len(dataset)) as advance:
             stream(self.subject.module, step, dataset, batches, shards, advance)
         return sum(step.spent)

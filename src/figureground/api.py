@@ -55,6 +55,7 @@ def run_audit(
     model_args: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
+    trust_model: str | None = None,
     output_key: str | None = None,
     expect_predictions: Any | None = None,
     columns: Mapping[str, str] | None = None,
@@ -83,8 +84,9 @@ def run_audit(
     Parameters
     ----------
     model : torch.nn.Module, LightningModule, path or str
-        In memory, giving logits ``[B, K]`` for normalised ``[B, C, H, W]``; a checkpoint of ``figureground train``; a
-        file of weights, with ``model_class``; or ``torchvision:NAME``, ``timm:NAME`` or ``package.module:factory``.
+        In memory, giving logits ``[B, K]`` for normalised ``[B, C, H, W]``, or a function that does; a checkpoint of
+        ``figureground train``; a file of weights, with ``model_class``; an ONNX file, or one of TorchScript or ``.pt2``
+        with ``trust_model``; or ``torchvision:NAME``, ``timm:NAME`` or ``package.module:factory``.
     data : path, pandas.DataFrame or map-style Dataset
         Images with labels, and masks where there are any; see :func:`figureground.datasets.sources.open_source`.
     classes : sequence of str, optional
@@ -105,6 +107,8 @@ def run_audit(
         wrote. Nothing in it is executed, and nothing is downloaded.
     expect_sha256 : str, optional
         Of the file of weights; another file is refused.
+    trust_model : str, optional
+        SHA-256 of a file of TorchScript or ``.pt2``, which can hold any code; without it such a file is refused.
     output_key : str, optional
         Where in the output the logits are, for a model that gives a mapping, a tuple or a dataclass: ``"logits"``,
         ``"0"``, or several joined by dots.
@@ -164,7 +168,7 @@ def run_audit(
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = _asked(model, model_class, model_args, weights, expect_sha256, **said)
+    asked = _asked(model, model_class, model_args, weights, (expect_sha256, trust_model), **said)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     config = AuditConfig(
         seed=seed,
@@ -207,7 +211,7 @@ def _asked(
     model_class: str | None,
     model_args: Mapping[str, Any] | None,
     weights: str | Path | None,
-    sha256: str | None,
+    hashes: tuple[str | None, str | None],
     **more: Any,
 ) -> AskedModel:
     """The model with everything that was said of it."""
@@ -215,7 +219,7 @@ def _asked(
     from figureground.audit.classify.origins import Origin
 
     file = None if weights is None else Path(weights)
-    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, sha256), **more)
+    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, *hashes), **more)
 
 
 def _recorded(given: Any | None) -> Recorded | None:
@@ -369,6 +373,7 @@ def check_inputs(
     model_args: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
+    trust_model: str | None = None,
     output_key: str | None = None,
     expect_predictions: Any | None = None,
 ) -> Checked:
@@ -382,7 +387,7 @@ def check_inputs(
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = _asked(model, model_class, model_args, weights, expect_sha256, **said)
+    asked = _asked(model, model_class, model_args, weights, (expect_sha256, trust_model), **said)
     subject = None if model is None else asked.subject(declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)

@@ -78,6 +78,15 @@ ExpectSha = Annotated[
     str | None,
     typer.Option("--expect-sha256", help="Refuse any other file of weights.", rich_help_panel=_MODELS),
 ]
+TrustModel = Annotated[
+    str | None,
+    typer.Option(
+        "--trust-model",
+        metavar="SHA256",
+        help="Run the program in this very file of TorchScript or .pt2, which can hold any code.",
+        rich_help_panel=_MODELS,
+    ),
+]
 ClassNames = Annotated[
     list[str] | None,
     typer.Option(

@@ -265,7 +265,7 @@ def test_thirty_kills_and_the_same_bytes(pictures, whole, tmp_path):
     started = time.monotonic()
     _run(pictures, tmp_path / "timed")
     full = time.monotonic() - started
-    rng, kills, number = random.Random(20261128), 0, 0
+    rng, kills, number = random.Random(20261128), 0, 0  # noqa: S311  (moments, not secrets)
     while kills < 30:
         out, number = tmp_path / f"run-{number}", number + 1
         for _ in range(5):

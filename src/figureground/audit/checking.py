@@ -17,7 +17,7 @@ from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import Policy
 from figureground.audit.cues import default_cues
 from figureground.audit.declaring import declared_task
-from figureground.audit.explain.layers import choose_layer
+from figureground.audit.explain.choosing import choose_explainer
 from figureground.audit.judge.grouping import MAX_LEVELS, Grouping, group_rows
 from figureground.audit.judge.reach import Reach
 from figureground.audit.recipients import has_environment
@@ -79,12 +79,15 @@ def _classes(table: pd.DataFrame, policy: Policy) -> tuple[str, ...]:
     return tuple(sorted(set(table["label"]) - {""})) if policy.target is None else policy.target.classes
 
 
-def _probe(subject: Subject, examples: Examples, reader: RowReader) -> tuple[str, tuple[document.TrustCheck, ...]]:
+def _probe(
+    subject: Subject, examples: Examples, reader: RowReader
+) -> tuple[str | None, tuple[document.TrustCheck, ...]]:
     rows = rows_of(examples.usable.head(4))
     sample = subject.preprocess.normalize(default_collate([reader(row) for row in rows])["image"])
     with evaluating(subject.module):
-        layer = choose_layer(subject.module, sample[:1])
-        return layer, tuple(check_auditable(subject, sample, layer))
+        explaining = choose_explainer(subject.module, sample[:1], subject.access)
+        seen = replace(subject, access=explaining.access)
+        return explaining.layer, tuple(check_auditable(seen, sample, explaining.layer))
 
 
 def _reach(examples: Examples, policy: Policy, grey: bool) -> Reach:

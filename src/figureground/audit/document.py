@@ -86,7 +86,10 @@ class Audit(Part):
 class Subject(Part):
     """The audited model."""
 
-    model_sha256: str = Field(description="hash over the names, types, shapes and bytes of all weights")
+    model_sha256: str | None = Field(
+        description="hash over the names, types, shapes and bytes of all weights, or of the file that a program is in; "
+        "null: a function, which has none"
+    )
     architecture: str
     classes: list[str]
     preprocessing: dict[str, Any]
@@ -94,6 +97,9 @@ class Subject(Part):
     target_layer: str | None
     layer_source: Literal["automatic", "named"] | None
     code_executed: bool = Field(description="whether code of the model's owner ran")
+    access: Literal["layers", "gradients", "answers"] = Field(
+        "layers", description="what can be had of the model: its layers, the gradients of its answers, or these alone"
+    )
     kind: Literal["multiclass", "binary", "multilabel", "scalar"] = Field(
         "multiclass",
         description="what the logits mean; multilabel: each class is a finding of its own; scalar: the answer is a "

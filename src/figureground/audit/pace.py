@@ -15,8 +15,7 @@ from torch.utils.data import default_collate
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import Policy
 from figureground.audit.cues import BACKGROUND, cue_spec
-from figureground.audit.explain.layers import choose_layer
-from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.explain.choosing import choose_explainer
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.measure.transfers.tuples import Tuples
 from figureground.datasets.datamodule import Row, RowReader
@@ -155,9 +154,9 @@ class WarmUp:
 
     def _explain(self, pictures: Tensor) -> None:
         images = self._shown(pictures)
-        layer = choose_layer(self.subject.module, images[:1])
+        explaining = choose_explainer(self.subject.module, images[:1], self.subject.access)
         with torch.enable_grad():
-            SinglePass(layer)(self.subject.module, images)
+            explaining.explainer(self.subject.module, images)
 
     def _shown(self, pictures: Tensor) -> Tensor:
         device = next((p.device for p in self.subject.module.parameters()), torch.device("cpu"))

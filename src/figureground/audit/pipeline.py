@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from figureground.audit import clock, document, tables
@@ -24,8 +25,8 @@ from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.declaring import declared_task
-from figureground.audit.explain.layers import check_layer, choose_layer
-from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.explain.choosing import SINGLE_PASS_COST, Explaining, choose_explainer
+from figureground.audit.explain.explanation import Explainer
 from figureground.audit.files import file_sha256
 from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
 from figureground.audit.judge.stored import measured
@@ -34,6 +35,7 @@ from figureground.audit.measure.pictures import Painter
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.suite import levels_of, widen
 from figureground.audit.measure.trust.checks import MapChecks, MapReport
+from figureground.audit.measure.trust.limits import FEW_PASSES, Limits
 from figureground.audit.progress import Progress, silent
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.rejudge import MEASURED
@@ -49,8 +51,6 @@ from figureground.datasets.sources import Source
 from figureground.errors import UsageError
 
 PROBE_ROWS = 4
-#: A forward and a backward pass cost about as much as this many forward passes.
-SINGLE_PASS_COST = 3.0
 _SOFTWARE = (
     "figureground",
     "torch",
@@ -107,18 +107,33 @@ class Pipeline:
         check_data(folder)
         reader = self._reader(examples)
         with evaluating(self.subject.module):
-            layer, probes = self._probe(examples, reader)
-            probes.append(self._reconcile(examples))
-            explainer = SinglePass(layer)
+            sample = self._sample(examples, reader)
+            explaining = choose_explainer(self.subject.module, sample[:1], self.subject.access, self.config.layer)
+            seen = replace(self, subject=replace(self.subject, access=explaining.access))
+            return seen._measure(folder, examples, reader, explaining, sample, started)
+
+    def _measure(
+        self,
+        folder: RunFolder,
+        examples: Examples,
+        reader: RowReader,
+        explaining: Explaining,
+        sample: Tensor,
+        started: str,
+    ) -> AuditResult:
+        with evaluating(self.subject.module):
+            explainer, layer = explaining.explainer, explaining.layer
+            probes = [*check_auditable(self.subject, sample, layer), self._reconcile(examples)]
             dataset = ExampleDataset(rows_of(examples.usable), reader)
             measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
-            maps = self._check_maps(explainer, examples, reader, layer)
+            each = explaining.cost(*sample.shape[-2:])
+            maps = self._check_maps(explainer, examples, reader, layer, each)
             cues = self.config.cues or default_cues(examples.regions)
             caused = CausalStage(self.subject, self.config, self.policy, self.task, cues, self.progress)(
                 examples, reader, folder
             )
             costs = [
-                _cost("explanations", len(dataset), SINGLE_PASS_COST * len(dataset)),
+                _cost("explanations", len(dataset), each * len(dataset)),
                 _cost("checks of the maps", len(dataset), maps.cost),
                 *caused.costs,
             ]
@@ -155,16 +170,10 @@ class Pipeline:
     def _reader(self, examples: Examples) -> RowReader:
         return RowReader(self.source, self.subject.preprocess, self.subject.classes, examples.regions)
 
-    def _probe(self, examples: Examples, reader: RowReader) -> tuple[str, list[document.TrustCheck]]:
+    def _sample(self, examples: Examples, reader: RowReader) -> Tensor:
         rows = rows_of(examples.usable.head(PROBE_ROWS))
         images = default_collate([reader(row) for row in rows])["image"]
-        sample = self.subject.preprocess.normalize(images)
-        if self.config.layer is None:
-            layer = choose_layer(self.subject.module, sample[:1])
-        else:
-            layer = self.config.layer
-            check_layer(self.subject.module, layer, sample[:1])
-        return layer, check_auditable(self.subject, sample, layer)
+        return self.subject.preprocess.normalize(images)
 
     def _reconcile(self, examples: Examples) -> document.TrustCheck:
         if self.recorded is None:
@@ -175,9 +184,13 @@ class Pipeline:
             advance(1)
         return found
 
-    def _check_maps(self, explainer: SinglePass, examples: Examples, reader: RowReader, layer: str) -> MapReport:
+    def _check_maps(
+        self, explainer: Explainer, examples: Examples, reader: RowReader, layer: str | None, cost: float
+    ) -> MapReport:
         with self.progress("Checking the maps", 1) as advance:
-            report = MapChecks(self.subject, explainer, layer, self.config.seed)(rows_of(examples.usable), reader)
+            limits = Limits() if cost == SINGLE_PASS_COST else FEW_PASSES
+            checks = MapChecks(self.subject, explainer, layer, self.config.seed, limits, cost=cost)
+            report = checks(rows_of(examples.usable), reader)
             advance(1)
         return report
 
@@ -223,7 +236,7 @@ class Pipeline:
     def _picture(
         self,
         folder: RunFolder,
-        explainer: SinglePass,
+        explainer: Explainer,
         reader: RowReader,
         examples: Examples,
         judgement: Judgement,
@@ -259,7 +272,7 @@ class Pipeline:
         }
 
     def _write_document(
-        self, folder: RunFolder, judgement: Judgement, layer: str, started: str, cost: document.Cost
+        self, folder: RunFolder, judgement: Judgement, layer: str | None, started: str, cost: document.Cost
     ) -> None:
         subject = document.Subject(
             model_sha256=self.subject.sha256,
@@ -268,7 +281,8 @@ class Pipeline:
             preprocessing=self.subject.preprocess.to_dict(),
             preprocessing_source=self.subject.preprocessing_source,
             target_layer=layer,
-            layer_source="named" if self.config.layer else "automatic",
+            layer_source=None if layer is None else "named" if self.config.layer else "automatic",
+            access=self.subject.access,
             code_executed=self.subject.code_executed,
             kind=self.subject.kind,
             spec=self.subject.spec,

@@ -36,7 +36,7 @@ EXAMPLES = pa.schema(
 ATTRIBUTIONS = pa.schema(
     [
         ("row_id", _INT),
-        ("method", _TEXT),  # saliency | gradcam
+        ("method", _TEXT),  # saliency | gradcam | occlusion
         ("sign", _TEXT),  # absolute | positive
         ("target", _TEXT),  # predicted; multi-label data: the finding whose logit was explained
         ("layer", _TEXT),  # "input" for saliency
@@ -167,13 +167,13 @@ GALLERY = pa.schema(
         ("row_id", _INT),
         ("rule", _TEXT),  # swap_changed | swap_random_unchanged | worst | random
         ("rank", _SHORT),  # 1 = first
-        ("panel", _TEXT),  # original | saliency | gradcam | own_level | other_level
+        ("panel", _TEXT),  # original | a method | own_level | other_level
         ("caption_level", _TEXT),  # swap panels: the background's level
         ("predicted", _TEXT),  # class name under this panel
         ("probability", _REAL),  # of the predicted class, in [0, 1]; null where the answer is a number
         ("number", _REAL),  # the answer where it is a number, in its own unit
         ("label", _TEXT),
-        ("background_share", _REAL),  # saliency and gradcam panels
+        ("background_share", _REAL),  # panels of a method
         ("donor_row_id", _INT),
         ("asset", _TEXT),  # SHA-256 of assets/<asset>.webp
     ]

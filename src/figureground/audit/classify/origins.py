@@ -9,10 +9,13 @@ from typing import Any
 
 from torch import nn
 
+from figureground.audit.classify.archive import check_file
 from figureground.audit.classify.blueprints import Blueprint, preset_of
 from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.module import Classifier
+from figureground.audit.classify.opaque import is_program, load_program
 from figureground.audit.classify.weights import check_sha256, fit_weights, read_weights
+from figureground.audit.files import file_sha256
 from figureground.errors import UsageError
 
 
@@ -30,12 +33,16 @@ class Origin:
         The file, where the model is given by name.
     sha256 : str or None
         Of the file, where it must be this one.
+    trusted : str or None
+        SHA-256 of a file whose program may be run: see
+        :func:`~figureground.audit.classify.opaque.load_program`.
     """
 
     model_class: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
     sha256: str | None = None
+    trusted: str | None = None
 
 
 #: Nothing was said.
@@ -51,10 +58,13 @@ class Built:
     spec: str | None = None
     prefix_removed: str = ""
     preset: Any = None
+    sha256: str | None = None
 
 
 def load_module(spec: str | Path, *, outputs: int | None, origin: Origin) -> Built:
     """The module; raises what reading, building and fitting raise."""
+    if origin.model_class is None and is_program(Path(spec)):
+        return _program(Path(spec), origin)
     by_name = not Path(spec).exists() and ":" in str(spec)
     if by_name and origin.model_class is not None:
         raise _twice(str(spec), origin.model_class)
@@ -69,6 +79,16 @@ def load_module(spec: str | Path, *, outputs: int | None, origin: Origin) -> Bui
     if blueprint.of_a_library and outputs is None:
         raise _no_classes(blueprint)
     return _fitted(blueprint, file, outputs or 0, origin.sha256)
+
+
+def _program(path: Path, origin: Origin) -> Built:
+    if origin.weights is not None:
+        raise _twice(str(path), str(origin.weights))
+    check_file(path, zipped=False)
+    check_sha256(path, origin.sha256)
+    module = load_program(path, origin.trusted)
+    # A graph of known operations runs nobody's code.
+    return Built(module, path.suffix != ".onnx", spec=f"{path.suffix.lstrip('.')} program", sha256=file_sha256(path))
 
 
 def _own(path: Path, origin: Origin) -> Built:

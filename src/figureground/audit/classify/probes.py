@@ -63,7 +63,7 @@ def check_auditable(subject: Subject, sample: Tensor, layer: str | None = None) 
             _deterministic(module, sample, logits),
             _batch_invariant(module, sample, logits, finite),
             _input_not_mutated(module, sample),
-            *_gradient_checks(module, sample, finite, layer),
+            *(_gradient_checks(module, sample, finite, layer) if subject.access != "answers" else _no_gradients()),
         ]
     return [*checks, _weights_unchanged(subject, weights), _hooks_restored(hooks, subject.module)]
 
@@ -155,6 +155,11 @@ def _gradient_checks(module: nn.Module, sample: Tensor, finite: Tensor, layer: s
     return [_gradient_nonzero(gradient[finite]), _map_shape(shapes, layer)]
 
 
+def _no_gradients() -> list[TrustCheck]:
+    reason = "the model is known by its answers alone"
+    return [_not_run("gradient_nonzero", reason), _not_run("map_shape", reason)]
+
+
 def _gradient_nonzero(gradient: Tensor) -> TrustCheck:
     alive = (gradient.flatten(1) != 0).any(dim=1)
     dead = int((~alive).sum())
@@ -190,6 +195,8 @@ def _watched(module: nn.Module, layer: str | None, shapes: list[Any]) -> Iterato
 
 
 def _weights_unchanged(subject: Subject, before: str) -> TrustCheck:
+    if subject.sha256 is None:
+        return _not_run("weights_unchanged", "a function has no weights to compare")
     same = weights_sha256(subject.module) == before
     return _result("weights_unchanged", same, "the passes changed weights or running statistics")
 
@@ -204,7 +211,7 @@ def _hooks_restored(before: dict[str, int], module: nn.Module) -> TrustCheck:
 def _hook_counts(module: nn.Module) -> dict[str, int]:
     registries = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return {
-        name: sum(len(getattr(submodule, registry)) for registry in registries)
+        name: sum(len(getattr(submodule, registry, ())) for registry in registries)
         for name, submodule in module.named_modules()
     }
 

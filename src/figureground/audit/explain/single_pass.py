@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -33,9 +33,9 @@ class SinglePass:
 
     Parameters
     ----------
-    layer : str
+    layer : str or None
         Name of the module whose output Grad-CAM weighs, as in ``model.named_modules()``. It must run exactly
-        once in a forward pass and give ``[B, C, h, w]``.
+        once in a forward pass and give ``[B, C, h, w]``. None: saliency alone, for a model without such a layer.
 
     References
     ----------
@@ -54,7 +54,7 @@ class SinglePass:
     (torch.Size([5, 8, 8]), torch.Size([5, 6, 6]))
     """
 
-    layer: str
+    layer: str | None
 
     def __call__(self, model: nn.Module, inputs: Tensor, target: Tensor | None = None) -> Explanation:
         """Explain every image of a batch.
@@ -86,25 +86,37 @@ class SinglePass:
             pixels = inputs.detach().to(model_dtype(model), copy=True).requires_grad_()
             wanted = None if target is None else target.clone()
             pass_ = _Pass(model, wanted)
+            if self.layer is None:
+                return _saliency(pass_, Saliency(pass_).attribute(pixels))
             with _captured(model, self.layer) as capture:
                 gradient = Saliency(pass_).attribute(pixels)
-            return self._explanation(pass_, gradient, _grad_cam(capture, self.layer))
+            return _with_cam(_saliency(pass_, gradient), _grad_cam(capture, self.layer), self.layer)
 
-    def _explanation(self, pass_: _Pass, gradient: Tensor, cam: Tensor) -> Explanation:
-        saliency = gradient.detach().float().amax(dim=1)
-        maps: dict[MapKey, Tensor] = {
-            ("saliency", "absolute"): saliency,
-            ("gradcam", "positive"): _upsampled(cam.relu(), saliency.shape[-2:]),
-            ("gradcam", "absolute"): _upsampled(cam.abs(), saliency.shape[-2:]),
-        }
-        return Explanation(
-            logits=pass_.logits.float(),
-            predicted=pass_.predicted,
-            target=pass_.target,
-            maps=maps,
-            native={"saliency": saliency, "gradcam": cam},
-            layers={"saliency": "input", "gradcam": self.layer},
-        )
+
+def _saliency(pass_: _Pass, gradient: Tensor) -> Explanation:
+    saliency = gradient.detach().float().amax(dim=1)
+    return Explanation(
+        logits=pass_.logits.float(),
+        predicted=pass_.predicted,
+        target=pass_.target,
+        maps={("saliency", "absolute"): saliency},
+        native={"saliency": saliency},
+        layers={"saliency": "input"},
+    )
+
+
+def _with_cam(explained: Explanation, cam: Tensor, layer: str) -> Explanation:
+    size = explained.native["saliency"].shape[-2:]
+    maps: dict[MapKey, Tensor] = {
+        ("gradcam", "positive"): _upsampled(cam.relu(), size),
+        ("gradcam", "absolute"): _upsampled(cam.abs(), size),
+    }
+    return replace(
+        explained,
+        maps=explained.maps | maps,
+        native=explained.native | {"gradcam": cam},
+        layers=explained.layers | {"gradcam": layer},
+    )
 
 
 class _Pass:
@@ -121,7 +133,7 @@ class _Pass:
         output = checked_logits(self.model(pixels.clone()), len(pixels))
         self.logits = output.detach()
         self.predicted = self.logits.argmax(dim=1)
-        self.target = self.predicted if self.wanted is None else _checked_target(self.wanted, output)
+        self.target = self.predicted if self.wanted is None else checked_target(self.wanted, output)
         if not output.requires_grad:
             raise SubjectError(
                 "MODEL_NO_GRADIENT",
@@ -190,7 +202,8 @@ def checked_logits(output: Any, rows: int) -> Tensor:
     )
 
 
-def _checked_target(target: Tensor, logits: Tensor) -> Tensor:
+def checked_target(target: Tensor, logits: Tensor) -> Tensor:
+    """The targets themselves where they are int64 ``[B]`` in ``[0, K)``; otherwise a UsageError."""
     rows, classes = logits.shape
     if target.dtype != torch.int64 or target.shape != (rows,):
         found = f"{target.dtype} {list(target.shape)}"

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from figureground.audit import tables
 from figureground.audit.classify.subject import Subject
-from figureground.audit.explain.explanation import Explanation
-from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.explain.explanation import Explainer, Explanation
 from figureground.audit.measure.attribution_rows import attribution_rows
 from figureground.audit.measure.prediction_rows import kept_classes, prediction_rows
 from figureground.audit.measure.regions import border_frame, corners
@@ -31,7 +30,7 @@ class MeasureStep:
     """Batch to rows: predictions of the unchanged images, and the measures of their maps."""
 
     subject: Subject
-    explainer: SinglePass
+    explainer: Explainer
 
     def __call__(self, module: nn.Module, items: dict[str, Any]) -> dict[str, pd.DataFrame]:
         """Tables ``predictions`` and ``attributions`` of one batch."""
@@ -100,7 +99,7 @@ def _measured(batch: Batch, explained: Explanation, finding: str | None) -> pd.D
 
 def measure_images(
     subject: Subject,
-    explainer: SinglePass,
+    explainer: Explainer,
     dataset: ExampleDataset,
     folder: RunFolder,
     batch_size: int,

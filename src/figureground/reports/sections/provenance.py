@@ -26,6 +26,7 @@ GLOSSARY = (
     "ldr",
     "material",
     "mask",
+    "occlusion",
     "points",
     "saliency",
     "same_level",
@@ -65,7 +66,7 @@ def _identity(context: Context) -> Table:
     subject, data = document.subject, document.data
     values = {
         "seal": context.result.seal,
-        "model": subject.model_sha256,
+        "model": subject.model_sha256 or context.words.say("provenance.no_identity"),
         "data": data.sha256,
         "manifest": data.manifest_sha256 or NONE,
         "policy": canonical_sha256(document.policy),

@@ -16,7 +16,7 @@ from figureground.audit.measure.trust.agreement import NAME as AGREEMENT
 from figureground.audit.measure.trust.layers import NAME as SECOND_LAYER
 from figureground.audit.measure.trust.limits import Limits
 from figureground.audit.measure.trust.lines import Outcome, as_table, not_run
-from figureground.audit.measure.trust.maps import Mapper
+from figureground.audit.measure.trust.maps import EXPLAIN_COST, Mapper
 from figureground.audit.measure.trust.masks import NAME as MASKS
 from figureground.audit.measure.trust.repeatability import NAME as REPEATABILITY
 from figureground.audit.measure.trust.sample import choose_rows, read_sample
@@ -75,20 +75,23 @@ class MapChecks:
     subject : Subject
     explainer : Explainer
         The one that the audit uses. A second layer needs a ``SinglePass``.
-    layer : str
+    layer : str or None
         Layer that Grad-CAM looks at.
     seed : int
     limits : Limits
     batch_size : int
         Images explained at once.
+    cost : float
+        Forward-equivalents of one explained image.
     """
 
     subject: Subject
     explainer: Explainer
-    layer: str
+    layer: str | None
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     batch_size: int = 32
+    cost: float = EXPLAIN_COST
 
     def __call__(self, rows: Sequence[Row], reader: RowReader) -> MapReport:
         """Check the maps of a seeded choice of ``rows``.
@@ -102,7 +105,7 @@ class MapChecks:
         if not chosen:
             return _report(_without_rows(), 0.0)
         sample, module = read_sample(chosen, reader, self.subject.preprocess), self.subject.module
-        mapper = Mapper(self.explainer, self.batch_size)
+        mapper = Mapper(self.explainer, self.batch_size, self.cost)
         # Callers may be inside inference mode, where no gradient can be had.
         with torch.inference_mode(False), evaluating(module):
             first = mapper(module, sample.inputs.clone())

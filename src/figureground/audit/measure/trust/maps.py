@@ -75,12 +75,15 @@ class Mapper:
     ----------
     explainer : Explainer
     batch_size : int
+    cost : float
+        Forward-equivalents of one explained image.
     spent : float
         Forward-equivalents so far.
     """
 
     explainer: Explainer
     batch_size: int
+    cost: float = EXPLAIN_COST
     spent: float = field(default=0.0)
 
     def __call__(
@@ -101,7 +104,7 @@ class Mapper:
                 part = slice(start, start + size)
                 wanted = None if target is None else target[part].to(device)
                 found.append(explain(module, inputs[part].to(device), wanted))
-        self.spent += EXPLAIN_COST * len(inputs)
+        self.spent += self.cost * len(inputs)
         return _joined(found)
 
 

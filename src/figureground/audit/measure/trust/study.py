@@ -19,6 +19,8 @@ from figureground.errors import SubjectError
 
 #: The class activation method that the second layer is about.
 CAM = "gradcam"
+#: Maps from answers alone, beside which there is no second method.
+OCCLUSION = "occlusion"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,7 @@ class Study:
     sample: Sample
     first: Maps
     mapper: Mapper
-    layer: str
+    layer: str | None
     seed: int
     limits: Limits
 
@@ -95,6 +97,8 @@ class Study:
         size = self.sample.masks.shape[1:]
         fine = next((method for method in methods if self.first.shape(method) == size), methods[0])
         other = next((method for method in methods if method != fine), None)
+        if other is None and fine == OCCLUSION:
+            return (not_run("", agreement.NAME, "occlusion is the only method", len(self.sample)),)
         if other is None:
             return self._occluded(fine)
         pair = (self._primary(fine), self._primary(other))
@@ -128,7 +132,8 @@ class Study:
 
     def _second_layer(self) -> Outcome:
         name = layers.NAME
-        if CAM not in self.first.methods or not isinstance(self.mapper.explainer, SinglePass):
+        seen = self.layer is not None and CAM in self.first.methods
+        if self.layer is None or not seen or not isinstance(self.mapper.explainer, SinglePass):
             return Outcome(name, CAM, (not_run(CAM, name, "no class activation map that can look elsewhere"),))
         blank = self._degenerate(CAM, name)
         if blank is not None:

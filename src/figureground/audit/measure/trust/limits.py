@@ -44,5 +44,6 @@ class Limits:
     min_agreement: float = 0.2
 
 
-#: For maps that cost many forward passes each: fewer images and copies. Not fewer networks, since an interval over two says nothing.
+#: For maps that cost many forward passes each: fewer images and copies. Not fewer networks, since an interval over two
+#: says nothing.
 FEW_PASSES = Limits(rows=16, noisy_copies=2)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from figureground.errors import ResourceError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: What a file is called until it is whole.
 UNFINISHED = ".part"
 
@@ -20,12 +24,30 @@ def published(target: Path) -> Iterator[Path]:
     """
     draft = target.with_name(target.name + UNFINISHED)
     try:
-        yield draft
-        with draft.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        draft.replace(target)
+        with told_when_full(target):
+            yield draft
+            with draft.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def told_when_full(target: Path) -> Iterator[None]:
+    """Turn what a full disk, a quota or a limit of file sizes raises into a :class:`ResourceError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise ResourceError(
+            "DISK_FULL",
+            str(target),
+            found=os.strerror(error.errno),
+            expected="room for the run",
+            fix="make room, and run the same audit again with --resume",
+        ) from error
 
 
 def file_sha256(path: Path) -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from figureground.audit.files import file_sha256
+from figureground.audit.files import file_sha256, told_when_full
 from figureground.errors import UsageError
 
 JOURNAL = "JOURNAL"
@@ -108,7 +108,7 @@ class Journal:
 
     def _add(self, line: dict[str, Any]) -> None:
         self.lines.append(line)
-        with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
+        with told_when_full(self.folder / JOURNAL), (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line, sort_keys=True) + "\n")
             stream.flush()
             os.fsync(stream.fileno())

@@ -43,6 +43,7 @@ from figureground.audit.result import AuditResult
 from figureground.audit.resuming import check_data, declared_of, memory_of
 from figureground.audit.run_folder import RunFolder, read_table
 from figureground.audit.sampling import recorded
+from figureground.audit.settling import settled
 from figureground.audit.taking_in import TakeIn
 from figureground.audit.task import Task
 from figureground.datasets.datamodule import ExampleDataset, RowReader, rows_of
@@ -126,6 +127,8 @@ class Pipeline:
             probes = [*check_auditable(self.subject, sample, layer), self._reconcile(examples)]
             dataset = ExampleDataset(rows_of(examples.usable), reader)
             measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
+            examples = settled(examples, read_table(folder.path, "predictions"))
+            folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
             each = explaining.cost(*sample.shape[-2:])
             maps = self._check_maps(explainer, examples, reader, layer, each)
             cues = self.config.cues or default_cues(examples.regions)

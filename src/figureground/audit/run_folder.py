@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from figureground.audit import tables
-from figureground.audit.files import UNFINISHED, file_sha256, published
+from figureground.audit.files import UNFINISHED, file_sha256, published, told_when_full
 from figureground.audit.journal import JOURNAL, Journal
 from figureground.audit.run_lock import HOLDER, LOCK, locked
 from figureground.errors import IntegrityError, UsageError
@@ -66,6 +66,7 @@ class RunFolder:
             _remove_listed(path)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
+        (path / LEDGER).touch()  # from here on the folder is known as ours, whatever stops the run
         return cls(path, Journal(path))
 
     @classmethod
@@ -85,7 +86,7 @@ class RunFolder:
     def new_file(self, name: str) -> Path:
         """Path of a file that is about to be written, entered in the ledger first."""
         if name not in read_ledger(self.path):
-            with (self.path / LEDGER).open("a", encoding="utf-8") as ledger:
+            with told_when_full(self.path / LEDGER), (self.path / LEDGER).open("a", encoding="utf-8") as ledger:
                 ledger.write(name + "\n")
         target = self.path / name
         target.parent.mkdir(mode=0o700, exist_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from figureground.audit.files import told_when_full
 from figureground.errors import UsageError
 
 LOCK, HOLDER = "LOCK", "HOLDER"
@@ -32,7 +33,8 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout:
         raise _held(folder) from None
     try:
-        (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+        with told_when_full(folder / HOLDER):
+            (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
         yield
     finally:
         # Removed while it is held: whoever opened it before sees that it is gone, and takes a new one.

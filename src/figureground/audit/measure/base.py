@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from figureground.audit import tables
 from figureground.audit.classify.subject import Subject
 from figureground.audit.explain.explanation import Explainer, Explanation
 from figureground.audit.measure.attribution_rows import attribution_rows
-from figureground.audit.measure.prediction_rows import kept_classes, prediction_rows
+from figureground.audit.measure.prediction_rows import ALL_CLASSES, kept_classes, prediction_rows
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.stream import ShardStream
 from figureground.audit.progress import Progress
@@ -38,24 +38,42 @@ class MeasureStep:
         inputs = self.subject.preprocess.normalize(batch.image)
         explained = self.explainer(module, inputs)
         logits = explained.logits.float().cpu().numpy()
-        first: dict[str, Any] = {"pass": 0}  # a keyword of Python, so it cannot be written as an argument
-        predictions = prediction_rows(
-            logits,
-            kept=None if task.several else kept_classes(logits, batch.label.cpu().numpy()),
-            several=task.several,
-            row_id=batch.row_id.cpu().numpy(),
-            cue="none",
-            intervention="none",
-            arm="own",
-            dose=0.0,
-            **first,
-        )
+        kept = None if task.several else kept_classes(logits, batch.label.cpu().numpy())
+        predictions = self._rows(logits, kept, batch.row_id)
         explanations = (
             self._by_finding(module, batch, inputs, explained) if task.several else [(batch, explained, None)]
         )
         parts = [_measured(*one) for one in explanations]
         found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=tables.ATTRIBUTIONS.names)
         return {"predictions": predictions, "attributions": found}
+
+    def unanswered(self, items: dict[str, Any]) -> dict[str, pd.DataFrame]:
+        """Rows of images for which memory does not suffice: no prediction, no map, and the reason."""
+        n = len(items["row_id"])
+        logits = np.full((n, len(self.subject.classes)), np.nan, dtype=np.float32)
+        status = np.full(n, "out_of_memory", dtype=object)
+        many = len(self.subject.classes) > ALL_CLASSES and not self.subject.task.several
+        kept = [[int(label)] for label in items["label"]] if many else None
+        rows = self._rows(logits, kept, items["row_id"], status)
+        return {"predictions": rows, "attributions": pd.DataFrame(columns=tables.ATTRIBUTIONS.names)}
+
+    def _rows(
+        self, logits: Any, kept: Sequence[Sequence[int]] | None, row_id: Tensor, status: Any | None = None
+    ) -> pd.DataFrame:
+        """Rows of ``predictions`` for unchanged images."""
+        first: dict[str, Any] = {"pass": 0}  # a keyword of Python, so it cannot be written as an argument
+        return prediction_rows(
+            logits,
+            kept=kept,
+            unusable=status,
+            several=self.subject.task.several,
+            row_id=row_id.cpu().numpy(),
+            cue="none",
+            intervention="none",
+            arm="own",
+            dose=0.0,
+            **first,
+        )
 
     def _by_finding(
         self, module: nn.Module, batch: Batch, inputs: Tensor, explained: Explanation

@@ -7,7 +7,7 @@ shard of 512 rows, and are read back from there. A shard that an earlier start f
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +22,9 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from figureground.audit.classify.quiet import interruptible, quiet_lightning
 from figureground.audit.files import file_sha256
 from figureground.audit.journal import Done
+from figureground.audit.measure.backing_off import BackingOff, Step, Tables
 from figureground.audit.progress import Advance
 from figureground.audit.run_folder import RunFolder
-
-Tables = Mapping[str, pd.DataFrame]
-Step = Callable[[nn.Module, dict[str, Any]], Tables]
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ class ShardStream:
             warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
             loader = DataLoader(_Batches(dataset, batches), batch_size=None, shuffle=False, num_workers=0)
             trainer = quiet_trainer(callbacks=[writer])
-            trainer.predict(_Stepper(module, step), loader, return_predictions=False)
+            stepper = _Stepper(module, BackingOff(step, self.spent))
+            trainer.predict(stepper, loader, return_predictions=False)
 
     def write(self, shard: int, held: Mapping[str, list[pd.DataFrame]], spent: int) -> None:
         """One shard of all tables."""

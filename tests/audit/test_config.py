@@ -191,3 +191,19 @@ def test_settings_are_closed_and_frozen():
         AuditConfig().seed = 1
     with pytest.raises(ValidationError):
         Policy().alpha = 0.2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"delta_material_log_odds": Infinity}',
+        '{"thresholds": {"a": NaN}}',
+        '{"target": {"name": "a", "cut": 1, "material": 2, "negligible": 1, "values": {"x": NaN}}}',
+        "[" * 100_000,
+    ],
+)
+def test_what_json_cannot_say_is_refused_before_it_is_hashed(tmp_path, text):
+    # Found by benchmarks/fuzz/configuration.py, or next to what it found.
+    (tmp_path / "policy.json").write_text(text)
+    with pytest.raises(UsageError, match="POLICY"):
+        load_policy(tmp_path / "policy.json")

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from figureground.cli import app
 from figureground.datasets.building import build_manifest
-from figureground.datasets.coco import outline
 from figureground.datasets.intake import Intake
+from figureground.datasets.outlines import OutlineFault, outline
 from figureground.datasets.sources import open_source
 from figureground.errors import ManifestError, UsageError
 
@@ -184,7 +184,51 @@ def test_runs_of_another_size_are_counted_and_no_mask_is_guessed(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"images": [], "annotations": []}', '{"images": [{}], "annotations": [], "categories": []}']
+    "segmentation",
+    [
+        {"size": [H, W], "counts": "\\\\60T1"},
+        {"size": [H, W]},
+        {"counts": [0, H * W]},
+        {"size": [H, W], "counts": [0, 2**31, 5]},
+        {"size": [H, W], "counts": [-5, H * W + 5]},
+        [[1.0, 1.0, 1e12, 1.0, 1.0, 5.0]],
+        [[1.0, float("nan"), 4.0, 1.0, 1.0, 5.0]],
+        [[1.0, 1.0]],
+        "polygon",
+        7,
+    ],
+)
+def test_damaged_segmentations_reach_no_native_code(segmentation: Any) -> None:
+    # Found by benchmarks/fuzz/masks.py, or next to what it found.
+    with pytest.raises(OutlineFault, match="cannot be read"):
+        outline({"segmentation": segmentation}, (H, W))
+
+
+def test_a_damaged_segmentation_is_counted_and_the_picture_stays(tmp_path: Path) -> None:
+    broken = {"segmentation": {"size": [H, W], "counts": "\\\\60T1"}}
+    entries = [{"image_id": 1, "category_id": 7, **triangle()}, {"image_id": 2, "category_id": 7, **broken}]
+    entries.append({"image_id": 2, "category_id": 7, "bbox": ["a", 1, 2, 3]})
+    path = annotations(tmp_path, entries)
+    built = build_manifest(path, tmp_path / "m.csv", images=tmp_path / "pics", boxes=True)
+    assert built.left_out["segmentations that cannot be read"] == 1
+    assert built.left_out["boxes that cannot be read"] == 1
+    assert (read(tmp_path / "m.csv")["mask"] == "").tolist() == [False, True]
+
+
+_ODD = [
+    *(
+        f'{{"images": [{{"id": 1, "file_name": "a.png"{size}}}], "annotations": [], "categories": []}}'
+        for size in ("", ', "width": 100000, "height": 100000', ', "width": Infinity, "height": 3')
+    ),
+    '{"images": [], "annotations": [], "categories": []}',
+    '{"images": [], "annotations": [{"image_id": 1}], "categories": []}',
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"images": [], "annotations": []}', '{"images": [{}], "annotations": [], "categories": []}', *_ODD],
 )
 def test_what_is_no_coco_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.json").write_text(text)

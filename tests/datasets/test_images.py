@@ -268,6 +268,11 @@ def test_damage_that_pillow_lets_out_as_other_errors():
     at = webp.index(b"EXIF")
     webp[at + 8 : at + 18] = b"\xff" * 10  # SyntaxError from exif_transpose
     assert fault(decode_image, bytes(webp)) == "image_unreadable"
+    # Found by benchmarks/fuzz/masks.py: a GIF whose second frame begins nowhere, IndexError.
+    drawn = "47494638376108000600810000000000ffffff0000000000002c000000000800"
+    more = "06006108000600810000002c0000ffffff0600b0a1c180003b"
+    gif = bytes.fromhex(drawn + more)
+    assert fault(decode_mask, gif) == "mask_unreadable"
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, bool])

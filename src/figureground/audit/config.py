@@ -24,7 +24,8 @@ MEASURED_FIELDS = ("passes", "max_donor_reuse", "secondary_rows", "plain_rows", 
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What is declared is hashed as JSON, which has no word for infinity and for what is no number.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DecisionEntry(_Frozen):
@@ -218,7 +219,7 @@ def _read(path: Path) -> dict[str, Any]:
         found = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
         if not isinstance(found, dict):
             raise ValueError(f"a {type(found).__name__} instead of fields with values")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             "POLICY_FILE",
             str(path),

@@ -23,7 +23,7 @@ class Target(BaseModel):
     'age 60 years or more'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(min_length=1, description="what the number is, such as age")
     unit: str = Field("", description="its unit, such as years; may be empty")

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,9 @@ from PIL import Image
 
 from figureground.datasets.columns import IGNORE, LABEL_PREFIX, MASK_PREFIX, OBJECT
 from figureground.datasets.folders import BuiltTable, check_inside, relative
-from figureground.errors import ManifestError, UsageError
+from figureground.datasets.images import MAX_PIXELS
+from figureground.datasets.outlines import OutlineFault, outline
+from figureground.errors import ManifestError
 
 Mask = npt.NDArray[np.uint8]
 _NEEDED = ("images", "annotations", "categories")
@@ -53,7 +54,7 @@ class Coco:
         """Raises :class:`ManifestError` where the file is no COCO annotation of instances."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise _bad(path, str(error)) from error
         missing = [name for name in _NEEDED if not isinstance(content, dict) or not isinstance(content.get(name), list)]
         if missing:
@@ -61,13 +62,14 @@ class Coco:
         try:
             by_image = defaultdict(list)
             for annotation in content["annotations"]:
-                by_image[int(annotation["image_id"])].append(annotation)
+                category = {"category_id": int(annotation["category_id"])}
+                by_image[int(annotation["image_id"])].append(annotation | category)
             categories = {int(one["id"]): str(one["name"]) for one in content["categories"]}
-            images = tuple(
-                {**one, "id": int(one["id"]), "file_name": str(one["file_name"])} for one in content["images"]
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            images = tuple(_picture(one) for one in content["images"])
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise _bad(path, f"an entry without {error}") from error
+        if not images:
+            raise _bad(path, "no pictures")
         if len(set(categories.values())) < len(categories):
             raise _bad(path, "two categories of one name")
         return cls(path, images, categories, dict(by_image))
@@ -120,10 +122,9 @@ class _Row:
 
     def _written(self, category: str) -> str | None:
         """Path of the category's mask in this picture below the root; None where nothing outlines it."""
-        size = int(self.image["height"]), int(self.image["width"])
-        mask = np.zeros(size, dtype=np.uint8)
+        mask = np.zeros((self.image["height"], self.image["width"]), dtype=np.uint8)
         for annotation in self.coco.annotations.get(self.image["id"], []):
-            if self.coco.categories.get(int(annotation["category_id"])) == category:
+            if self.coco.categories.get(annotation["category_id"]) == category:
                 self._draw(mask, annotation)
         if not (mask == OBJECT).any():
             self.counts["categories of a picture without an outline"] += 1
@@ -136,58 +137,31 @@ class _Row:
         return relative(file, self.root)
 
     def _draw(self, mask: Mask, annotation: Mapping[str, Any]) -> None:
-        part = outline(annotation, mask.shape, boxes=self.boxes)
+        try:
+            part = outline(annotation, mask.shape, boxes=self.boxes)
+        except OutlineFault as fault:
+            self.counts[str(fault)] += 1
+            return
         if part is None:
             self.counts["annotations without a segmentation"] += 1
-        elif part.shape != mask.shape:
-            self.counts["segmentations of another size than their picture"] += 1
         elif annotation.get("iscrowd"):
             mask[part & (mask != OBJECT)] = IGNORE
         else:
             mask[part] = OBJECT
 
 
-def outline(
-    annotation: Mapping[str, Any], size: tuple[int, ...], *, boxes: bool = False
-) -> npt.NDArray[np.bool_] | None:
-    """What an annotation covers, bool ``[H, W]``: its polygons, its runs (compressed or not), or its box.
-
-    None where it has no segmentation, and boxes are not wanted.
-    """
-    tools, (height, width) = _tools(), size
-    given = annotation.get("segmentation")
-    if not given:
-        if not boxes or "bbox" not in annotation:
-            return None
-        left, top, across, down = (float(value) for value in annotation["bbox"])
-        given = [[left, top, left + across, top, left + across, top + down, left, top + down]]
-    if isinstance(given, Sequence) and not isinstance(given, str):
-        runs = tools.merge(tools.frPyObjects(list(given), height, width))
-    else:
-        runs = tools.frPyObjects(given, height, width) if isinstance(given["counts"], list) else given
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of pycocotools, about its own arrays under numpy 2
-        return np.asarray(tools.decode(runs), dtype=bool)
+def _picture(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a picture that are used; raises ValueError for a size that no picture has."""
+    height, width = int(given["height"]), int(given["width"])
+    if height < 1 or width < 1 or height * width > MAX_PIXELS:
+        raise ValueError(f"a usable size: {width}x{height}")
+    return {"id": int(given["id"]), "file_name": str(given["file_name"]), "height": height, "width": width}
 
 
 def _shown(coco: Coco, image: Mapping[str, Any]) -> list[str]:
     """Categories in a picture, in the order of the categories."""
-    found = {int(annotation["category_id"]) for annotation in coco.annotations.get(image["id"], [])}
+    found = {annotation["category_id"] for annotation in coco.annotations.get(image["id"], [])}
     return [name for number, name in coco.categories.items() if number in found]
-
-
-def _tools() -> Any:
-    try:
-        from pycocotools import mask
-    except ImportError as error:
-        raise UsageError(
-            "EXTRA",
-            "coco",
-            found="pycocotools is not installed",
-            expected="the extra coco",
-            fix="pip install 'figureground[coco]'",
-        ) from error
-    return mask
 
 
 def _bad(path: Path, found: str) -> ManifestError:

@@ -33,6 +33,7 @@ _DAMAGE = (
     ValueError,
     SyntaxError,
     EOFError,
+    IndexError,
     TypeError,
     OverflowError,
     struct.error,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from figureground.datasets.columns import (
@@ -290,10 +291,12 @@ def _identified(table: pd.DataFrame, where: str) -> pd.DataFrame:
         )
     identified = table.reset_index(drop=True)
     # Repetitions are numbered by their contents, so that the order of the manifest does not matter to them either.
-    occurrence = (
-        identified.sort_values(sorted(identified.columns), kind="stable").groupby("key").cumcount().sort_index()
-    )
-    identified["row_id"] = [row_id(key, "", int(n)) for key, n in zip(identified["key"], occurrence, strict=True)]
+    repeated = identified[identified["key"].duplicated(keep=False)]
+    numbers = repeated.sort_values(sorted(repeated.columns), kind="stable").groupby("key").cumcount()
+    occurrence = np.zeros(len(identified), dtype=np.int64)
+    occurrence[numbers.index] = numbers
+    keys = zip(identified["key"].tolist(), occurrence.tolist(), strict=True)
+    identified["row_id"] = np.fromiter((row_id(key, "", n) for key, n in keys), np.int64, len(identified))
     return identified
 
 

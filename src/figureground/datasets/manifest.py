@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +16,10 @@ import pandas as pd
 from figureground.datasets.columns import LABEL_PREFIX, PREFIXES, ROLES
 from figureground.errors import ManifestError
 
-_UTF8, _READING = "UTF-8", "reading"
+_UTF8, _CP1252, _READING = "UTF-8", "Windows-1252", "reading"
+_CODECS = {_UTF8: "utf-8-sig", _CP1252: "cp1252"}
+#: Rows that are taken over at once, and distinct cells of a column up to which each is kept once.
+_CHUNK, _KEPT_ONCE = 4096, 50_000
 #: Marks that spreadsheets put between fields in place of commas.
 _DELIMITERS = {";": "separated by semicolons", "\t": "separated by tabs", "|": "separated by bars"}
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -58,11 +64,10 @@ def read_manifest(path: Path) -> pd.DataFrame:
     """
     if path.suffix.lower() == ".parquet":
         return as_strings(_parquet(path))
-    text, encoding = _decoded(path)
-    delimiter = _delimiter(text, path)
-    # Strict, because a quote that is never closed would otherwise swallow all rows that follow.
-    rows = _numbered(path, csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter))
-    frame = _frame(path, rows)
+    data = path.read_bytes()
+    encoding = _encoding_of(data, path)
+    delimiter = _delimiter(data, encoding, path)
+    frame = _frame(path, _numbered(path, _reader(data, encoding, delimiter)))
     told = [*([] if encoding == _UTF8 else [encoding]), *([] if delimiter == "," else [_DELIMITERS[delimiter]])]
     frame.attrs[_READING] = ", ".join(told)
     return frame
@@ -73,20 +78,28 @@ def reading_of(frame: pd.DataFrame) -> str | None:
     return frame.attrs.get(_READING) or None
 
 
-def _decoded(path: Path) -> tuple[str, str]:
-    """The text of a file, and its encoding."""
-    data = path.read_bytes()
+def _encoding_of(data: bytes, path: Path) -> str:
+    """The encoding that all bytes of a file are in."""
     wide = next((name for mark, name in _WIDE.items() if data.startswith(mark)), None)
     if wide is not None:
         raise _encoding(path, f"{wide}, by its first bytes")
     try:
-        return data.decode("utf-8-sig"), _UTF8
+        data.decode("utf-8")
+        return _UTF8
     except UnicodeDecodeError as error:
         offset = error.start
     try:
-        return data.decode("cp1252"), "Windows-1252"
+        data.decode("cp1252")
+        return _CP1252
     except UnicodeDecodeError:
         raise _encoding(path, f"a byte that is neither UTF-8 nor Windows-1252 at offset {offset}") from None
+
+
+def _reader(data: bytes, encoding: str, delimiter: str) -> _Reader:
+    """Rows of a file, one at a time: a million of them as one text would take four bytes a character."""
+    text = io.TextIOWrapper(io.BytesIO(data), encoding=_CODECS[encoding], newline="")
+    # Strict, because a quote that is never closed would otherwise swallow all rows that follow.
+    return csv.reader(text, strict=True, delimiter=delimiter)
 
 
 def _encoding(path: Path, found: str) -> ManifestError:
@@ -94,13 +107,13 @@ def _encoding(path: Path, found: str) -> ManifestError:
     return ManifestError("MANIFEST_ENCODING", str(path), found=found, expected="UTF-8", fix=fix)
 
 
-def _delimiter(text: str, path: Path) -> str:
+def _delimiter(data: bytes, encoding: str, path: Path) -> str:
     """The comma, or, where the header holds none, the mark that gives every row as many fields as the header."""
-    header = text.split("\n", 1)[0]
+    header = data.split(b"\n", 1)[0].decode(_CODECS[encoding])
     marks = [mark for mark in _DELIMITERS if mark in header]
     if "," in header or not marks:
         return ","
-    found = next((mark for mark in marks if _even(text, mark)), None)
+    found = next((mark for mark in marks if _even(_reader(data, encoding, mark))), None)
     if found is not None:
         return found
     raise ManifestError(
@@ -112,12 +125,12 @@ def _delimiter(text: str, path: Path) -> str:
     )
 
 
-def _even(text: str, mark: str) -> bool:
+def _even(rows: _Reader) -> bool:
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark) if row]
+        widths = Counter(len(row) for row in rows if row)
     except csv.Error:
         return False
-    return len(rows) > 1 and len({len(row) for row in rows}) == 1
+    return len(widths) == 1 and widths.total() > 1
 
 
 def as_strings(frame: pd.DataFrame) -> pd.DataFrame:
@@ -202,12 +215,13 @@ def _parquet(path: Path) -> pd.DataFrame:
         ) from error
 
 
-def _numbered(path: Path, reader: _Reader) -> list[tuple[int, list[str]]]:
+def _numbered(path: Path, reader: _Reader) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not blank, each with the line on which it begins."""
-    rows, first = [], 1
+    first = 1
     try:
         for row in reader:
-            rows.append((first, row))
+            if row:
+                yield first, row
             first = reader.line_num + 1
     except csv.Error as error:
         raise ManifestError(
@@ -217,7 +231,6 @@ def _numbered(path: Path, reader: _Reader) -> list[tuple[int, list[str]]]:
             expected="fields that are plain, or wholly inside one pair of quotes",
             fix="close or double the quotes",
         ) from error
-    return [(number, row) for number, row in rows if row]
 
 
 def _check_unique(header: list[str], where: str) -> None:
@@ -228,23 +241,50 @@ def _check_unique(header: list[str], where: str) -> None:
         )
 
 
-def _frame(path: Path, rows: list[tuple[int, list[str]]]) -> pd.DataFrame:
-    if not rows:
+def _frame(path: Path, rows: Iterator[tuple[int, list[str]]]) -> pd.DataFrame:
+    first = next(rows, None)
+    if first is None:
         raise ManifestError(
             "MANIFEST_EMPTY", str(path), found="no rows", expected="a header and rows", fix="check the file"
         )
-    header = [name.strip() for name in rows[0][1]]
+    header = [name.strip() for name in first[1]]
     _check_unique(header, f"{path}:1")
-    for number, row in rows[1:]:
-        if len(row) != len(header):
+    columns = [_Column() for _ in header]
+    checked = _of_width(path, len(header), rows)
+    while chunk := list(islice(checked, _CHUNK)):
+        for column, cells in zip(columns, zip(*chunk, strict=True), strict=True):
+            column.take(cells)
+    return pd.DataFrame(dict(zip(header, (column.cells for column in columns), strict=True)), dtype=object)
+
+
+def _of_width(path: Path, width: int, rows: Iterator[tuple[int, list[str]]]) -> Iterator[list[str]]:
+    for number, row in rows:
+        if len(row) != width:
             raise ManifestError(
                 "MANIFEST_WIDTH",
                 f"{path}:{number}",
                 found=f"{len(row)} fields",
-                expected=f"{len(header)} as in the header",
+                expected=f"{width} as in the header",
                 fix="quote fields that hold commas",
             )
-    return pd.DataFrame([row for _, row in rows[1:]], columns=header, dtype=object)
+        yield row
+
+
+@dataclass
+class _Column:
+    """Cells of one column; few distinct ones are kept once each, as in a million rows of four sites."""
+
+    cells: list[str] = field(default_factory=list)
+    known: dict[str, str] = field(default_factory=dict)
+
+    def take(self, cells: Sequence[str]) -> None:
+        if len(self.known) > _KEPT_ONCE:
+            self.known = {}
+            self.cells.extend(cells)
+        elif self.cells and not self.known:
+            self.cells.extend(cells)
+        else:
+            self.cells.extend(self.known.setdefault(cell, cell) for cell in cells)
 
 
 def _text(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -51,6 +52,10 @@ class Pixels:
     sha256: str
 
 
+#: A relative path that no normalisation would change: plain names between single slashes.
+_PLAIN = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*", re.ASCII)
+
+
 class Source(Protocol):
     """Rows as strings, and the pixels of one row at a time."""
 
@@ -90,17 +95,15 @@ class TableSource:
                 expected="a name that the examples table does not use itself",
                 fix="rename it, for example to my_path, or map it: --column image=path",
             )
-        frame["path"] = [_relative(cell, self.root) for cell in frame["image"]]
+        frame["path"] = _relative_paths(frame["image"], self.root)
         if "key" not in frame.columns:
             frame["key"] = frame["path"]
         return frame
 
     @cached_property
-    def _cells(self) -> list[dict[str, str]]:
-        return [
-            {str(name): cell for name, cell in row.items()}
-            for row in self.frame[[name for name in self.frame if _names_file(str(name))]].to_dict("records")
-        ]
+    def _cells(self) -> dict[str, list[str]]:
+        """Cells that name files, by column."""
+        return {str(name): self.frame[name].tolist() for name in self.frame if _names_file(str(name))}
 
     @cached_property
     def _base(self) -> Path:
@@ -108,7 +111,7 @@ class TableSource:
 
     def pixels(self, position: int) -> Pixels:
         """Read and decode the files of one row."""
-        row = self._cells[position]
+        row = {name: cells[position] for name, cells in self._cells.items()}
         data = self._read(row["image"], "image")
         image = decode_image(data)
         masks = [self._mask(cell, image) for name, cell in row.items() if _names_mask(name)]
@@ -330,10 +333,16 @@ def _as_mapping(item: Any) -> dict[str, Any]:
     return found
 
 
-def _relative(cell: str, root: Path) -> str:
-    path = Path(cell)
+def _relative_paths(cells: Sequence[str], root: Path) -> list[str]:
+    """Paths below the root with forward slashes, as far as they lie there; a cell that is one already is kept."""
     # The root as it was given first: under a link, the cells usually name the link and not its target.
-    for base in (root.absolute(), root.resolve()):
+    bases = (root.absolute(), root.resolve())
+    return [cell if _PLAIN.fullmatch(cell) else _relative(cell, bases) for cell in cells]
+
+
+def _relative(cell: str, bases: Sequence[Path]) -> str:
+    path = Path(cell)
+    for base in bases:
         if path.is_absolute() and path.is_relative_to(base):
             path = path.relative_to(base)
     return str(PurePosixPath(path.as_posix()))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,48 @@ def test_lightnings_instantiator_is_refused(tmp_path: Path) -> None:
     torch.save(content, tmp_path / "w.ckpt")
     with pytest.raises(IntegrityError, match=r"os\.system"):
         read_weights(tmp_path / "w.ckpt")
+
+
+def archive(pickled: bytes) -> bytes:
+    """What torch.save writes, around a pickle of one's own."""
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w", zipfile.ZIP_STORED) as file:
+        for name, content in (("data.pkl", pickled), ("data/0", bytes(24)), ("version", b"3\n")):
+            file.writestr(f"archive/{name}", content)
+    return stored.getvalue()
+
+
+def test_torn_archives_are_damaged_files(tmp_path: Path) -> None:
+    # Found by benchmarks/fuzz/checkpoint.py.
+    whole = archive(b"\x80\x02}.")
+    directory = whole.index(b"PK\x01\x02")
+    version, offset, flags, name = (directory + at for at in (6, 42, 9, 46))
+    changed = {
+        "another version": whole[:version] + b"\x4b" + whole[version + 1 :],
+        "an offset before the file": whole[: offset + 3] + b"\xff" + whole[offset + 4 :],
+        "a name that is no UTF-8": whole[:flags] + b"\x08" + whole[flags + 1 : name] + b"\xad" + whole[name + 1 :],
+        "a number cut off": archive(b"\x80\x02X\x01"),
+    }
+    for told, content in changed.items():
+        (tmp_path / "w.pt").write_bytes(content)
+        with pytest.raises(SubjectError, match="CKPT_DAMAGED"):
+            pytest.fail(f"read in spite of {told}: {read_weights(tmp_path / 'w.pt')}")
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+@pytest.mark.parametrize("odd", [torch.eye(2).to_sparse(), torch.empty(2, device="meta")])
+def test_tensors_that_hold_no_plain_values_are_refused(tmp_path: Path, odd: torch.Tensor) -> None:
+    torch.save({"a": torch.ones(2), "b": odd}, tmp_path / "w.pt")
+    with pytest.raises(SubjectError, match=r"WEIGHTS_DENSE.*found b sparse"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_eight_bit_floats_are_looked_at(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2).to(torch.float8_e4m3fn)}, tmp_path / "w.pt")
+    assert list(read_weights(tmp_path / "w.pt").tensors) == ["a"]
+    torch.save({"a": torch.tensor([math.nan]).to(torch.float8_e4m3fn)}, tmp_path / "w.pt")
+    with pytest.raises(SubjectError, match="WEIGHTS_FINITE"):
+        read_weights(tmp_path / "w.pt")
 
 
 def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import zipfile
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +14,21 @@ import torch
 from figureground.errors import IntegrityError, SubjectError
 
 #: What torch raises over an archive whose records do not fit together.
-_MALFORMED = (RuntimeError, ValueError, LookupError, EOFError, TypeError, AttributeError, AssertionError)
+_MALFORMED = (
+    RuntimeError,
+    ValueError,
+    LookupError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    OSError,
+    MemoryError,
+    struct.error,
+)
+#: What zipfile raises over one whose directory is not as it was written; offsets into nowhere are an OSError.
+_TORN = (zipfile.BadZipFile, ValueError, OSError, EOFError, RuntimeError, struct.error)
 _FROM_PYTHON = "load the model in Python and audit the module itself: fg.run_audit(module, ...)"
 _ZIP_MAGIC, _PICKLE_MAGIC = b"PK", b"\x80"
 #: What people have in place of a checkpoint, by how it begins.
@@ -92,7 +107,7 @@ def _check_archive(path: Path) -> None:
             if sum(m.file_size for m in members) > path.stat().st_size:
                 raise _oversized(path, "members larger than the file")
             wrong = archive.testzip()
-    except zipfile.BadZipFile as error:
+    except _TORN as error:
         raise damaged(path, f"{path.stat().st_size} bytes of a truncated archive") from error
     if wrong is not None:
         raise damaged(path, f"a wrong checksum in {wrong}")

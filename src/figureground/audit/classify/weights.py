@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ def read_weights(path: str | Path, *, expect_sha256: str | None = None) -> Weigh
     check_sha256(path, expect_sha256)
     content = _safetensors(path) if path.suffix == ".safetensors" else read_archive(path)
     tensors = _tensors(content, path)
+    _check_dense(tensors, path)
     _check_finite(tensors, path)
     return Weights(tensors, _hyper_parameters(content, path), str(path))
 
@@ -155,14 +156,45 @@ def _hyper_parameters(content: Any, path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in kept.items()}
 
 
-def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
-    bad = [name for name, value in tensors.items() if not bool(torch.isfinite(value).all())]
+def _check_dense(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse sparse and quantised tensors, and those that stand for others and hold no values."""
+    bad = [name for name, value in tensors.items() if not _is_dense(value)]
     if bad:
-        rest = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+        raise SubjectError(
+            "WEIGHTS_DENSE",
+            str(path),
+            found=f"{_listed(bad)} sparse, quantised, packed or without values",
+            expected="plain tensors that hold every value",
+            fix="save the weights of the network before it is quantised, pruned to sparse tensors or emptied",
+        )
+
+
+def _is_dense(value: Tensor) -> bool:
+    plain = value.layout is torch.strided and not value.is_quantized and value.device.type == "cpu"
+    try:
+        torch.empty(1, dtype=value.dtype).float()
+    except (NotImplementedError, RuntimeError):  # several values packed into a byte
+        return False
+    return plain
+
+
+def _is_finite(value: Tensor) -> bool:
+    # Not every type of 8 bits can be asked, but each fits into 32.
+    asked = value.float() if value.is_floating_point() and value.element_size() == 1 else value
+    return bool(torch.isfinite(asked).all())
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    bad = [name for name, value in tensors.items() if not _is_finite(value)]
+    if bad:
         raise SubjectError(
             "WEIGHTS_FINITE",
             str(path),
-            found=f"values that are not finite in {', '.join(bad[:_SHOWN])}{rest}",
+            found=f"values that are not finite in {_listed(bad)}",
             expected="finite weights",
             fix="training has diverged: take an earlier checkpoint",
         )

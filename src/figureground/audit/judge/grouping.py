@@ -168,4 +168,7 @@ def _unfit(examples: pd.DataFrame, name: str, before: Sequence[Group]) -> str | 
 
 
 def _same_partition(left: pd.Series, right: pd.Series) -> bool:
-    return len(set(zip(left, right, strict=True))) == left.nunique() == right.nunique()
+    (one, of_one), (other, of_other) = pd.factorize(left), pd.factorize(right)
+    if len(of_one) != len(of_other):
+        return False
+    return len(np.unique(one * len(of_other) + other)) == len(of_one)

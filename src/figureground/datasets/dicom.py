@@ -89,9 +89,7 @@ def _picture(
 
 def _grey(dataset: Any, stored: Values, decoding: Decoding) -> tuple[npt.NDArray[np.uint8], list[str]]:
     """Eight bits from stored values, and what was done."""
-    from pydicom.pixels import apply_modality_lut
-
-    values = apply_modality_lut(stored, dataset)
+    values = _tools().pixels.apply_modality_lut(stored, dataset)
     rescaled = "RescaleSlope" in dataset or "ModalityLUTSequence" in dataset
     done = ["dicom_rescaled"] * rescaled
     if decoding.range is not None:
@@ -106,9 +104,7 @@ def _grey(dataset: Any, stored: Values, decoding: Decoding) -> tuple[npt.NDArray
 
 def _by_window(dataset: Any, values: Values) -> npt.NDArray[np.uint8]:
     """The file's first window or LUT; the ends of what it can give are black and white."""
-    from pydicom.pixels import apply_voi_lut
-
-    shown = np.asarray(apply_voi_lut(values, dataset, prefer_lut=True), dtype=np.float64)
+    shown = np.asarray(_tools().pixels.apply_voi_lut(values, dataset, prefer_lut=True), dtype=np.float64)
     if "VOILUTSequence" in dataset:
         return windowed(shown, (0, 2 ** int(dataset.VOILUTSequence[0].LUTDescriptor[2]) - 1))
     return windowed(shown, _ends(dataset))

@@ -62,7 +62,7 @@ class Files:
             try:
                 return _within(self.patience, lambda: _bytes_of(self._inside(cell)))
             except _NO_FILE as error:
-                raise _missing(kind, f"{cell!r} is not a file") from error
+                raise _missing(kind, f"{shown(cell)} is not a file") from error
             except OSError as error:
                 if pause is None or isinstance(error, TimeoutError):
                     raise _failing(kind, cell, error) from error
@@ -72,19 +72,30 @@ class Files:
     def _inside(self, cell: str) -> Path:
         """The real path of a cell below the root."""
         if _URL.match(cell):
-            raise PathEscape("path_escape", f"{cell} is an address; only files below the data root are opened")
+            raise PathEscape("path_escape", f"{shown(cell)} is an address; only files below the data root are opened")
         try:
             file = (self.base / cell).resolve()
             if not file.is_relative_to(self.base):
-                raise PathEscape("path_escape", f"{cell} lies outside the data root; give --root")
+                raise PathEscape("path_escape", f"{shown(cell)} lies outside the data root; give --root")
             mode = file.stat().st_mode
         except OSError as error:
             if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
                 raise FileNotFoundError(cell) from error
             raise
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise PathEscape("path_escape", f"{cell} is a device, a pipe or a socket; only files are opened")
+            raise PathEscape("path_escape", f"{shown(cell)} is a device, a pipe or a socket; only files are opened")
         return file
+
+
+def shown(name: str) -> str:
+    """A name as it can be stored and printed: bytes that are no UTF-8 are written as escapes.
+
+    Examples
+    --------
+    >>> shown("caf\\udce9.png")
+    'caf\\\\udce9.png'
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _missing(kind: str, detail: str) -> RowFault:
@@ -93,13 +104,13 @@ def _missing(kind: str, detail: str) -> RowFault:
 
 def _failing(kind: str, cell: str, error: OSError) -> RowFault:
     reason = "io_error" if kind == "image" else f"{kind}_unreadable"
-    return RowFault(reason, f"{cell}: {error.strerror or error}, also when tried again")
+    return RowFault(reason, f"{shown(cell)}: {error.strerror or error}, also when tried again")
 
 
 def _bytes_of(path: Path) -> bytes:
     # Without blocking, so that a pipe that took the file's place in the meantime does not hold us.
     descriptor = os.open(path, os.O_RDONLY | _FLAGS)
-    with open(descriptor, "rb") as stream:
+    with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise FileNotFoundError(str(path))
         return stream.read()
@@ -112,7 +123,7 @@ def _within(seconds: float, call: Callable[[], bytes]) -> bytes:
     def run() -> None:
         try:
             found.append(call())
-        except Exception as error:  # noqa: BLE001  (raised again below, in the thread that asked)
+        except Exception as error:  # raised again below, in the thread that asked
             found.append(error)
 
     thread = Thread(target=run, daemon=True)

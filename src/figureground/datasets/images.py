@@ -25,6 +25,7 @@ from figureground.datasets.row_faults import RowFault, is_dicom, no_picture
 __all__ = [
     "Picture",
     "RowFault",
+    "array_picture",
     "as_eight_bits",
     "check_colour_depth",
     "decode_image",
@@ -114,6 +115,34 @@ def as_eight_bits(picture: Image.Image, decoding: Decoding = PLAIN) -> Picture:
     # Where the alpha channel is a mask it hides nothing: what lies beneath is the picture.
     bare = decoding.mask_mode == "alpha" and alpha is not None
     return Picture(picture.convert("RGB") if bare else flatten(picture, decoding.alpha_bg), alpha, tuple(notes))
+
+
+def array_picture(pixels: npt.NDArray[Any], decoding: Decoding = PLAIN) -> Picture:
+    """Picture from an array ``[H, W]`` or ``[H, W, C]``, or ``[C, H, W]`` with 1 or 3 channels.
+
+    uint8, or float in [0, 1] (rounded to 8 bits); with a declared range any numbers.
+
+    Raises
+    ------
+    RowFault
+        ``bit_depth``: another type or shape; ``image_range``: floats outside [0, 1].
+    """
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[2] not in (1, 3):
+        pixels = pixels.transpose(1, 2, 0)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    scaled = decoding.range is not None and pixels.dtype != np.uint8
+    if scaled and decoding.range is not None:
+        pixels = windowed(pixels, decoding.range)
+    elif np.issubdtype(pixels.dtype, np.floating):
+        if not ((pixels >= 0) & (pixels <= 1)).all():  # also false for NaN
+            raise RowFault("image_range", "float pixels outside [0, 1]; give pictures before normalisation")
+        pixels = np.rint(pixels * 255).astype(np.uint8)
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels not in (1, 3, 4) or pixels.size == 0:
+        raise RowFault("bit_depth", f"{pixels.dtype} of shape {pixels.shape}; expected uint8, or float in [0, 1]")
+    found = as_eight_bits(Image.fromarray(np.ascontiguousarray(pixels)), decoding)
+    return Picture(found.image, found.alpha, (*["range_scaled"] * scaled, *found.notes))
 
 
 def check_colour_depth(picture: Image.Image) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -53,9 +53,7 @@ def decode_mask(data: bytes, decoding: Decoding = PLAIN, label: str = "") -> Mas
         ``object_absent``: the declared object is not in it.
     """
     picture, turned = upright(decoded(opened(data, "mask", decoding), "mask"), decoding, "mask")
-    return replace(
-        picture_mask(picture, decoding, label), notes=("mask_exif_turned",) if turned else ()
-    )
+    return replace(picture_mask(picture, decoding, label), notes=("mask_exif_turned",) if turned else ())
 
 
 def picture_mask(picture: Image.Image, decoding: Decoding, label: str = "") -> Mask:
@@ -123,12 +121,11 @@ def _one_channel(values: Values) -> Values:
     if values.ndim != 3 or values.shape[2] not in (2, 3, 4):
         raise MaskQuestion("mask_values", f"an array of shape {values.shape}; expected one channel [H, W]")
     colours = np.unique(values.reshape(-1, values.shape[2]), axis=0)
-    listed = ", ".join(str(tuple(colour.tolist())) for colour in colours[:_TOLD])
-    more = f" and {len(colours) - _TOLD} more" if len(colours) > _TOLD else ""
-    raise MaskQuestion("mask_values", f"{values.shape[2]} channels with the colours {listed}{more}")
+    listed = _listed([tuple(colour.tolist()) for colour in colours])
+    raise MaskQuestion("mask_values", f"{values.shape[2]} channels with the colours {listed}")
 
 
-def _conventional(values: Values, decoding: Decoding, label: str) -> ThreeValued:
+def _conventional(values: Values, decoding: Decoding, _label: str) -> ThreeValued:
     ignored = _ignored(values, decoding.mask_ignore)
     found = set(np.unique(values[~ignored]).tolist())
     if found <= {0, 1, IGNORE} and not found <= {0, IGNORE} and decoding.mask_ignore is None:
@@ -136,11 +133,13 @@ def _conventional(values: Values, decoding: Decoding, label: str) -> ThreeValued
     if found <= {0, 1} or found <= {0, 255} or found <= {0, _FULL_16}:
         return _three_valued(values > 0, ignored)
     kind = RowFault if decoding.mask_mode == "binary" else MaskQuestion
-    listed = ", ".join(map(str, sorted(found)[:_TOLD])) + (f" and {len(found) - _TOLD} more" if len(found) > _TOLD else "")
+    listed = ", ".join(map(str, sorted(found)[:_TOLD])) + (
+        f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+    )
     raise kind("mask_values", f"the values {listed}; expected 0 and 1, or 0 and 255 (255 beside 1 is ignored)")
 
 
-def _thresholded(values: Values, decoding: Decoding, label: str) -> ThreeValued:
+def _thresholded(values: Values, decoding: Decoding, _label: str) -> ThreeValued:
     limit = (_full(values) + 1) // 2 if values.dtype.kind in "iu" else _full(values) / 2
     limit = limit if decoding.mask_threshold is None else decoding.mask_threshold
     return _three_valued(values >= limit, _ignored(values, decoding.mask_ignore))
@@ -168,10 +167,9 @@ def _numbers(decoding: Decoding, label: str) -> list[int]:
 
 
 def _soft(values: Values, decoding: Decoding) -> Mask:
-    """Shares of pixels from values on the full range of their type."""
+    """Shares of pixels from values on the full range of their type: 255, 65535, or 1 for fractions."""
     ignored = _ignored(values, decoding.mask_ignore)
-    two = set(np.unique(values[~ignored]).tolist()) <= {0, 1}
-    share = values.astype(np.float32) / (1 if two else _full(values))
+    share = values.astype(np.float32) / np.float32(_full(values))
     if not ((share >= 0) & (share <= 1) | ignored).all():  # also false for NaN
         raise RowFault("mask_values", "shares outside [0, 1]")
     share = np.where(ignored, np.float32(0), 1 - share if decoding.mask_polarity == "object-dark" else share)
@@ -194,9 +192,14 @@ def _three_valued(figure: Values, ignored: Values) -> ThreeValued:
     return np.where(ignored, IGNORE, np.where(figure, OBJECT, GROUND)).astype(np.uint8)
 
 
+def _listed(found: Sequence[object]) -> str:
+    more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+    return ", ".join(map(str, found[:_TOLD])) + more
+
+
 def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether one size is the other at another scale, to within a pixel of the larger."""
-    (w, h), (width, height) = sorted((one, other))
+    (w, h), (width, height) = sorted((one, other), key=lambda size: size[0] * size[1])
     return w > 0 and abs(h * width / w - height) <= 1
 
 

@@ -275,7 +275,8 @@ def test_damaged_chunks_are_refused_and_quiet_damage_is_counted():
     exif = oriented(1)
     exif[0x010E] = "x" * 40
     jpeg = bytearray(saved(Image.fromarray(PHOTO), "JPEG", exif=exif, quality=95))
-    at = jpeg.index(struct.pack(">H", 0x010E) if b"MM" in jpeg[:20] else struct.pack("<H", 0x010E))
+    order = ">" if jpeg[jpeg.index(b"Exif") + 6 :][:2] == b"MM" else "<"
+    at = jpeg.index(struct.pack(order + "HH", 0x010E, 2))
     jpeg[at + 4 : at + 8] = b"\x00\x40\x40\x00"  # its text is said to be longer than the file
     found = read_picture(bytes(jpeg))
     assert "decoder_warning" in found.notes

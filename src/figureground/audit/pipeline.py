@@ -145,7 +145,8 @@ class Pipeline:
         return examples
 
     def _reader(self, examples: Examples) -> RowReader:
-        return RowReader(self.source, self.subject.preprocess, self.subject.classes, examples.regions)
+        soft = self.source.decoding.mask_mode == "soft"
+        return RowReader(self.source, self.subject.preprocess, self.subject.classes, examples.regions, soft)
 
     def _probe(self, examples: Examples, reader: RowReader) -> tuple[str, list[document.TrustCheck]]:
         rows = rows_of(examples.usable.head(PROBE_ROWS))

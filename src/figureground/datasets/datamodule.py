@@ -58,12 +58,15 @@ class RowReader:
     classes : sequence of str
     regions : tuple of str
         Names of the region masks that every item carries; all zero where a row has none.
+    soft : bool
+        Whether every item carries the shares of its soft mask; those of a mask that is none are 0 and 1.
     """
 
     source: Source
     preprocess: Preprocess
     classes: Sequence[str]
     regions: tuple[str, ...] = ()
+    soft: bool = False
     _kept: OrderedDict[int, dict[str, Any]] = field(default_factory=OrderedDict, repr=False, compare=False)
 
     def __call__(self, row: Row) -> dict[str, Any]:
@@ -98,7 +101,7 @@ class RowReader:
 
     def _soft(self, pixels: Pixels, mask: Tensor) -> dict[str, Tensor]:
         """Shares of pixels, for all rows where masks are soft, so that they make batches."""
-        if self.source.decoding.mask_mode != "soft":
+        if not self.soft:
             return {}
         return {"soft": mask.float() if pixels.soft is None else self.preprocess.soft(pixels.soft)}
 

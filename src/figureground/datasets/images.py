@@ -42,7 +42,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 #: Checked from the header before any pixel is decoded.
 MAX_PIXELS = 100_000_000
 #: Shorter side, in pixels, below which a picture shows nothing.
-MIN_SIDE = 4
+MIN_SIDE = 2
 
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
 _WITH_ALPHA = ("LA", "PA", "RGBA")

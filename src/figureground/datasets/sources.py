@@ -79,6 +79,8 @@ class TableSource:
                 fix="rename it, for example to my_path, or map it: --column image=path",
             )
         frame["path"] = [_relative(cell, self.root) for cell in frame["image"]]
+        for name in filter(_names_file, frame.columns):  # bytes that are no UTF-8 can be opened, but not stored
+            frame[name] = [shown(cell) for cell in frame[name]]
         if "key" not in frame.columns:
             frame["key"] = frame["path"]
         if self.decoding.mask_mode == "alpha":  # a row without a mask of its own has its picture's
@@ -315,7 +317,11 @@ def _names_mask(column: str) -> bool:
 
 
 def _is_used(column: str) -> bool:
-    return column in ("image", "label") or _names_mask(column) or column.startswith(REGION_PREFIX)
+    return column == "label" or _names_file(column)
+
+
+def _names_file(column: str) -> bool:
+    return column == "image" or _names_mask(column) or column.startswith(REGION_PREFIX)
 
 
 def _array(value: Any) -> npt.NDArray[Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from figureground.file_options import reads_files
 from figureground.options import (
     Bicubic,
     By,
@@ -91,6 +92,7 @@ def demo(
 
 
 @app.command()
+@reads_files
 def check(
     data: Data,
     model: Annotated[
@@ -123,6 +125,8 @@ def check(
     mean: Mean = None,
     std: Std = None,
     bicubic: Bicubic = False,
+    *,
+    files: dict[str, Any],
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
     from figureground.api import check_inputs
@@ -149,6 +153,7 @@ def check(
         classes=as_list(classes),
         kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
         transform=as_preprocess(resize, crop, mean, std, bicubic),
+        **files,
     )
     for line in check_lines(found):
         typer.echo(line)
@@ -179,6 +184,7 @@ def build(
 
 
 @app.command()
+@reads_files
 def train(
     data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint to write.")],
@@ -200,6 +206,8 @@ def train(
     split: SplitName = None,
     uncertain: UncertainLabels = None,
     threshold: Thresholds = None,
+    *,
+    files: dict[str, Any],
 ) -> None:
     """Train a Lightning classifier and write a self-describing checkpoint."""
     from figureground.api import train_classifier
@@ -222,11 +230,13 @@ def train(
         thresholds=as_thresholds(threshold),
         config=config,
         progress=True,
+        **files,
     )
     typer.echo(f"{arch} for {', '.join(classifier.classes)}: {out}")
 
 
 @app.command()
+@reads_files
 def audit(
     model: Annotated[
         str,
@@ -282,6 +292,8 @@ def audit(
     every: Annotated[bool, typer.Option("--all", help="Every image, however many there are.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
+    *,
+    files: dict[str, Any],
 ) -> None:
     """Measure, test, judge, report."""
     from figureground.api import run_audit
@@ -320,6 +332,7 @@ def audit(
         images=not no_images,
         overwrite=overwrite,
         progress=bars,
+        **files,
     )
     for line in closing_lines(result):
         typer.echo(line)

@@ -197,7 +197,7 @@ class Pipeline:
                 config=self.config,
                 policy=self.policy,
                 checks=checks,
-                source=self._origin(),
+                source=self._origin(examples),
                 preprocessing_source=self.subject.preprocessing_source,
                 regions=examples.regions,
                 grey=self.subject.preprocess.channels == 1,
@@ -243,12 +243,14 @@ class Pipeline:
             advance(len(judgement.tiles))
         return pd.DataFrame(lines, dtype=object)  # a null among row ids would turn them into floats
 
-    def _origin(self) -> dict[str, Any]:
+    def _origin(self, examples: Examples) -> dict[str, Any]:
         path = Path(self.source.where)
         return {
             "source": self.source.kind,
             "reading": getattr(self.source, "reading", None),
             "manifest_sha256": file_sha256(path) if self.source.kind == "manifest" else None,
+            "decoding": {"exif": self.source.decoding.exif, **self.source.decoding.declared},
+            "masks_inverted": examples.masks_inverted,
         }
 
     def _write_document(

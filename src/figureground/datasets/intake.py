@@ -294,6 +294,15 @@ class Examples:
         return self.frame[self.frame["status"] == "ok"].reset_index(drop=True)
 
     @property
+    def masks_inverted(self) -> float | None:
+        """Share of masks whose object covers most of the picture and most of its outermost pixels; None without any."""
+        masked = self.usable[self.usable["object_area"].notna()]
+        if masked.empty:
+            return None
+        area, border = masked["object_area"].astype(float), masked["border"].astype(float)
+        return float(((area > 0.5) & (border > 0.5)).mean())
+
+    @property
     def stored(self) -> pd.DataFrame:
         """What goes into ``examples.parquet``."""
         labels = [f"{LABEL_PREFIX}{name}" for name in self.findings]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from figureground.audit import result as results
 from figureground.audit.config import AuditConfig, Policy, check_cues, declare, load_policy
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
     from figureground.audit.classify.module import Classifier
     from figureground.audit.classify.train import TrainConfig
     from figureground.audit.reconciling import Recorded
+    from figureground.audit.run_folder import RunFolder
     from figureground.audit.task import Kind
+    from figureground.datasets.decoding import DecodingOptions
     from figureground.datasets.findings import Uncertain
     from figureground.datasets.transforms import Preprocess
     from figureground.reports.showing import RowView
+
+#: A run begins anew this often where files vanish while it goes on; then the data are not fit to be audited.
+MAX_RESTARTS = 2
 
 
 class AuditResult(results.AuditResult):
@@ -78,6 +84,7 @@ def run_audit(
     resume: bool = False,
     report: bool = True,
     progress: Progress = silent,
+    **files: Unpack[DecodingOptions],
 ) -> AuditResult:
     """Audit a classifier: where it looks, and whether its answer follows when a cue is changed.
 
@@ -147,6 +154,10 @@ def run_audit(
         Whether ``report.en.html`` is written as well.
     progress : Progress
         Told how far the work is.
+    **files
+        What is declared about files of pictures and masks: ``exif``, ``alpha_bg``, ``frame``, ``range``,
+        ``mask_mode``, ``mask_threshold``, ``mask_object``, ``mask_ids``, ``mask_ignore``, ``mask_polarity`` and
+        ``keep_going``; see :class:`figureground.datasets.decoding.Decoding`.
 
     Returns
     -------
@@ -163,8 +174,10 @@ def run_audit(
     from figureground.audit.resuming import finished
     from figureground.audit.run_folder import RunFolder
     from figureground.audit.sampling import check_asked
+    from figureground.datasets.decoding import Decoding
     from figureground.datasets.sources import open_source
 
+    decoding = Decoding(**files)
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
@@ -184,6 +197,7 @@ def run_audit(
         time=time,
         all=all,
         images=images,
+        decoding=decoding.declared,
     )
     check_asked(config)
     declared = load_policy(policy)
@@ -192,18 +206,35 @@ def run_audit(
     subject = asked.subject(declared)
     subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
     names = () if subject.task.scalar else subject.classes
-    source = open_source(data, classes=names, columns=mapping, root=None if root is None else Path(root))
+    folder_of_data = None if root is None else Path(root)
+    source = open_source(data, classes=names, columns=mapping, root=folder_of_data, decoding=decoding)
     recorded = _recorded(expect_predictions)
     inputs = tuple(Path(given) for given in (model, weights, data) if isinstance(given, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
     with RunFolder.opened(written, overwrite=overwrite, resume=resume, keep=inputs) as folder:
         done = finished(written, subject, config, declared) if resume else None
-        found = done or Pipeline(subject, source, config, declared, progress, recorded=recorded)(folder)
+        pipeline = Pipeline(subject, source, config, declared, progress, recorded=recorded)
+        found = done or _completed(pipeline, folder, partial(RunFolder.create, written, overwrite=True, keep=inputs))
         if report:
             with progress("Rendering the report", 1) as advance:
                 render_report(found)
                 advance(1)
     return AuditResult(found.path)
+
+
+def _completed(
+    pipeline: Callable[[RunFolder], results.AuditResult], folder: RunFolder, anew: Callable[[], RunFolder]
+) -> results.AuditResult:
+    """The run; begun anew where a file vanished while it went on, so that its row is set aside and counted."""
+    from figureground.datasets.datamodule import RowLost
+
+    for begun in range(MAX_RESTARTS + 1):
+        try:
+            return pipeline(folder if begun == 0 else anew())
+        except RowLost:
+            if begun == MAX_RESTARTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _asked(
@@ -304,6 +335,7 @@ def train_classifier(
     thresholds: Mapping[str, float] | None = None,
     config: TrainConfig | None = None,
     progress: bool = False,
+    **files: Unpack[DecodingOptions],
 ) -> Classifier:
     """Train a Lightning classifier on the rows of a split: ``train``, or all where there is no split column.
 
@@ -328,6 +360,8 @@ def train_classifier(
         Architecture, epochs, learning rate, seed.
     progress : bool
         Whether a bar is drawn.
+    **files
+        What is declared about files of pictures, as for :func:`run_audit`.
 
     Returns
     -------
@@ -335,11 +369,14 @@ def train_classifier(
         With the weights of the epoch whose validation loss was lowest.
     """
     from figureground.audit.classify import train
+    from figureground.datasets.decoding import Decoding
     from figureground.datasets.training_sets import labelled_images
 
     settings = config or train.TrainConfig()
     folder = None if root is None else Path(root)
-    parts = labelled_images(data, classes, columns, folder, split, preprocess, settings.seed, uncertain)
+    parts = labelled_images(
+        data, classes, columns, folder, split, preprocess, settings.seed, uncertain, Decoding(**files)
+    )
     return train.train_classifier(
         parts.train,
         parts.validation,
@@ -376,6 +413,7 @@ def check_inputs(
     trust_model: str | None = None,
     output_key: str | None = None,
     expect_predictions: Any | None = None,
+    **files: Unpack[DecodingOptions],
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
@@ -384,6 +422,7 @@ def check_inputs(
     under the policy.
     """
     from figureground.audit.checking import check
+    from figureground.datasets.decoding import Decoding
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
@@ -403,6 +442,7 @@ def check_inputs(
         cues=cues,
         policy=declared,
         recorded=_recorded(expect_predictions),
+        decoding=Decoding(**files),
     )
 
 

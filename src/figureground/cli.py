@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from figureground.file_options import reads_files
 from figureground.options import (
     Bicubic,
     By,
@@ -92,6 +93,7 @@ def demo(
 
 
 @app.command()
+@reads_files
 def check(
     data: Data,
     model: Annotated[
@@ -125,6 +127,8 @@ def check(
     mean: Mean = None,
     std: Std = None,
     bicubic: Bicubic = False,
+    *,
+    files: dict[str, Any],
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
     from figureground.api import check_inputs
@@ -152,6 +156,7 @@ def check(
         classes=as_list(classes),
         kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
         transform=as_preprocess(resize, crop, mean, std, bicubic),
+        **files,
     )
     for line in check_lines(found):
         typer.echo(line)
@@ -182,6 +187,7 @@ def build(
 
 
 @app.command()
+@reads_files
 def train(
     data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint to write.")],
@@ -203,6 +209,8 @@ def train(
     split: SplitName = None,
     uncertain: UncertainLabels = None,
     threshold: Thresholds = None,
+    *,
+    files: dict[str, Any],
 ) -> None:
     """Train a Lightning classifier and write a self-describing checkpoint."""
     from figureground.api import train_classifier
@@ -225,11 +233,13 @@ def train(
         thresholds=as_thresholds(threshold),
         config=config,
         progress=True,
+        **files,
     )
     typer.echo(f"{arch} for {', '.join(classifier.classes)}: {out}")
 
 
 @app.command()
+@reads_files
 def audit(
     model: Annotated[
         str,
@@ -289,6 +299,8 @@ def audit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the same run in the same folder, where one was stopped.")
     ] = False,
+    *,
+    files: dict[str, Any],
 ) -> None:
     """Measure, test, judge, report."""
     from figureground.api import run_audit
@@ -329,6 +341,7 @@ def audit(
         overwrite=overwrite,
         resume=resume,
         progress=bars,
+        **files,
     )
     for line in closing_lines(result):
         typer.echo(line)

@@ -225,14 +225,14 @@ def test_broken_rows_are_set_aside_counted_and_told(shortcut_model, audit_manife
     frame.loc[4, "lighting"] = "NA"
     frame.loc[5, "lighting"] = ""
     frame.to_csv(data / "manifest.csv", index=False)
-    run = run_audit(shortcut_model, data, out=tmp_path / "run", images=False, cues=CUES)
+    run = run_audit(shortcut_model, data, out=tmp_path / "run", images=False, cues=CUES, keep_going=True)
     ledger = run.document.data
     assert ledger.given == ledger.ok + ledger.quarantined + ledger.filtered == 120
     assert ledger.quarantined_by_reason == {
-        "image_missing": 1,
-        "image_unreadable": 1,
         "label_unknown": 1,
-        "outside_root": 1,
+        "missing_file": 1,
+        "not_an_image:text": 1,
+        "path_escape": 1,
     }
     levels = set(run.subgroups.query("attribute == 'lighting'")["level"])
     assert {"NA", "(missing)"} <= levels

@@ -21,6 +21,8 @@ class Checked:
     given, ok, quarantined, filtered : int
     faults : pandas.DataFrame
         Quarantined rows: ``row`` (line of a manifest, header = 1), ``reason``, ``detail``.
+    troubles : pandas.DataFrame
+        Usable rows whose mask gives nothing to measure, likewise.
     grouping : Grouping
     masked, clusters : int
         Usable rows with masks, independent units.
@@ -47,6 +49,7 @@ class Checked:
     quarantined: int
     filtered: int
     faults: pd.DataFrame
+    troubles: pd.DataFrame
     grouping: Grouping
     masked: int
     clusters: int

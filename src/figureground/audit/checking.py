@@ -24,7 +24,9 @@ from figureground.audit.recipients import has_environment
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.strata import by_environment, by_label
 from figureground.audit.target import Target
+from figureground.datasets.columns import MASK_ABSENT
 from figureground.datasets.datamodule import RowReader, rows_of
+from figureground.datasets.decoding import PLAIN, Decoding
 from figureground.datasets.findings import label_columns
 from figureground.datasets.intake import Examples, Intake
 from figureground.datasets.sources import open_source
@@ -47,6 +49,7 @@ def check(
     cues: Sequence[str] | None = None,
     policy: Policy | None = None,
     recorded: Recorded | None = None,
+    decoding: Decoding = PLAIN,
 ) -> Checked:
     """Read all rows; with a subject also run its probes on the first usable rows."""
     policy = policy or Policy()
@@ -54,11 +57,18 @@ def check(
         declared_task(subject.task, policy)
     known = subject.classes if subject is not None else tuple(classes or ())
     names_labels = () if policy.target is not None else known
-    source = open_source(data, classes=names_labels, columns=columns, root=root)
+    source = open_source(data, classes=names_labels, columns=columns, root=root, decoding=decoding)
     table = source.table()
     several = bool(label_columns(table)) if subject is None else subject.task.several
     names = known or label_columns(table) or _classes(table, policy)
-    intake = Intake(names, split, several=several, uncertain=policy.uncertain, numbered=policy.target)
+    intake = Intake(
+        names,
+        split,
+        several=several,
+        uncertain=policy.uncertain,
+        numbered=policy.target,
+        preprocess=None if subject is None else subject.preprocess,
+    )
     examples = intake(source, table)
     probes: tuple[document.TrustCheck, ...] = ()
     layer = None
@@ -119,9 +129,8 @@ def _checked(
         ok=int((frame["status"] == "ok").sum()),
         quarantined=len(bad),
         filtered=int((frame["status"] == "filtered").sum()),
-        faults=pd.DataFrame({"row": bad["position"] + 2, "reason": bad["reason"], "detail": bad["detail"]}).sort_values(
-            "row"
-        ),
+        faults=_told(bad, "reason"),
+        troubles=_told(_troubled(frame), "mask_status"),
         grouping=grouping,
         masked=int(examples.usable["object_area"].notna().sum()),
         clusters=int(examples.usable["cluster"].nunique()),
@@ -133,6 +142,17 @@ def _checked(
         repeating={} if examples.clusters_given else _repeating(examples),
         reach=reach,
     )
+
+
+def _told(rows: pd.DataFrame, why: str) -> pd.DataFrame:
+    columns = {"row": rows["position"] + 2, "reason": rows[why], "detail": rows["detail"]}
+    return pd.DataFrame(columns).sort_values("row")
+
+
+def _troubled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Usable rows that name a mask which gives nothing to measure."""
+    status = frame["mask_status"].fillna(MASK_ABSENT)
+    return frame[(frame["status"] == "ok") & ~status.isin(["ok", MASK_ABSENT])]
 
 
 def _in_unit(found: Checked, policy: Policy, target: Target) -> Checked:

@@ -185,6 +185,9 @@ class AuditConfig(_Frozen):
     time: str | None = Field(None, description="as many images as can be measured in this time, such as 2h")
     all: bool = Field(False, description="every image; by default as many as the policy's power asks for")
     images: bool = True
+    decoding: dict[str, Any] = Field(
+        default_factory=dict, description="what was declared about files of pictures and masks"
+    )
 
 
 def canonical_json(value: Any) -> str:

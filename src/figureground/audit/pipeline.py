@@ -171,7 +171,8 @@ class Pipeline:
         return examples
 
     def _reader(self, examples: Examples) -> RowReader:
-        return RowReader(self.source, self.subject.preprocess, self.subject.classes, examples.regions)
+        soft = self.source.decoding.mask_mode == "soft"
+        return RowReader(self.source, self.subject.preprocess, self.subject.classes, examples.regions, soft)
 
     def _sample(self, examples: Examples, reader: RowReader) -> Tensor:
         rows = rows_of(examples.usable.head(PROBE_ROWS))
@@ -220,7 +221,7 @@ class Pipeline:
                 config=self.config,
                 policy=self.policy,
                 checks=checks,
-                source=self._origin(),
+                source=self._origin() | {"masks_inverted": examples.masks_inverted},
                 preprocessing_source=self.subject.preprocessing_source,
                 regions=examples.regions,
                 grey=self.subject.preprocess.channels == 1,
@@ -272,6 +273,7 @@ class Pipeline:
             "source": self.source.kind,
             "reading": getattr(self.source, "reading", None),
             "manifest_sha256": file_sha256(path) if self.source.kind == "manifest" else None,
+            "decoding": {"exif": self.source.decoding.exif, **self.source.decoding.declared},
         }
 
     def _write_document(

@@ -139,8 +139,9 @@ def check_place(path: Path, keep: tuple[Path, ...] = ()) -> None:
 
 
 def is_used(path: Path) -> bool:
-    """Whether there is anything in the folder, locks not counted."""
-    return path.is_dir() and any(entry.name not in (LOCK, HOLDER) for entry in path.iterdir())
+    """Whether there is anything in the folder, locks and a ledger that lists nothing not counted."""
+    nothing = (LOCK, HOLDER) if read_ledger(path) else (LOCK, HOLDER, LEDGER)
+    return path.is_dir() and any(entry.name not in nothing for entry in path.iterdir())
 
 
 def read_ledger(path: Path) -> list[str]:

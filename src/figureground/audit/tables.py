@@ -29,6 +29,8 @@ EXAMPLES = pa.schema(
         ("status", _TEXT),  # ok | quarantined | filtered
         ("reason", _TEXT),
         ("weight", _REAL),  # rows of the data that this one stands for: inverse rate of the draw; null if not drawn
+        ("mask_status", _TEXT),  # ok, or why the object's mask gives nothing to measure; null for rows not used
+        ("read_notes", _TEXT),  # what was done to picture and mask beyond decoding, joined by ;
     ]
 )
 
@@ -54,7 +56,7 @@ ATTRIBUTIONS = pa.schema(
         ("region_shares", pa.map_(_TEXT, _REAL)),  # named regions: border, corners, the user's own
         ("map_height", _SHORT),
         ("map_width", _SHORT),
-        ("status", _TEXT),  # ok | degenerate | mask_absent | mask_empty | not_finite
+        ("status", _TEXT),  # ok | degenerate | not_finite | those of examples.mask_status
         ("reason", _TEXT),
     ]
 )

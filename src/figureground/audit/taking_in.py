@@ -62,6 +62,7 @@ class TakeIn:
             several=self.subject.task.several,
             uncertain=self.policy.uncertain,
             numbered=self.policy.target,
+            preprocess=self.subject.preprocess,
         )
         rows = intake.candidates(table, self.source.where)
         regions = tuple(n.removeprefix(REGION_PREFIX) for n in table.columns if n.startswith(REGION_PREFIX))

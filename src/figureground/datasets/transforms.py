@@ -12,6 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
+from figureground.datasets.columns import CROPPED_OUT, OBJECT
+from figureground.datasets.pixels import Pixels
 from figureground.errors import UsageError
 
 Interpolation = Literal["bilinear", "bicubic"]
@@ -87,6 +89,20 @@ class Preprocess:
         picture = self._geometry(Image.fromarray(mask, mode=None), tv.InterpolationMode.NEAREST)
         return torch.from_numpy(np.array(picture, dtype=np.uint8))
 
+    def resized_pixels(self, size: tuple[int, int]) -> int:
+        """Number of pixels of a picture of this (width, height) once it is resized, before any crop."""
+        width, height = size
+        if self.resize is None:
+            return width * height
+        if not isinstance(self.resize, int):
+            return self.resize[0] * self.resize[1]
+        return self.resize * max(self.resize, round(self.resize * max(size) / min(size)))
+
+    def soft(self, shares: npt.NDArray[np.float32]) -> Tensor:
+        """float32 ``[H, W]``: the shares of a soft mask, moved exactly as its image."""
+        picture = self._geometry(Image.fromarray(shares), tv.InterpolationMode.NEAREST)
+        return torch.from_numpy(np.array(picture, dtype=np.float32))
+
     def normalize(self, images: Tensor) -> Tensor:
         """``(images - mean) / std`` for float ``[B, C, H, W]`` in [0, 1]: what the model itself is given."""
         mean = torch.tensor(self.mean, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
@@ -121,6 +137,14 @@ class Preprocess:
         if self.crop is not None:
             picture = tv.center_crop(picture, [self.crop] if isinstance(self.crop, int) else list(self.crop))
         return picture
+
+
+def mask_status(pixels: Pixels, preprocess: Preprocess | None) -> str:
+    """``ok``, or why measures that need the object have nothing to measure at the model's input."""
+    status = pixels.mask_status
+    if status != "ok" or pixels.mask is None or preprocess is None:
+        return status
+    return "ok" if (preprocess.mask(pixels.mask) == OBJECT).any() else CROPPED_OUT
 
 
 def _only(size: Any) -> int | tuple[int, int]:

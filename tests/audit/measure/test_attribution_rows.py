@@ -166,7 +166,7 @@ def test_what_stands_in_an_absent_mask_stands_for_nothing():
 @pytest.mark.parametrize("value", [0, 255], ids=["ground", "all ignored"])
 def test_an_empty_mask(value):
     found = of(attribution_rows(**changed("masks", 4, value)), "gradcam").loc[4]
-    assert found["status"] == "mask_empty"
+    assert found["status"] == "no_object"
     assert found[MEASURES].isna().all()
     assert (dict(found["region_shares"])["top"] is None) == (value == 255)
 
@@ -218,7 +218,7 @@ def test_causes_are_named_in_a_fixed_order():
     given["maps"]["gradcam", "positive"][0] = 1
     assert of(attribution_rows(**given), "gradcam").loc[0, "status"] == "mask_absent"
     given["has_mask"][0] = True
-    assert of(attribution_rows(**given), "gradcam").loc[0, "status"] == "mask_empty"
+    assert of(attribution_rows(**given), "gradcam").loc[0, "status"] == "no_object"
 
 
 def test_a_batch_does_not_change_its_rows():

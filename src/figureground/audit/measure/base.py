@@ -20,7 +20,7 @@ from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.stream import ShardStream
 from figureground.audit.progress import Progress
 from figureground.audit.run_folder import RunFolder
-from figureground.datasets.columns import SHARD_ROWS
+from figureground.datasets.columns import MASK_STATUSES, SHARD_ROWS
 from figureground.datasets.datamodule import ExampleDataset, as_batch, shard_batches
 from figureground.datasets.schema import Batch
 
@@ -97,6 +97,8 @@ def taken(batch: Batch, rows: Tensor) -> Batch:
         mask=batch.mask[rows],
         has_mask=batch.has_mask[rows],
         regions={name: mask[rows] for name, mask in batch.regions.items()},
+        mask_status=None if batch.mask_status is None else batch.mask_status[rows],
+        soft=None if batch.soft is None else batch.soft[rows],
     )
 
 
@@ -112,6 +114,8 @@ def _measured(batch: Batch, explained: Explanation, finding: str | None) -> pd.D
         regions=_regions(batch.regions, batch.image),
         finite=np.isfinite(_numpy(explained.logits)).all(axis=1),
         target=finding or "predicted",
+        mask_status=None if batch.mask_status is None else [MASK_STATUSES[at] for at in batch.mask_status.tolist()],
+        soft=None if batch.soft is None else _numpy(batch.soft),
     )
 
 

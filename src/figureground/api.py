@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from figureground.audit import result as results
-from figureground.audit.config import AuditConfig, Policy, check_cues, declare, load_policy
+from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, declare, load_policy, looking
 from figureground.audit.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from figureground.audit.classify.asking import AskedModel
     from figureground.audit.classify.module import Classifier
     from figureground.audit.classify.train import TrainConfig
+    from figureground.audit.config import Layout
     from figureground.audit.reconciling import Recorded
     from figureground.audit.task import Kind
     from figureground.datasets.findings import Uncertain
@@ -67,6 +68,8 @@ def run_audit(
     root: str | Path | None = None,
     split: str | None = None,
     layer: str | None = None,
+    layout: Layout | None = None,
+    methods: Sequence[str] | None = None,
     seed: int = 0,
     batch_size: int = 64,
     max_images: int | None = None,
@@ -128,7 +131,14 @@ def run_audit(
         The run folder, new or empty. Default: a new temporary folder.
     root : path, optional
         Nothing outside it is opened. Default: the manifest's folder.
-    split, layer, seed, batch_size, images, overwrite
+    layer : str, optional
+        Module that Grad-CAM looks at, as in ``model.named_modules()``. Default: the last one that gives a map.
+    layout : {"NCHW", "NHWC", "tokens"}, optional
+        How the output of that layer is read: channels first (the default where it is named), channels last, or one
+        token for each patch.
+    methods : sequence of str, optional
+        ``("saliency", "gradcam")`` by default; ``("saliency",)`` for a network that has no map.
+    split, seed, batch_size, images, overwrite
         As on the command line.
     max_images, time, all
         By default a seeded sample of whole clusters, as large as the policy's power asks for, where the data has
@@ -167,7 +177,7 @@ def run_audit(
         columns=mapping,
         environment=environment,
         split=split,
-        layer=layer,
+        **looking(methods, layer, layout),
         target=asked.target_name,
         batch_size=batch_size,
         max_images=max_images,
@@ -175,7 +185,7 @@ def run_audit(
         all=all,
         images=images,
     )
-    check_asked(config)
+    check_asked(check_looking(config))
     declared = load_policy(policy)
     if by is not None:  # hashed with the thresholds, before the first image
         declared = declared.model_copy(update={"subgroups": tuple(by)})
@@ -364,6 +374,9 @@ def check_inputs(
     expect_sha256: str | None = None,
     output_key: str | None = None,
     expect_predictions: Any | None = None,
+    layer: str | None = None,
+    layout: Layout | None = None,
+    methods: Sequence[str] | None = None,
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
@@ -391,6 +404,7 @@ def check_inputs(
         cues=cues,
         policy=declared,
         recorded=_recorded(expect_predictions),
+        looking=check_looking(AuditConfig(**looking(methods, layer, layout))),
     )
 
 

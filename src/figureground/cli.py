@@ -14,6 +14,7 @@ import typer
 from figureground.options import (
     Bicubic,
     By,
+    Channels,
     ClassNames,
     ColumnMap,
     Crop,
@@ -23,7 +24,9 @@ from figureground.options import (
     ExpectSha,
     KindOf,
     Layer,
+    LayoutOf,
     Mean,
+    Methods,
     ModelArgs,
     ModelClass,
     NumberOf,
@@ -123,6 +126,10 @@ def check(
     mean: Mean = None,
     std: Std = None,
     bicubic: Bicubic = False,
+    channels: Channels = None,
+    layer: Layer = None,
+    layout: LayoutOf = None,
+    methods: Methods = None,
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
     from figureground.api import check_inputs
@@ -148,7 +155,10 @@ def check(
         expect_predictions=expect_predictions,
         classes=as_list(classes),
         kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
-        transform=as_preprocess(resize, crop, mean, std, bicubic),
+        transform=as_preprocess(resize, crop, mean, std, bicubic, channels),
+        layer=layer,
+        layout=layout,  # type: ignore[arg-type]  # as for kind
+        methods=as_list(methods),
     )
     for line in check_lines(found):
         typer.echo(line)
@@ -265,7 +275,10 @@ def audit(
     mean: Mean = None,
     std: Std = None,
     bicubic: Bicubic = False,
+    channels: Channels = None,
     layer: Layer = None,
+    layout: LayoutOf = None,
+    methods: Methods = None,
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
     max_images: Annotated[
@@ -302,7 +315,7 @@ def audit(
         expect_predictions=expect_predictions,
         classes=as_list(classes),
         kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
-        transform=as_preprocess(resize, crop, mean, std, bicubic),
+        transform=as_preprocess(resize, crop, mean, std, bicubic, channels),
         columns=as_mapping(column),
         by=as_list(by),
         cues=as_list(cue),
@@ -312,6 +325,8 @@ def audit(
         root=root,
         split=split,
         layer=layer,
+        layout=layout,  # type: ignore[arg-type]  # as for kind
+        methods=as_list(methods),
         seed=seed,
         batch_size=batch_size,
         max_images=max_images,

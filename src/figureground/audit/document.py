@@ -93,6 +93,10 @@ class Subject(Part):
     preprocessing_source: Literal["model", "argument", "assumed"]
     target_layer: str | None
     layer_source: Literal["automatic", "named"] | None
+    layer_layout: Literal["NCHW", "NHWC", "tokens"] = Field(
+        "NCHW", description="how the output of the layer is read as a map: channels first, channels last, patches"
+    )
+    layer_calls: int = Field(1, description="how often the layer runs in a forward pass; its map is that of the last")
     code_executed: bool = Field(description="whether code of the model's owner ran")
     kind: Literal["multiclass", "binary", "multilabel", "scalar"] = Field(
         "multiclass",

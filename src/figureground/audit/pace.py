@@ -15,7 +15,6 @@ from torch.utils.data import default_collate
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import Policy
 from figureground.audit.cues import BACKGROUND, cue_spec
-from figureground.audit.explain.layers import choose_layer
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.measure.transfers.tuples import Tuples
@@ -154,10 +153,9 @@ class WarmUp:
                 continue  # it is told at the door, with its reason
 
     def _explain(self, pictures: Tensor) -> None:
-        images = self._shown(pictures)
-        layer = choose_layer(self.subject.module, images[:1])
+        # Grad-CAM reads what the same two passes leave, so that it takes no time of its own.
         with torch.enable_grad():
-            SinglePass(layer)(self.subject.module, images)
+            SinglePass(None)(self.subject.module, self._shown(pictures))
 
     def _shown(self, pictures: Tensor) -> Tensor:
         device = next((p.device for p in self.subject.module.parameters()), torch.device("cpu"))

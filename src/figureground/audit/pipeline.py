@@ -19,12 +19,11 @@ from torch.utils.data import default_collate
 
 from figureground.audit import clock, document, tables
 from figureground.audit.causal import CausalStage, Caused
-from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.declaring import declared_task
-from figureground.audit.explain.layers import check_layer, choose_layer
+from figureground.audit.explain.layers import CamLayer
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
 from figureground.audit.judge.stored import measured
@@ -33,6 +32,7 @@ from figureground.audit.measure.pictures import Painter
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.suite import levels_of, widen
 from figureground.audit.measure.trust.checks import MapChecks, MapReport
+from figureground.audit.probing import probed
 from figureground.audit.progress import Progress, silent
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.rejudge import MEASURED
@@ -106,7 +106,7 @@ class Pipeline:
         with evaluating(self.subject.module):
             layer, probes = self._probe(examples, reader)
             probes.append(self._reconcile(examples))
-            explainer = SinglePass(layer)
+            explainer = SinglePass.at(layer)
             dataset = ExampleDataset(rows_of(examples.usable), reader)
             measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
             maps = self._check_maps(explainer, examples, reader, layer)
@@ -147,16 +147,10 @@ class Pipeline:
     def _reader(self, examples: Examples) -> RowReader:
         return RowReader(self.source, self.subject.preprocess, self.subject.classes, examples.regions)
 
-    def _probe(self, examples: Examples, reader: RowReader) -> tuple[str, list[document.TrustCheck]]:
+    def _probe(self, examples: Examples, reader: RowReader) -> tuple[CamLayer | None, list[document.TrustCheck]]:
         rows = rows_of(examples.usable.head(PROBE_ROWS))
         images = default_collate([reader(row) for row in rows])["image"]
-        sample = self.subject.preprocess.normalize(images)
-        if self.config.layer is None:
-            layer = choose_layer(self.subject.module, sample[:1])
-        else:
-            layer = self.config.layer
-            check_layer(self.subject.module, layer, sample[:1])
-        return layer, check_auditable(self.subject, sample, layer)
+        return probed(self.subject, self.subject.preprocess.normalize(images), self.config)
 
     def _reconcile(self, examples: Examples) -> document.TrustCheck:
         if self.recorded is None:
@@ -167,7 +161,9 @@ class Pipeline:
             advance(1)
         return found
 
-    def _check_maps(self, explainer: SinglePass, examples: Examples, reader: RowReader, layer: str) -> MapReport:
+    def _check_maps(
+        self, explainer: SinglePass, examples: Examples, reader: RowReader, layer: CamLayer | None
+    ) -> MapReport:
         with self.progress("Checking the maps", 1) as advance:
             report = MapChecks(self.subject, explainer, layer, self.config.seed)(rows_of(examples.usable), reader)
             advance(1)
@@ -251,7 +247,7 @@ class Pipeline:
         }
 
     def _write_document(
-        self, folder: RunFolder, judgement: Judgement, layer: str, started: str, cost: document.Cost
+        self, folder: RunFolder, judgement: Judgement, layer: CamLayer | None, started: str, cost: document.Cost
     ) -> None:
         subject = document.Subject(
             model_sha256=self.subject.sha256,
@@ -259,8 +255,7 @@ class Pipeline:
             classes=list(self.subject.classes),
             preprocessing=self.subject.preprocess.to_dict(),
             preprocessing_source=self.subject.preprocessing_source,
-            target_layer=layer,
-            layer_source="named" if self.config.layer else "automatic",
+            **_looked_at(layer, self.config),
             code_executed=self.subject.code_executed,
             kind=self.subject.kind,
             spec=self.subject.spec,
@@ -296,6 +291,18 @@ class Pipeline:
             **judgement.parts(),
         )
         folder.write_json("audit.json", whole.model_dump(mode="json"))
+
+
+def _looked_at(layer: CamLayer | None, config: AuditConfig) -> dict[str, Any]:
+    """Where Grad-CAM looks, for the document; nothing where it was left out."""
+    if layer is None:
+        return {"target_layer": None, "layer_source": None}
+    return {
+        "target_layer": layer.name,
+        "layer_source": "named" if config.layer else "automatic",
+        "layer_layout": layer.layout,
+        "layer_calls": layer.calls,
+    }
 
 
 def _areas(examples: Examples, reader: RowReader) -> dict[str, float]:

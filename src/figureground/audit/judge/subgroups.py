@@ -59,7 +59,9 @@ class SubgroupTable:
         ``labels`` are those among the rows given; one without usable rows is reported with n = 0.
         """
         cells = list(make_cells(rows, groups, labels))
-        wide = {key: self._method(key) for key in REPORTED}
+        every = {key: self._method(key) for key in REPORTED}
+        # A method that was left out has no rows, and nothing to report; without any map all are reported as missing.
+        wide = {key: maps for key, maps in every.items() if len(maps)} or every
         found = [line for cell in cells for line in self._cell(rows[cell.member], cell, wide)]
         table = pd.DataFrame(found)
         pooled = pool_crossings(table, 1 - self.policy.alpha)

@@ -70,7 +70,7 @@ class Painter:
             explained = self.explainer(self.subject.module, self.subject.preprocess.normalize(image), self._target())
             keys = self._keys(row, item, explained.logits[0])
             yield keys | {"panel": "original", "asset": self._store(picture(image[0]))}
-            for method, sign in _OVERLAYS:
+            for method, sign in (key for key in _OVERLAYS if key in explained.maps):
                 heat = explained.maps[method, sign].numpy()
                 share = float(background_share(heat, mask)[0]) if bool(item["has_mask"]) and heat.any() else None
                 tile = overlay(image[0], heat[0], mask[0] == OBJECT)

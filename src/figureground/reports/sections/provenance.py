@@ -112,7 +112,12 @@ def _layer(context: Context) -> str:
     if subject.target_layer is None:
         return NONE
     source = context.words.term("source", subject.layer_source)
-    return context.words.say("provenance.layer_value", layer=subject.target_layer, source=source)
+    layer, say = subject.target_layer, context.words.say
+    if subject.layer_layout != "NCHW":
+        layer = say("provenance.layer_layout", layer=layer, layout=subject.layer_layout)
+    if subject.layer_calls > 1:
+        layer = say("provenance.layer_calls", layer=layer, calls=subject.layer_calls)
+    return say("provenance.layer_value", layer=layer, source=source)
 
 
 def _files(context: Context) -> Table:

@@ -56,6 +56,9 @@ def run_audit(
     model_args: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
+    allow_globals: Sequence[str] = (),
+    allow_nonfinite: bool = False,
+    python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     expect_predictions: Any | None = None,
     columns: Mapping[str, str] | None = None,
@@ -107,6 +110,13 @@ def run_audit(
         wrote. Nothing in it is executed, and nothing is downloaded.
     expect_sha256 : str, optional
         Of the file of weights; another file is refused.
+    allow_globals : sequence of str
+        Classes by their full names that objects in that file may be of. They are imported, and so executed; the report
+        lists them.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite; the report names them.
+    python_path : sequence of paths
+        Folders in which code that is named is looked for, after all others.
     output_key : str, optional
         Where in the output the logits are, for a model that gives a mapping, a tuple or a dataclass: ``"logits"``,
         ``"0"``, or several joined by dots.
@@ -168,7 +178,17 @@ def run_audit(
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = _asked(model, model_class, model_args, weights, expect_sha256, **said)
+    asked = _asked(
+        model,
+        model_class,
+        model_args,
+        weights,
+        expect_sha256,
+        allow_globals=tuple(allow_globals),
+        allow_nonfinite=allow_nonfinite,
+        python_path=tuple(map(Path, python_path)),
+        **said,
+    )
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     config = AuditConfig(
         seed=seed,
@@ -211,6 +231,10 @@ def _asked(
     model_args: Mapping[str, Any] | None,
     weights: str | Path | None,
     sha256: str | None,
+    *,
+    allow_globals: tuple[str, ...],
+    allow_nonfinite: bool,
+    python_path: tuple[Path, ...],
     **more: Any,
 ) -> AskedModel:
     """The model with everything that was said of it."""
@@ -218,7 +242,8 @@ def _asked(
     from figureground.audit.classify.origins import Origin
 
     file = None if weights is None else Path(weights)
-    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, sha256), **more)
+    loading = (allow_globals, allow_nonfinite, python_path)
+    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, sha256, *loading), **more)
 
 
 def _recorded(given: Any | None) -> Recorded | None:
@@ -372,6 +397,9 @@ def check_inputs(
     model_args: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
+    allow_globals: Sequence[str] = (),
+    allow_nonfinite: bool = False,
+    python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     expect_predictions: Any | None = None,
     layer: str | None = None,
@@ -388,7 +416,17 @@ def check_inputs(
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = _asked(model, model_class, model_args, weights, expect_sha256, **said)
+    asked = _asked(
+        model,
+        model_class,
+        model_args,
+        weights,
+        expect_sha256,
+        allow_globals=tuple(allow_globals),
+        allow_nonfinite=allow_nonfinite,
+        python_path=tuple(map(Path, python_path)),
+        **said,
+    )
     subject = None if model is None else asked.subject(declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)

@@ -89,6 +89,25 @@ ExpectSha = Annotated[
     str | None,
     typer.Option("--expect-sha256", help="Refuse any other file of weights.", rich_help_panel=_MODELS),
 ]
+AllowGlobal = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-global",
+        help="Class that objects in the file of weights may be of, by its full name: pkg.Cfg. It is imported, and so "
+        "executed. Repeatable.",
+        rich_help_panel=_MODELS,
+    ),
+]
+AllowNonfinite = Annotated[
+    bool,
+    typer.Option("--allow-nonfinite", help="Take weights that are NaN or infinite.", rich_help_panel=_MODELS),
+]
+PythonPath = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--python-path", help="Folder in which code that is named is looked for. Repeatable.", rich_help_panel=_MODELS
+    ),
+]
 ClassNames = Annotated[
     list[str] | None,
     typer.Option(

@@ -105,6 +105,8 @@ class Subject(Part):
     )
     spec: str | None = Field(None, description="what was built and given the weights of a file; null: nothing was")
     prefix_removed: str = Field("", description="prefix of every weight's name in the file, taken off to fit")
+    allowed_globals: list[str] = Field([], description="classes that objects in the file were allowed to be of")
+    nonfinite: list[str] = Field([], description="weights that are NaN or infinite, and were allowed to be")
     target: str | None = Field(None, description="scalar: function that makes the number of the model's output")
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="operating thresholds as probabilities; 0.5 where none is given"

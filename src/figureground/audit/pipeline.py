@@ -260,6 +260,8 @@ class Pipeline:
             kind=self.subject.kind,
             spec=self.subject.spec,
             prefix_removed=self.subject.prefix_removed,
+            allowed_globals=list(self.subject.allowed_globals),
+            nonfinite=list(self.subject.nonfinite),
             target=self.config.target,
             thresholds=dict(self.subject.thresholds),
         )

@@ -255,6 +255,7 @@ def test_layers_without_a_map(layer: str, told: str) -> None:
     assert told in str(checks["map_shape"].reason)
 
 
+@pytest.mark.fault("B7", "B9")
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [

@@ -128,6 +128,7 @@ def test_one_forward_and_one_backward(build: Build, inputs: Tensor) -> None:
     assert backwards == [2]
 
 
+@pytest.mark.fault("B8")
 @pytest.mark.parametrize("frozen", [False, True])
 def test_leaves_model_and_inputs_alone(frozen: bool, build: Build, inputs: Tensor) -> None:
     model = build("mobilenet_v3_small")
@@ -266,6 +267,7 @@ def test_layers_that_give_no_map_are_refused(hook_count: Count) -> None:
     assert hook_count(model) == hook_count(unused) == 0
 
 
+@pytest.mark.fault("B18")
 def test_users_hooks_stay(hook_count: Count) -> None:
     model = Network()
     seen: list[str] = []

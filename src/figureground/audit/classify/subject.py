@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from figureground.audit.classify.module import Classifier
-from figureground.audit.classify.named_code import load_named, name_of
+from figureground.audit.classify.named_code import importable, load_named, name_of
 from figureground.audit.classify.origins import UNSAID, Built, Origin, load_module
 from figureground.audit.classify.readout import OneNumber, Picked, TwoClasses
 from figureground.audit.target import Target
@@ -52,6 +52,10 @@ class Subject:
         Of a scalar: the number from which it counts as high.
     spec : str or None
         What was built and given the weights of a file; None for a model in memory or a checkpoint of our own.
+    allowed_globals : tuple of str
+        Classes that objects in the file were allowed to be of.
+    nonfinite : tuple of str
+        Weights that are NaN or infinite, and were allowed to be.
     prefix_removed : str
         What stood before the name of every weight in the file, and was taken off because all names then fit.
     """
@@ -68,6 +72,8 @@ class Subject:
     cut: float | None = None
     spec: str | None = None
     prefix_removed: str = ""
+    allowed_globals: tuple[str, ...] = ()
+    nonfinite: tuple[str, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -170,6 +176,8 @@ def load_subject(
         code_executed=built.code_executed,
         spec=built.spec,
         prefix_removed=built.prefix_removed,
+        allowed_globals=built.allowed_globals,
+        nonfinite=built.nonfinite,
     )
 
 
@@ -217,7 +225,8 @@ def as_number(
     """
     built = _built(model, outputs, origin)
     module = _unwrapped(built.module)
-    function = load_named(read) if isinstance(read, str) else read
+    with importable(origin.python_path):
+        function = load_named(read) if isinstance(read, str) else read
     preprocess, source = _preprocessing(module, transform)
     picked = module if output_key is None else Picked(module, output_key)
     return Subject(
@@ -232,6 +241,8 @@ def as_number(
         cut=declared.cut,
         spec=built.spec,
         prefix_removed=built.prefix_removed,
+        allowed_globals=built.allowed_globals,
+        nonfinite=built.nonfinite,
     )
 
 

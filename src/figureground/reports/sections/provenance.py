@@ -93,6 +93,10 @@ def _built(context: Context) -> dict[str, str]:
     if subject.spec is not None:
         prefix = say("provenance.prefix_removed", prefix=subject.prefix_removed) if subject.prefix_removed else ""
         found["spec"] = f"{subject.spec}{prefix}"
+    if subject.allowed_globals:
+        found["allowed_globals"] = ", ".join(subject.allowed_globals)
+    if subject.nonfinite:
+        found["nonfinite"] = ", ".join(subject.nonfinite[:10]) + ("" if len(subject.nonfinite) <= 10 else ", …")
     return found | ({"target": subject.target} if subject.target is not None else {})
 
 

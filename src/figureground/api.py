@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Unpack
 
 from figureground.audit import result as results
-from figureground.audit.config import AuditConfig, Policy, check_cues, declare, load_policy
+from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, declare, load_policy, looking
 from figureground.audit.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from figureground.audit.classify.asking import AskedModel
     from figureground.audit.classify.module import Classifier
     from figureground.audit.classify.train import TrainConfig
+    from figureground.audit.config import Layout
     from figureground.audit.reconciling import Recorded
     from figureground.audit.run_folder import RunFolder
     from figureground.audit.task import Kind
@@ -62,6 +63,9 @@ def run_audit(
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
     trust_model: str | None = None,
+    allow_globals: Sequence[str] = (),
+    allow_nonfinite: bool = False,
+    python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     expect_predictions: Any | None = None,
     columns: Mapping[str, str] | None = None,
@@ -74,6 +78,8 @@ def run_audit(
     root: str | Path | None = None,
     split: str | None = None,
     layer: str | None = None,
+    layout: Layout | None = None,
+    methods: Sequence[str] | None = None,
     seed: int = 0,
     batch_size: int = 64,
     max_images: int | None = None,
@@ -116,6 +122,13 @@ def run_audit(
         Of the file of weights; another file is refused.
     trust_model : str, optional
         SHA-256 of a file of TorchScript or ``.pt2``, which can hold any code; without it such a file is refused.
+    allow_globals : sequence of str
+        Classes by their full names that objects in that file may be of. They are imported, and so executed; the report
+        lists them.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite; the report names them.
+    python_path : sequence of paths
+        Folders in which code that is named is looked for, after all others.
     output_key : str, optional
         Where in the output the logits are, for a model that gives a mapping, a tuple or a dataclass: ``"logits"``,
         ``"0"``, or several joined by dots.
@@ -140,7 +153,14 @@ def run_audit(
         The run folder, new or empty. Default: a new temporary folder.
     root : path, optional
         Nothing outside it is opened. Default: the manifest's folder.
-    split, layer, seed, batch_size, images, overwrite
+    layer : str, optional
+        Module that Grad-CAM looks at, as in ``model.named_modules()``. Default: the last one that gives a map.
+    layout : {"NCHW", "NHWC", "tokens"}, optional
+        How the output of that layer is read: channels first (the default where it is named), channels last, or one
+        token for each patch.
+    methods : sequence of str, optional
+        ``("saliency", "gradcam")`` by default; ``("saliency",)`` for a network that has no map.
+    split, seed, batch_size, images, overwrite
         As on the command line.
     max_images, time, all
         By default a seeded sample of whole clusters, as large as the policy's power asks for, where the data has
@@ -181,7 +201,17 @@ def run_audit(
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = _asked(model, model_class, model_args, weights, (expect_sha256, trust_model), **said)
+    asked = _asked(
+        model,
+        model_class,
+        model_args,
+        weights,
+        (expect_sha256, trust_model),
+        allow_globals=tuple(allow_globals),
+        allow_nonfinite=allow_nonfinite,
+        python_path=tuple(map(Path, python_path)),
+        **said,
+    )
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     config = AuditConfig(
         seed=seed,
@@ -190,7 +220,7 @@ def run_audit(
         columns=mapping,
         environment=environment,
         split=split,
-        layer=layer,
+        **looking(methods, layer, layout),
         target=asked.target_name,
         batch_size=batch_size,
         max_images=max_images,
@@ -199,7 +229,7 @@ def run_audit(
         images=images,
         decoding=decoding.declared,
     )
-    check_asked(config)
+    check_asked(check_looking(config))
     declared = load_policy(policy)
     if by is not None:  # hashed with the thresholds, before the first image
         declared = declared.model_copy(update={"subgroups": tuple(by)})
@@ -243,6 +273,10 @@ def _asked(
     model_args: Mapping[str, Any] | None,
     weights: str | Path | None,
     hashes: tuple[str | None, str | None],
+    *,
+    allow_globals: tuple[str, ...],
+    allow_nonfinite: bool,
+    python_path: tuple[Path, ...],
     **more: Any,
 ) -> AskedModel:
     """The model with everything that was said of it."""
@@ -250,7 +284,8 @@ def _asked(
     from figureground.audit.classify.origins import Origin
 
     file = None if weights is None else Path(weights)
-    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, *hashes), **more)
+    loading = (*hashes, allow_globals, allow_nonfinite, python_path)
+    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, *loading), **more)
 
 
 def _recorded(given: Any | None) -> Recorded | None:
@@ -411,8 +446,14 @@ def check_inputs(
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
     trust_model: str | None = None,
+    allow_globals: Sequence[str] = (),
+    allow_nonfinite: bool = False,
+    python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     expect_predictions: Any | None = None,
+    layer: str | None = None,
+    layout: Layout | None = None,
+    methods: Sequence[str] | None = None,
     **files: Unpack[DecodingOptions],
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
@@ -426,7 +467,17 @@ def check_inputs(
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = _asked(model, model_class, model_args, weights, (expect_sha256, trust_model), **said)
+    asked = _asked(
+        model,
+        model_class,
+        model_args,
+        weights,
+        (expect_sha256, trust_model),
+        allow_globals=tuple(allow_globals),
+        allow_nonfinite=allow_nonfinite,
+        python_path=tuple(map(Path, python_path)),
+        **said,
+    )
     subject = None if model is None else asked.subject(declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
@@ -443,6 +494,7 @@ def check_inputs(
         policy=declared,
         recorded=_recorded(expect_predictions),
         decoding=Decoding(**files),
+        looking=check_looking(AuditConfig(**looking(methods, layer, layout))),
     )
 
 

@@ -12,14 +12,13 @@ from torch.utils.data import default_collate
 
 from figureground.audit import document
 from figureground.audit.checked import Checked
-from figureground.audit.classify.probes import check_auditable
-from figureground.audit.classify.subject import Subject, evaluating
-from figureground.audit.config import Policy
+from figureground.audit.classify.subject import Subject
+from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import default_cues
 from figureground.audit.declaring import declared_task
-from figureground.audit.explain.choosing import choose_explainer
 from figureground.audit.judge.grouping import MAX_LEVELS, Grouping, group_rows
 from figureground.audit.judge.reach import Reach
+from figureground.audit.probing import probed
 from figureground.audit.recipients import has_environment
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.strata import by_environment, by_label
@@ -50,8 +49,12 @@ def check(
     policy: Policy | None = None,
     recorded: Recorded | None = None,
     decoding: Decoding = PLAIN,
+    looking: AuditConfig | None = None,
 ) -> Checked:
-    """Read all rows; with a subject also run its probes on the first usable rows."""
+    """Read all rows; with a subject also run its probes on the first usable rows.
+
+    ``looking`` says which methods explain, and where Grad-CAM looks.
+    """
     policy = policy or Policy()
     if subject is not None:
         declared_task(subject.task, policy)
@@ -74,7 +77,7 @@ def check(
     layer = None
     if subject is not None:
         reader = RowReader(source, subject.preprocess, subject.classes)
-        layer, probes = _probe(subject, examples, reader)
+        layer, probes = _probe(subject, examples, reader, looking or AuditConfig())
         told = not_reconciled() if recorded is None else Reconcile(subject, source, recorded, policy.target)(examples)
         probes = (*probes, told)
     grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups)
@@ -90,14 +93,13 @@ def _classes(table: pd.DataFrame, policy: Policy) -> tuple[str, ...]:
 
 
 def _probe(
-    subject: Subject, examples: Examples, reader: RowReader
+    subject: Subject, examples: Examples, reader: RowReader, config: AuditConfig
 ) -> tuple[str | None, tuple[document.TrustCheck, ...]]:
     rows = rows_of(examples.usable.head(4))
     sample = subject.preprocess.normalize(default_collate([reader(row) for row in rows])["image"])
-    with evaluating(subject.module):
-        explaining = choose_explainer(subject.module, sample[:1], subject.access)
-        seen = replace(subject, access=explaining.access)
-        return explaining.layer, tuple(check_auditable(seen, sample, explaining.layer))
+    found = probed(subject, sample, config)
+    layer = found.explaining.layer
+    return None if layer is None else layer.described, tuple(found.checks)
 
 
 def _reach(examples: Examples, policy: Policy, grey: bool) -> Reach:

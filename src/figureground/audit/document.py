@@ -97,6 +97,10 @@ class Subject(Part):
     preprocessing_source: Literal["model", "argument", "assumed"]
     target_layer: str | None
     layer_source: Literal["automatic", "named"] | None
+    layer_layout: Literal["NCHW", "NHWC", "tokens"] = Field(
+        "NCHW", description="how the output of the layer is read as a map: channels first, channels last, patches"
+    )
+    layer_calls: int = Field(1, description="how often the layer runs in a forward pass; its map is that of the last")
     code_executed: bool = Field(description="whether code of the model's owner ran")
     access: Literal["layers", "gradients", "answers"] = Field(
         "layers", description="what can be had of the model: its layers, the gradients of its answers, or these alone"
@@ -108,6 +112,8 @@ class Subject(Part):
     )
     spec: str | None = Field(None, description="what was built and given the weights of a file; null: nothing was")
     prefix_removed: str = Field("", description="prefix of every weight's name in the file, taken off to fit")
+    allowed_globals: list[str] = Field([], description="classes that objects in the file were allowed to be of")
+    nonfinite: list[str] = Field([], description="weights that are NaN or infinite, and were allowed to be")
     target: str | None = Field(None, description="scalar: function that makes the number of the model's output")
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="operating thresholds as probabilities; 0.5 where none is given"

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from figureground.audit.classify.subject import Subject, evaluating
-from figureground.audit.config import Policy
+from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import BACKGROUND, cue_spec
 from figureground.audit.explain.choosing import choose_explainer
 from figureground.audit.measure.transfers.registry import transfer_for
@@ -154,7 +154,9 @@ class WarmUp:
 
     def _explain(self, pictures: Tensor) -> None:
         images = self._shown(pictures)
-        explaining = choose_explainer(self.subject.module, images[:1], self.subject.access)
+        # Grad-CAM reads what the same two passes leave, so that it takes no time of its own.
+        looking = AuditConfig(methods=("saliency",))
+        explaining = choose_explainer(self.subject.module, images[:1], self.subject.access, looking)
         with torch.enable_grad():
             explaining.explainer(self.subject.module, images)
 

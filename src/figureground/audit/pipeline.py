@@ -20,13 +20,13 @@ from torch.utils.data import default_collate
 
 from figureground.audit import clock, document, tables
 from figureground.audit.causal import CausalStage, Caused
-from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.declaring import declared_task
-from figureground.audit.explain.choosing import SINGLE_PASS_COST, Explaining, choose_explainer
+from figureground.audit.explain.choosing import SINGLE_PASS_COST
 from figureground.audit.explain.explanation import Explainer
+from figureground.audit.explain.layers import CamLayer
 from figureground.audit.files import file_sha256
 from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
 from figureground.audit.judge.stored import measured
@@ -36,6 +36,7 @@ from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.suite import levels_of, widen
 from figureground.audit.measure.trust.checks import MapChecks, MapReport
 from figureground.audit.measure.trust.limits import FEW_PASSES, Limits
+from figureground.audit.probing import Probed, probed
 from figureground.audit.progress import Progress, silent
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.rejudge import MEASURED
@@ -108,28 +109,20 @@ class Pipeline:
         check_data(folder)
         reader = self._reader(examples)
         with evaluating(self.subject.module):
-            sample = self._sample(examples, reader)
-            explaining = choose_explainer(self.subject.module, sample[:1], self.subject.access, self.config.layer)
-            seen = replace(self, subject=replace(self.subject, access=explaining.access))
-            return seen._measure(folder, examples, reader, explaining, sample, started)
+            seen = probed(self.subject, self._sample(examples, reader), self.config)
+            return replace(self, subject=seen.subject)._measure(folder, examples, reader, seen, started)
 
     def _measure(
-        self,
-        folder: RunFolder,
-        examples: Examples,
-        reader: RowReader,
-        explaining: Explaining,
-        sample: Tensor,
-        started: str,
+        self, folder: RunFolder, examples: Examples, reader: RowReader, seen: Probed, started: str
     ) -> AuditResult:
         with evaluating(self.subject.module):
-            explainer, layer = explaining.explainer, explaining.layer
-            probes = [*check_auditable(self.subject, sample, layer), self._reconcile(examples)]
+            explainer, layer = seen.explaining.explainer, seen.explaining.layer
+            probes = [*seen.checks, self._reconcile(examples)]
             dataset = ExampleDataset(rows_of(examples.usable), reader)
             measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
             examples = settled(examples, read_table(folder.path, "predictions"))
             folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
-            each = explaining.cost(*sample.shape[-2:])
+            each = seen.explaining.cost(*reader(rows_of(examples.usable.head(1))[0])["image"].shape[-2:])
             maps = self._check_maps(explainer, examples, reader, layer, each)
             cues = self.config.cues or default_cues(examples.regions)
             caused = CausalStage(self.subject, self.config, self.policy, self.task, cues, self.progress)(
@@ -189,7 +182,7 @@ class Pipeline:
         return found
 
     def _check_maps(
-        self, explainer: Explainer, examples: Examples, reader: RowReader, layer: str | None, cost: float
+        self, explainer: Explainer, examples: Examples, reader: RowReader, layer: CamLayer | None, cost: float
     ) -> MapReport:
         with self.progress("Checking the maps", 1) as advance:
             limits = Limits() if cost == SINGLE_PASS_COST else FEW_PASSES
@@ -277,7 +270,7 @@ class Pipeline:
         }
 
     def _write_document(
-        self, folder: RunFolder, judgement: Judgement, layer: str | None, started: str, cost: document.Cost
+        self, folder: RunFolder, judgement: Judgement, layer: CamLayer | None, started: str, cost: document.Cost
     ) -> None:
         subject = document.Subject(
             model_sha256=self.subject.sha256,
@@ -285,13 +278,14 @@ class Pipeline:
             classes=list(self.subject.classes),
             preprocessing=self.subject.preprocess.to_dict(),
             preprocessing_source=self.subject.preprocessing_source,
-            target_layer=layer,
-            layer_source=None if layer is None else "named" if self.config.layer else "automatic",
             access=self.subject.access,
+            **_looked_at(layer, self.config),
             code_executed=self.subject.code_executed,
             kind=self.subject.kind,
             spec=self.subject.spec,
             prefix_removed=self.subject.prefix_removed,
+            allowed_globals=list(self.subject.allowed_globals),
+            nonfinite=list(self.subject.nonfinite),
             target=self.config.target,
             thresholds=dict(self.subject.thresholds),
         )
@@ -323,6 +317,18 @@ class Pipeline:
             **judgement.parts(),
         )
         folder.write_json("audit.json", whole.model_dump(mode="json"))
+
+
+def _looked_at(layer: CamLayer | None, config: AuditConfig) -> dict[str, Any]:
+    """Where Grad-CAM looks, for the document; nothing where it was left out."""
+    if layer is None:
+        return {"target_layer": None, "layer_source": None}
+    return {
+        "target_layer": layer.name,
+        "layer_source": "named" if config.layer else "automatic",
+        "layer_layout": layer.layout,
+        "layer_calls": layer.calls,
+    }
 
 
 def _areas(examples: Examples, reader: RowReader) -> dict[str, float]:

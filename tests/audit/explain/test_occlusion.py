@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from figureground.audit.classify.opaque import Answering
+from figureground.audit.config import AuditConfig
 from figureground.audit.explain.choosing import choose_explainer
 from figureground.audit.explain.occlusion import OcclusionMaps
 from figureground.audit.explain.single_pass import SinglePass
@@ -78,12 +79,13 @@ def test_saliency_alone_is_that_of_the_single_pass(net):
 @pytest.mark.fault("B7")
 def test_what_can_be_had_is_seen_on_the_model_itself(net):
     sample = torch.rand(1, 3, 16, 16)
-    assert choose_explainer(net, sample, "layers").access == "layers"
-    detached = choose_explainer(Detached().eval(), sample, "layers")
+    plain = AuditConfig()
+    assert choose_explainer(net, sample, "layers", plain).access == "layers"
+    detached = choose_explainer(Detached().eval(), sample, "layers", plain)
     assert (detached.access, detached.layer, detached.explainer) == ("answers", None, OcclusionMaps())
-    assert choose_explainer(Answering(net, "net"), sample, "gradients").explainer == SinglePass(None)
+    assert choose_explainer(Answering(net, "net"), sample, "gradients", plain).explainer == SinglePass(None)
     hidden = Answering(lambda x: net(x).detach(), "net")
-    assert choose_explainer(hidden, sample, "gradients").access == "answers"
+    assert choose_explainer(hidden, sample, "gradients", plain).access == "answers"
     for module, access in ((hidden, "gradients"), (Answering(net, "net"), "gradients"), (Detached().eval(), "layers")):
         with pytest.raises(UsageError, match=r"LAYER_NONE.*leave --layer out"):
-            choose_explainer(module, sample, access, "conv")
+            choose_explainer(module, sample, access, AuditConfig(layer="conv"))

@@ -124,6 +124,7 @@ def test_outputs_that_are_not_finite_silence_all_methods():
         assert of(found, method).loc[2, "region_shares"] is None
 
 
+@pytest.mark.fault("B14", better="The status is degenerate, its reason zero_map.")
 @pytest.mark.parametrize(
     ("value", "reason"),
     [(0.0, "zero_map"), (1e-13, "zero_map"), (np.nan, "map_not_finite"), (np.inf, "map_not_finite")],

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from figureground.audit.classify.module import Classifier
-from figureground.audit.classify.named_code import load_named, name_of
+from figureground.audit.classify.named_code import importable, load_named, name_of
 from figureground.audit.classify.opaque import Answering
 from figureground.audit.classify.origins import UNSAID, Built, Origin, load_module
 from figureground.audit.classify.readout import OneNumber, Picked, TwoClasses
@@ -57,6 +57,10 @@ class Subject:
         What can be had of the model: its layers, or the gradients of its answers, or no more than its answers.
     spec : str or None
         What was built and given the weights of a file; None for a model in memory or a checkpoint of our own.
+    allowed_globals : tuple of str
+        Classes that objects in the file were allowed to be of.
+    nonfinite : tuple of str
+        Weights that are NaN or infinite, and were allowed to be.
     prefix_removed : str
         What stood before the name of every weight in the file, and was taken off because all names then fit.
     """
@@ -74,6 +78,8 @@ class Subject:
     access: Access = "layers"
     spec: str | None = None
     prefix_removed: str = ""
+    allowed_globals: tuple[str, ...] = ()
+    nonfinite: tuple[str, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -178,6 +184,8 @@ def load_subject(
         spec=built.spec,
         prefix_removed=built.prefix_removed,
         sha256=built.sha256 or subject.sha256,
+        allowed_globals=built.allowed_globals,
+        nonfinite=built.nonfinite,
     )
 
 
@@ -225,7 +233,8 @@ def as_number(
     """
     built = _built(model, outputs, origin)
     module = _unwrapped(built.module)
-    function = load_named(read) if isinstance(read, str) else read
+    with importable(origin.python_path):
+        function = load_named(read) if isinstance(read, str) else read
     preprocess, source = _preprocessing(module, transform)
     picked = module if output_key is None else Picked(module, output_key)
     return Subject(
@@ -241,6 +250,8 @@ def as_number(
         cut=declared.cut,
         spec=built.spec,
         prefix_removed=built.prefix_removed,
+        allowed_globals=built.allowed_globals,
+        nonfinite=built.nonfinite,
     )
 
 

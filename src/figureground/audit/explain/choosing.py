@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from figureground.audit.classify.subject import Access
+from figureground.audit.config import AuditConfig
 from figureground.audit.explain.explanation import Explainer
-from figureground.audit.explain.layers import check_layer, choose_layer, model_dtype
+from figureground.audit.explain.layers import CamLayer, find_layer, model_dtype
 from figureground.audit.explain.occlusion import OcclusionMaps
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.errors import UsageError
@@ -28,14 +29,14 @@ class Explaining:
     Attributes
     ----------
     explainer : Explainer
-    layer : str or None
-        That Grad-CAM looks at; None where it cannot be had.
+    layer : CamLayer or None
+        That Grad-CAM looks at; None where it cannot be had, or was left out.
     access : {"layers", "gradients", "answers"}
         What can be had of the model, as it showed itself.
     """
 
     explainer: Explainer
-    layer: str | None
+    layer: CamLayer | None
     access: Access
 
     def cost(self, height: int, width: int) -> float:
@@ -45,7 +46,7 @@ class Explaining:
         return SINGLE_PASS_COST
 
 
-def choose_explainer(module: nn.Module, sample: Tensor, access: Access, layer: str | None = None) -> Explaining:
+def choose_explainer(module: nn.Module, sample: Tensor, access: Access, config: AuditConfig) -> Explaining:
     """The explainer for what can be had of a model.
 
     Parameters
@@ -56,8 +57,8 @@ def choose_explainer(module: nn.Module, sample: Tensor, access: Access, layer: s
         Float ``[1, C, H, W]``, normalised.
     access : {"layers", "gradients", "answers"}
         As far as its type says; a model whose answers have no gradient is known by its answers.
-    layer : str, optional
-        For Grad-CAM; by default one is chosen.
+    config : AuditConfig
+        Of which ``methods``, ``layer`` and ``layout`` are looked at; by default a layer is chosen.
 
     Raises
     ------
@@ -65,17 +66,14 @@ def choose_explainer(module: nn.Module, sample: Tensor, access: Access, layer: s
         A layer is named, and the model has none that could be looked at.
     """
     seen = access if access == "answers" or _has_gradient(module, sample) else "answers"
-    if seen != "layers" and layer is not None:
-        raise _no_layers(layer, seen)
+    if seen != "layers" and config.layer is not None:
+        raise _no_layers(config.layer, seen)
     if seen == "answers":
         return Explaining(OcclusionMaps(), None, seen)
-    if seen == "gradients":
+    if seen == "gradients" or "gradcam" not in config.methods:
         return Explaining(SinglePass(None), None, seen)
-    if layer is None:
-        layer = choose_layer(module, sample)
-    else:
-        check_layer(module, layer, sample)
-    return Explaining(SinglePass(layer), layer, seen)
+    layer = find_layer(module, sample, config.layer, config.layout)
+    return Explaining(SinglePass.at(layer), layer, seen)
 
 
 def _has_gradient(module: nn.Module, sample: Tensor) -> bool:

@@ -11,6 +11,6 @@ METHODS = tuple(method for method, _ in REPORTED)
 
 
 def reported_in(attributions: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """Those that a run has maps of, in the order of the report; without any map the first two, which are missing then."""
+    """Those that a run has maps of, in the order of the report; without any map the first two, as missing."""
     known = set(attributions["method"].unique()) if "method" in attributions else set()
     return tuple(key for key in REPORTED if key[0] in known) or REPORTED[:2]

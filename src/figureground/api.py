@@ -364,12 +364,14 @@ def check_inputs(
     expect_sha256: str | None = None,
     output_key: str | None = None,
     expect_predictions: Any | None = None,
+    full: bool = False,
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
     Parameters are those of :func:`run_audit`. Without a model the labels are taken as they are; with one, its probes
     are run on the first usable rows. ``reach`` of the result says, by cue and subgroup, which states this n can reach
-    under the policy.
+    under the policy. Of more than 2,000 rows so many are decoded, and the files of the others are looked up; ``full``
+    decodes all, as ``expect_predictions`` does.
     """
     from figureground.audit.checking import check
 
@@ -391,6 +393,7 @@ def check_inputs(
         cues=cues,
         policy=declared,
         recorded=_recorded(expect_predictions),
+        full=full,
     )
 
 

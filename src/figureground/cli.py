@@ -123,6 +123,7 @@ def check(
     mean: Mean = None,
     std: Std = None,
     bicubic: Bicubic = False,
+    full: Annotated[bool, typer.Option("--full", help="Decode every picture, not at most 2,000 of them.")] = False,
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
     from figureground.api import check_inputs
@@ -149,6 +150,7 @@ def check(
         classes=as_list(classes),
         kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
         transform=as_preprocess(resize, crop, mean, std, bicubic),
+        full=full,
     )
     for line in check_lines(found):
         typer.echo(line)

@@ -22,6 +22,7 @@ from figureground.audit.judge.grouping import MAX_LEVELS, Grouping, group_rows
 from figureground.audit.judge.reach import Reach
 from figureground.audit.recipients import has_environment
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
+from figureground.audit.skimming import as_if_decoded, chosen_rows
 from figureground.audit.strata import by_environment, by_label
 from figureground.audit.target import Target
 from figureground.datasets.datamodule import RowReader, rows_of
@@ -47,8 +48,12 @@ def check(
     cues: Sequence[str] | None = None,
     policy: Policy | None = None,
     recorded: Recorded | None = None,
+    full: bool = False,
 ) -> Checked:
-    """Read all rows; with a subject also run its probes on the first usable rows."""
+    """Decode some rows, or all of them, and look up the files of the others.
+
+    With a subject its probes run on the first usable rows that were decoded.
+    """
     policy = policy or Policy()
     if subject is not None:
         declared_task(subject.task, policy)
@@ -59,7 +64,9 @@ def check(
     several = bool(label_columns(table)) if subject is None else subject.task.several
     names = known or label_columns(table) or _classes(table, policy)
     intake = Intake(names, split, several=several, uncertain=policy.uncertain, numbered=policy.target)
-    examples = intake(source, table)
+    if not full and recorded is None:
+        intake = replace(intake, decode=chosen_rows(intake.candidates(table, source.where).index))
+    examples = as_if_decoded(intake(source, table), table)
     probes: tuple[document.TrustCheck, ...] = ()
     layer = None
     if subject is not None:
@@ -80,7 +87,8 @@ def _classes(table: pd.DataFrame, policy: Policy) -> tuple[str, ...]:
 
 
 def _probe(subject: Subject, examples: Examples, reader: RowReader) -> tuple[str, tuple[document.TrustCheck, ...]]:
-    rows = rows_of(examples.usable.head(4))
+    decoded = examples.usable[examples.usable["sha256"].notna()]
+    rows = rows_of(decoded.head(4))
     sample = subject.preprocess.normalize(default_collate([reader(row) for row in rows])["image"])
     with evaluating(subject.module):
         layer = choose_layer(subject.module, sample[:1])
@@ -115,6 +123,7 @@ def _checked(
         given=len(frame),
         ok=int((frame["status"] == "ok").sum()),
         quarantined=len(bad),
+        decoded=int(frame["sha256"].notna().sum()),
         filtered=int((frame["status"] == "filtered").sum()),
         faults=pd.DataFrame({"row": bad["position"] + 2, "reason": bad["reason"], "detail": bad["detail"]}).sort_values(
             "row"

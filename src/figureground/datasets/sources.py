@@ -26,6 +26,7 @@ from figureground.datasets.images import (
     flatten,
     mask_values,
 )
+from figureground.datasets.lookup import Lookup
 from figureground.errors import ManifestError, UsageError
 
 
@@ -70,6 +71,9 @@ class Source(Protocol):
     def table(self) -> pd.DataFrame:
         """Role columns and attributes as strings, with ``key``; one row per row given."""
 
+    def there(self, position: int) -> bool:
+        """Whether all files of one row are plainly there; nothing is opened, and False is no verdict."""
+
     def pixels(self, position: int) -> Pixels:
         """Decode one row; raises :class:`~figureground.datasets.images.RowFault`."""
 
@@ -95,7 +99,7 @@ class TableSource:
                 expected="a name that the examples table does not use itself",
                 fix="rename it, for example to my_path, or map it: --column image=path",
             )
-        frame["path"] = _relative_paths(frame["image"], self.root)
+        frame["path"] = _relative_paths(frame["image"].tolist(), self.root)
         if "key" not in frame.columns:
             frame["key"] = frame["path"]
         return frame
@@ -108,6 +112,15 @@ class TableSource:
     @cached_property
     def _base(self) -> Path:
         return self.root.resolve()
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup(self.root.resolve())
+
+    def there(self, position: int) -> bool:
+        """Whether the row names an image, and its image and masks are plainly there."""
+        named = {name: cells[position] for name, cells in self._cells.items()}
+        return all(self._lookup(cell) for name, cell in named.items() if cell != "" or name == "image")
 
     def pixels(self, position: int) -> Pixels:
         """Read and decode the files of one row."""
@@ -160,6 +173,10 @@ class DatasetSource:
         """Everything but pixels, from one pass over the items."""
         rows = [self._strings(position) for position in range(len(self.dataset))]
         return manifest.as_strings(pd.DataFrame(rows, dtype=object))
+
+    def there(self, position: int) -> bool:
+        """Always: items without pixels are refused when the table is made."""
+        return True
 
     def pixels(self, position: int) -> Pixels:
         """Pixels of one item."""

@@ -20,8 +20,8 @@ from figureground.errors import FiguregroundError
 
 #: What a door may let out.
 ALLOWED = (FiguregroundError, RowFault)
-#: Packages whose branches count as coverage: ours, and the readers of text and archives that are Python.
-_SEEN = ("figureground", "tomllib", "zipfile", "json")
+#: Packages whose branches count as coverage: ours, and the readers of text, archives and pictures that are Python.
+_SEEN = ("figureground", "tomllib", "zipfile", "json", "PIL")
 Target = Callable[[bytes, Path], None]
 
 

@@ -454,13 +454,15 @@ def check_inputs(
     layer: str | None = None,
     layout: Layout | None = None,
     methods: Sequence[str] | None = None,
+    full: bool = False,
     **files: Unpack[DecodingOptions],
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
     Parameters are those of :func:`run_audit`. Without a model the labels are taken as they are; with one, its probes
     are run on the first usable rows. ``reach`` of the result says, by cue and subgroup, which states this n can reach
-    under the policy.
+    under the policy. Of more than 2,000 rows so many are decoded, and the files of the others are looked up; ``full``
+    decodes all, as ``expect_predictions`` does.
     """
     from figureground.audit.checking import check
     from figureground.datasets.decoding import Decoding
@@ -495,6 +497,7 @@ def check_inputs(
         recorded=_recorded(expect_predictions),
         decoding=Decoding(**files),
         looking=check_looking(AuditConfig(**looking(methods, layer, layout))),
+        full=full,
     )
 
 

@@ -140,6 +140,7 @@ def check(
     layer: Layer = None,
     layout: LayoutOf = None,
     methods: Methods = None,
+    full: Annotated[bool, typer.Option("--full", help="Decode every picture, not at most 2,000 of them.")] = False,
     *,
     files: dict[str, Any],
 ) -> None:
@@ -175,6 +176,7 @@ def check(
         layer=layer,
         layout=layout,  # type: ignore[arg-type]  # as for kind
         methods=as_list(methods),
+        full=full,
         **files,
     )
     for line in check_lines(found):

@@ -19,6 +19,8 @@ class Checked:
     Attributes
     ----------
     given, ok, quarantined, filtered : int
+    decoded : int
+        Usable rows whose pictures were decoded; the files of the others were only looked up.
     faults : pandas.DataFrame
         Quarantined rows: ``row`` (line of a manifest, header = 1), ``reason``, ``detail``.
     troubles : pandas.DataFrame
@@ -48,6 +50,7 @@ class Checked:
     ok: int
     quarantined: int
     filtered: int
+    decoded: int
     faults: pd.DataFrame
     troubles: pd.DataFrame
     grouping: Grouping

@@ -21,6 +21,7 @@ from figureground.audit.judge.reach import Reach
 from figureground.audit.probing import probed
 from figureground.audit.recipients import has_environment
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
+from figureground.audit.skimming import as_if_decoded, chosen_rows
 from figureground.audit.strata import by_environment, by_label
 from figureground.audit.target import Target
 from figureground.datasets.columns import MASK_ABSENT
@@ -50,10 +51,12 @@ def check(
     recorded: Recorded | None = None,
     decoding: Decoding = PLAIN,
     looking: AuditConfig | None = None,
+    full: bool = False,
 ) -> Checked:
-    """Read all rows; with a subject also run its probes on the first usable rows.
+    """Decode some rows, or all of them, and look up the files of the others.
 
-    ``looking`` says which methods explain, and where Grad-CAM looks.
+    With a subject its probes run on the first usable rows that were decoded; ``looking`` says which methods explain,
+    and where Grad-CAM looks.
     """
     policy = policy or Policy()
     if subject is not None:
@@ -72,7 +75,9 @@ def check(
         numbered=policy.target,
         preprocess=None if subject is None else subject.preprocess,
     )
-    examples = intake(source, table)
+    if not full and recorded is None:
+        intake = replace(intake, decode=chosen_rows(intake.candidates(table, source.where).index))
+    examples = as_if_decoded(intake(source, table), table)
     probes: tuple[document.TrustCheck, ...] = ()
     layer = None
     if subject is not None:
@@ -95,7 +100,8 @@ def _classes(table: pd.DataFrame, policy: Policy) -> tuple[str, ...]:
 def _probe(
     subject: Subject, examples: Examples, reader: RowReader, config: AuditConfig
 ) -> tuple[str | None, tuple[document.TrustCheck, ...]]:
-    rows = rows_of(examples.usable.head(4))
+    decoded = examples.usable[examples.usable["sha256"].notna()]
+    rows = rows_of(decoded.head(4))
     sample = subject.preprocess.normalize(default_collate([reader(row) for row in rows])["image"])
     found = probed(subject, sample, config)
     layer = found.explaining.layer
@@ -130,6 +136,7 @@ def _checked(
         given=len(frame),
         ok=int((frame["status"] == "ok").sum()),
         quarantined=len(bad),
+        decoded=int(frame["sha256"].notna().sum()),
         filtered=int((frame["status"] == "filtered").sum()),
         faults=_told(bad, "reason"),
         troubles=_told(_troubled(frame), "mask_status"),

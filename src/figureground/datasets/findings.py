@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Literal
 
@@ -63,7 +63,7 @@ def is_uncertain(cell: object) -> bool:
     return _SPELLINGS.get(text, text) == UNCERTAIN
 
 
-def present_of(row: pd.Series, findings: Sequence[str], uncertain: Uncertain | None) -> tuple[float, ...]:
+def present_of(row: Mapping[str, str], findings: Sequence[str], uncertain: Uncertain | None) -> tuple[float, ...]:
     """One value for each finding as :func:`read_cell` gives it; raises :class:`RowFault` for a cell that says nothing.
 
     A finding that is unknown is no fault: the row stays, and only that finding is not asked on it.

@@ -107,6 +107,9 @@ class Intake:
         How labels are numbers; None: they are names.
     preprocess : Preprocess or None
         What the model expects of its input, so that an object that it crops away is told; None: nobody knows.
+    decode : callable or None
+        Given a position, whether that row is decoded; others whose files are plainly there count as usable, without
+        size, area and hash. None: all are.
     """
 
     classes: Sequence[str]
@@ -117,6 +120,7 @@ class Intake:
     uncertain: Uncertain | None = None
     numbered: Numbered | None = None
     preprocess: Preprocess | None = None
+    decode: Callable[[int], bool] | None = None
 
     def __call__(
         self, source: Source, table: pd.DataFrame, advance: Callable[[int], None] = lambda _: None
@@ -129,11 +133,11 @@ class Intake:
         left_out = frame["status"].notna()
         if left_out.any():
             advance(int(left_out.sum()))
-        read = {}
-        for position in frame.index[~left_out]:
-            read[position] = self._read(source, table.loc[position], position)
+        given, read = _labels_of(table), _Readings()
+        for position in frame.index[~left_out].tolist():
+            read.add(position, self._looked_at(source, given(position), position))
             advance(1)
-        frame = _completed(frame, pd.DataFrame.from_dict(read, orient="index"))
+        frame = _completed(frame, read.frame())
         frame = frame.sort_values("row_id", kind="stable").reset_index(drop=True)
         frame = _without_repetitions(frame)
         if not (frame["status"] == "ok").any():
@@ -168,7 +172,8 @@ class Intake:
             return self._known_numbers(table, attributes, self.numbered)
         if not self.several:
             return _known(table, attributes, table["label"])
-        present = [self._present(row) for _, row in table.iterrows()]
+        given = _labels_of(table)
+        present = [self._present(given(position)) for position in range(len(table))]
         label = [None if found is None else joint_label(found, self.classes) for found in present]
         known = _known(table, attributes, pd.Series(label, index=table.index, dtype=object))
         return known.assign(present=pd.Series(present, index=table.index, dtype=object))
@@ -184,7 +189,7 @@ class Intake:
         written = [None if number is None else repr(number) for number in numbers]
         return known.assign(**{NUMBER: pd.Series(written, index=table.index, dtype=object)})
 
-    def _present(self, row: pd.Series) -> tuple[float, ...] | None:
+    def _present(self, row: Mapping[str, str]) -> tuple[float, ...] | None:
         try:
             return present_of(row, self.classes, self.uncertain)
         except RowFault:  # told when the row is read
@@ -206,7 +211,16 @@ class Intake:
         frame.loc[out, ["status", "reason"]] = ["filtered", SAMPLED_OUT]
         return frame.drop(columns="masked"), drawn
 
-    def _read(self, source: Source, given: pd.Series, position: int) -> dict[str, object]:
+    def _looked_at(self, source: Source, given: Mapping[str, str], position: int) -> dict[str, object]:
+        if self.decode is None or self.decode(position) or not source.there(position):
+            return self._read(source, given, position)
+        try:
+            self._check_label(given)
+        except RowFault as fault:
+            return {"status": "quarantined", "reason": fault.reason, "detail": fault.detail}
+        return {"status": "ok"}
+
+    def _read(self, source: Source, given: Mapping[str, str], position: int) -> dict[str, object]:
         try:
             self._check_label(given)
             pixels = source.pixels(position)
@@ -234,7 +248,7 @@ class Intake:
             detail = f"{size[0]}x{size[1]} pixels become more than {MAX_PIXELS} when the shorter side is resized"
             raise RowFault("pixel_cap", detail, pixels.sha256)
 
-    def _check_label(self, given: pd.Series) -> None:
+    def _check_label(self, given: Mapping[str, str]) -> None:
         if self.several:
             present_of(given, self.classes, self.uncertain)
             return
@@ -376,6 +390,31 @@ def _masked(table: pd.DataFrame) -> pd.Series:
     """Whether a row names a mask, its own or one of a finding."""
     named = [name for name in table.columns if name == "mask" or name.startswith(MASK_PREFIX)]
     return (table[named] != "").any(axis=1)
+
+
+def _labels_of(table: pd.DataFrame) -> Callable[[int], Mapping[str, str]]:
+    """The label of a row, or its label of each finding, by position; a Series for each of a million rows is slow."""
+    columns = {
+        str(name): table[name].tolist() for name in table.columns if name == "label" or name.startswith(LABEL_PREFIX)
+    }
+    return lambda position: {name: cells[position] for name, cells in columns.items()}
+
+
+@dataclass
+class _Readings:
+    """What reading added to rows, column by column: a million small mappings would not fit."""
+
+    positions: list[int] = field(default_factory=list)
+    columns: dict[str, list[object]] = field(default_factory=lambda: {name: [] for name in _READ})
+
+    def add(self, position: int, found: Mapping[str, object]) -> None:
+        self.positions.append(position)
+        for name, values in self.columns.items():
+            values.append(found.get(name))
+
+    def frame(self) -> pd.DataFrame:
+        """One row for each position, which is its index."""
+        return pd.DataFrame(self.columns, index=pd.Index(self.positions, dtype="int64"))
 
 
 def _completed(frame: pd.DataFrame, read: pd.DataFrame) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from figureground.datasets.images import (
     decoded,
     read_picture,
 )
+from figureground.datasets.lookup import Lookup
 from figureground.datasets.masks import Mask, array_mask, decode_mask, picture_mask
 from figureground.datasets.pixels import Pixels, row_pixels
 from figureground.datasets.row_faults import RowFault
@@ -56,6 +57,9 @@ class Source(Protocol):
 
     def table(self) -> pd.DataFrame:
         """Role columns and attributes as strings, with ``key``; one row per row given."""
+
+    def there(self, position: int) -> bool:
+        """Whether all files of one row are plainly there; nothing is opened, and False is no verdict."""
 
     def pixels(self, position: int) -> Pixels:
         """Decode one row; raises :class:`~figureground.datasets.images.RowFault`."""
@@ -101,6 +105,15 @@ class TableSource:
     @cached_property
     def _files(self) -> Files:
         return Files(self.root.resolve())
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup(self.root.resolve())
+
+    def there(self, position: int) -> bool:
+        """Whether the row names an image, and its image and masks are plainly there."""
+        named = {name: cells[position] for name, cells in self._cells.items() if _names_file(name)}
+        return all(self._lookup(cell) for name, cell in named.items() if cell != "" or name == "image")
 
     def pixels(self, position: int) -> Pixels:
         """Read and decode the files of one row."""
@@ -175,6 +188,10 @@ class DatasetSource:
         """Everything but pixels, from one pass over the items."""
         rows = [self._strings(position) for position in range(len(self.dataset))]
         return manifest.as_strings(pd.DataFrame(rows, dtype=object))
+
+    def there(self, position: int) -> bool:
+        """Always: items without pixels are refused when the table is made."""
+        return True
 
     def pixels(self, position: int) -> Pixels:
         """Pixels of one item."""

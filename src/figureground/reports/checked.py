@@ -18,6 +18,11 @@ SHOWN, SHORT = 10, 3
 def check_lines(found: Checked) -> Iterator[str]:
     """Lines for people: the ledger, faults, subgroups, and what this n can and cannot show."""
     yield f"rows: {found.given} given = {found.ok} ok + {found.quarantined} set aside + {found.filtered} filtered"
+    if found.decoded < found.ok:
+        yield (
+            f"decoded: {found.decoded} of {found.ok} usable rows; the files of the others were looked up, and "
+            "masks are counted as the table names them: --full decodes all"
+        )
     yield from _listed(found.faults)
     yield f"masks: {found.masked} of {found.ok} usable rows; independent units: {found.clusters}"
     yield from _listed(found.troubles)

@@ -39,8 +39,8 @@ def check_lines(found: Checked) -> Iterator[str]:
 
 
 def _listed(rows: pd.DataFrame) -> Iterator[str]:
-    for row in rows.head(SHOWN).itertuples(index=False):
-        yield f"  row {row.row}: {row.reason}" + ("" if pd.isna(row.detail) else f": {row.detail}")
+    for row, reason, detail in rows.head(SHOWN)[["row", "reason", "detail"]].to_numpy(dtype=object).tolist():
+        yield f"  row {row}: {reason}: {detail}"
     if len(rows) > SHOWN:
         yield f"  and {len(rows) - SHOWN} more: {dict(rows['reason'].value_counts())}"
 

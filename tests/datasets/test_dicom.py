@@ -84,10 +84,10 @@ def test_a_lookup_table_of_the_file_is_applied():
     from pydicom.dataset import Dataset
 
     table = Dataset()
-    table.LUTDescriptor = [4096, 0, 8]
-    table.LUTData = np.array([255 - value // 16 for value in range(4096)], dtype="<u2").tobytes()
+    table.LUTDescriptor = [4096, 0, 12]
+    table.LUTData = (4095 - np.arange(4096)).astype("<u2").tobytes()
     found = pixels(dicom(VOILUTSequence=[table]))
-    np.testing.assert_allclose(found, 255 - RAMP // 16, atol=1)
+    np.testing.assert_allclose(found, (4095 - RAMP.astype(float)) / 4095 * 255, atol=1)
 
 
 def test_eight_bits_and_colours_are_taken_as_they_are():

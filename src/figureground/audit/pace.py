@@ -19,7 +19,7 @@ from figureground.audit.explain.layers import choose_layer
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.measure.transfers.tuples import Tuples
-from figureground.datasets.datamodule import Row, RowReader
+from figureground.datasets.datamodule import Row, RowLost, RowReader
 from figureground.datasets.images import RowFault
 
 #: Images that the warm-up reads and runs.
@@ -150,7 +150,7 @@ class WarmUp:
         for row in rows:
             try:
                 yield self.reader(row)
-            except RowFault:
+            except (RowFault, RowLost):
                 continue  # it is told at the door, with its reason
 
     def _explain(self, pictures: Tensor) -> None:

@@ -197,6 +197,7 @@ def test_transparent_pixels_show_the_matte_and_not_what_is_beneath():
     assert read_picture(saved(Image.fromarray(pixels), "PNG")).notes == ()
 
 
+@pytest.mark.fault("C8")
 def test_a_transparent_palette_entry_shows_the_matte():
     palette = Image.fromarray(np.array([[0, 1]], np.uint8), mode=None).convert("P")
     palette.putpalette([10, 20, 30, 200, 100, 50])
@@ -214,11 +215,13 @@ def _jpeg_in(mode, colour):
 
 
 def _ycck():
-    """A CMYK JPEG in Adobe's YCCK, as photo tools write it: its values are inverted, and Pillow turns them back."""
-    data = _jpeg_in("CMYK", (255, 0, 0, 0))
-    at = data.index(b"Adobe")
-    assert data[at + 11] in (0, 2)  # the transform that Pillow wrote
-    return data
+    """Cyan as photo tools write it: Adobe's YCCK, luminance and colour differences of the inks, all inverted."""
+    # The planes of RGB(255, 0, 0) in YCbCr, and no black; Pillow inverts what it writes, and leaves the planes alone.
+    data = bytearray(_jpeg_in("CMYK", (255 - 76, 255 - 85, 255 - 255, 0)))
+    transform = data.index(b"Adobe") + 11
+    assert data[transform] == 0  # "as they are"
+    data[transform] = 2  # YCCK
+    return bytes(data)
 
 
 @pytest.mark.fault("C8")

@@ -154,7 +154,7 @@ def _checked(
 
 
 def _told(rows: pd.DataFrame, why: str) -> pd.DataFrame:
-    columns = {"row": rows["position"] + 2, "reason": rows[why], "detail": rows["detail"]}
+    columns = {"row": rows["position"] + 2, "reason": rows[why], "detail": rows["detail"].fillna("no object in it")}
     return pd.DataFrame(columns).sort_values("row")
 
 

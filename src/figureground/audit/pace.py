@@ -18,7 +18,7 @@ from figureground.audit.cues import BACKGROUND, cue_spec
 from figureground.audit.explain.choosing import choose_explainer
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.measure.transfers.tuples import Tuples
-from figureground.datasets.datamodule import Row, RowReader
+from figureground.datasets.datamodule import Row, RowLost, RowReader
 from figureground.datasets.images import RowFault
 
 #: Images that the warm-up reads and runs.
@@ -149,7 +149,7 @@ class WarmUp:
         for row in rows:
             try:
                 yield self.reader(row)
-            except RowFault:
+            except (RowFault, RowLost):
                 continue  # it is told at the door, with its reason
 
     def _explain(self, pictures: Tensor) -> None:

@@ -219,7 +219,7 @@ def test_broken_rows_are_set_aside_counted_and_told(shortcut_model, audit_manife
     frame = pd.read_csv(data / "manifest.csv", dtype=str)
     (data / frame.loc[0, "image"]).write_bytes(b"no picture")
     (data / frame.loc[1, "image"]).unlink()
-    frame.loc[2, "label"] = "sandal"
+    frame.loc[2, "label"] = ""
     frame.loc[3, "image"] = "../outside.png"
     frame.loc[4, "lighting"] = "NA"
     frame.loc[5, "lighting"] = ""
@@ -230,7 +230,7 @@ def test_broken_rows_are_set_aside_counted_and_told(shortcut_model, audit_manife
     assert ledger.quarantined_by_reason == {
         "image_missing": 1,
         "image_unreadable": 1,
-        "label_unknown": 1,
+        "label_missing": 1,
         "outside_root": 1,
     }
     levels = set(run.subgroups.query("attribute == 'lighting'")["level"])

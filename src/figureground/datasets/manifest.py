@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +14,7 @@ import pandas as pd
 from figureground.datasets.columns import LABEL_PREFIX, PREFIXES, ROLES
 from figureground.errors import ManifestError
 
-_UTF8, _READING = "UTF-8", "reading"
+_UTF8, _READING, _LEVELS = "UTF-8", "reading", "levels"
 #: Marks that spreadsheets put between fields in place of commas.
 _DELIMITERS = {";": "separated by semicolons", "\t": "separated by tabs", "|": "separated by bars"}
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -120,16 +121,42 @@ def _even(text: str, mark: str) -> bool:
     return len(rows) > 1 and len({len(row) for row in rows}) == 1
 
 
+def levels_of(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Levels that a table declares for its columns, whether a row has them or not; empty where it declares none."""
+    return dict(frame.attrs.get(_LEVELS, {}))
+
+
+def declare_levels(frame: pd.DataFrame, levels: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The table with levels declared for some of its columns, as :func:`levels_of` tells them."""
+    frame.attrs[_LEVELS] = {name: tuple(found) for name, found in levels.items()}
+    return frame
+
+
 def as_strings(frame: pd.DataFrame) -> pd.DataFrame:
     """Every cell as the string that a person would type; missing values become empty strings.
+
+    An index that has a name is a column like any other. Categories stay known to :func:`levels_of`, those without a
+    row too.
 
     Raises
     ------
     ManifestError
         ``MANIFEST_HEADER`` for two columns of one name.
     """
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index(level=[name for name in frame.index.names if name is not None], allow_duplicates=True)
     _check_unique([str(name) for name in frame.columns], "table")
-    return pd.DataFrame({str(name): [_text(value) for value in frame[name]] for name in frame.columns}, dtype=object)
+    columns = {str(name): [_text(value) for value in frame[name]] for name in frame.columns}
+    return declare_levels(pd.DataFrame(columns, dtype=object), _categories(frame))
+
+
+def _categories(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    kinds = {str(name): frame[name].dtype for name in frame.columns}
+    return {
+        name: tuple(_text(value) for value in kind.categories)
+        for name, kind in kinds.items()
+        if isinstance(kind, pd.CategoricalDtype)
+    }
 
 
 def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.DataFrame:
@@ -144,7 +171,14 @@ def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str) ->
     moved = {name for role, name in columns.items() if role != "environment"} - set(columns)
     renamed = renamed.drop(columns=[name for name in moved if name in renamed.columns])
     _check_needed(renamed, where)
-    return renamed
+    return declare_levels(renamed, _renamed_levels(levels_of(frame), columns, moved))
+
+
+def _renamed_levels(
+    levels: Mapping[str, tuple[str, ...]], columns: Mapping[str, str], moved: set[str]
+) -> dict[str, tuple[str, ...]]:
+    kept = {name: found for name, found in levels.items() if name not in {*moved, *columns}}
+    return kept | {role: levels[name] for role, name in columns.items() if name in levels}
 
 
 def _check_needed(frame: pd.DataFrame, where: str) -> None:
@@ -155,9 +189,9 @@ def _check_needed(frame: pd.DataFrame, where: str) -> None:
             raise ManifestError(
                 "MANIFEST_COLUMN",
                 where,
-                found=f"columns {', '.join(frame.columns)}",
+                found=f"columns {', '.join(map(repr, frame.columns))}",
                 expected=f"a column named {role}",
-                fix=f"rename one, or map it: --column {role}=NAME",
+                fix=_nearest(role, list(frame.columns)),
             )
     if several and "label" in frame.columns:
         raise ManifestError(
@@ -167,6 +201,15 @@ def _check_needed(frame: pd.DataFrame, where: str) -> None:
             expected="one label a row, or one column for each finding, not both",
             fix="rename the column that is no label, for example to diagnosis",
         )
+
+
+def _nearest(role: str, columns: Sequence[str]) -> str:
+    """What to do about a role without a column; a name that differs in blanks or capitals only is the nearest."""
+    plain = {name.strip().casefold(): name for name in reversed(columns)}
+    near = get_close_matches(role, plain, n=1)
+    if not near:
+        return f"rename one, or map it: --column {role}=NAME"
+    return f"did you mean {plain[near[0]]!r}? rename it, or map it: --column '{role}={plain[near[0]]}'"
 
 
 def _check_mapping(frame: pd.DataFrame, role: str, name: str, where: str) -> None:
@@ -182,7 +225,7 @@ def _check_mapping(frame: pd.DataFrame, role: str, name: str, where: str) -> Non
         raise ManifestError(
             "MANIFEST_COLUMN",
             where,
-            found=f"columns {', '.join(frame.columns)}",
+            found=f"columns {', '.join(map(repr, frame.columns))}",
             expected=f"a column named {name}",
             fix=f"check the mapping {role}={name}",
         )
@@ -207,6 +250,8 @@ def _numbered(path: Path, reader: _Reader) -> list[tuple[int, list[str]]]:
     rows, first = [], 1
     try:
         for row in reader:
+            if any("\0" in cell for cell in row):  # no name of a file holds one, and other tools cut the cell there
+                raise csv.Error("a NUL byte")
             rows.append((first, row))
             first = reader.line_num + 1
     except csv.Error as error:
@@ -215,7 +260,7 @@ def _numbered(path: Path, reader: _Reader) -> list[tuple[int, list[str]]]:
             f"{path}:{first}",
             found=f"a row that cannot be split: {error}",
             expected="fields that are plain, or wholly inside one pair of quotes",
-            fix="close or double the quotes",
+            fix="close or double the quotes; a table with NUL bytes was not saved as text: save it as CSV UTF-8",
         ) from error
     return [(number, row) for number, row in rows if row]
 

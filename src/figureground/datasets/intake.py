@@ -190,8 +190,9 @@ class Intake:
             other = frame["split"] != wanted
             frame.loc[other, "status"], frame.loc[other, "weight"] = "filtered", float("nan")
             frame.loc[other, "reason"] = "split:" + frame.loc[other, "split"].replace("", MISSING)
-        copies = frame.index[frame["status"].isna()][repetitions(frame[frame["status"].isna()])]
-        frame.loc[copies, ["status", "reason", "weight"]] = ["filtered", REPEATED, float("nan")]
+        copies = repetitions(frame[frame["status"].isna()]).reindex(frame.index, fill_value=False)
+        frame.loc[copies, ["status", "reason"]] = ["filtered", REPEATED]
+        frame.loc[copies, "weight"] = float("nan")
         if self.sample is None:
             return frame.drop(columns="masked"), None
         candidates = frame["status"].isna()

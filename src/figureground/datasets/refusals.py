@@ -91,7 +91,8 @@ def check_repeated(table: pd.DataFrame, where: str, *, dedupe: bool) -> None:
 
 def _repeated(named: pd.DataFrame, where: str) -> ManifestError:
     later = named[named.duplicated("path")]
-    first = ", ".join(f"{path!r} in row {at + 2}" for at, path in later["path"].head(_TOLD).items())
+    told = zip(later.index[:_TOLD], later["path"], strict=False)
+    first = ", ".join(f"{path!r} in row {at + 2}" for at, path in told)
     return ManifestError(
         "ROW_REPEATED",
         f"{where}:{int(later.index[0]) + 2}:image",
@@ -105,7 +106,7 @@ def _contradicting(several: pd.DataFrame, differing: pd.DataFrame, where: str) -
     path = differing.index[0]
     name = differing.columns[(differing.iloc[0] > 1).to_numpy()][0]
     rows = several[several["path"] == path]
-    told = ", ".join(f"{cell!r} in row {at + 2}" for at, cell in rows[name].items())
+    told = ", ".join(f"{cell!r} in row {at + 2}" for at, cell in zip(rows.index, rows[name], strict=True))
     return ManifestError(
         "ROW_CONTRADICTS",
         f"{where}:{int(rows.index[0]) + 2}:{name}",

@@ -11,14 +11,13 @@ from torch.utils.data import DataLoader
 
 import datasets as library
 from figureground.datasets.huggingface import load_saved
-from figureground.datasets.images import RowFault
 from figureground.datasets.intake import Intake
 from figureground.datasets.joining import Attributes
 from figureground.datasets.manifest import levels_of
 from figureground.datasets.normalized import Normalized
 from figureground.datasets.sampling import ClusterDraw
 from figureground.datasets.sources import open_source
-from figureground.errors import ManifestError, UsageError
+from figureground.errors import IntegrityError, ManifestError, UsageError
 
 CLASSES = ("cat", "dog")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -260,7 +259,7 @@ def test_pictures_that_are_paths_stay_below_the_root(root, tmp_path):
     source = open_source(library.Dataset.from_dict(cells, features), classes=CLASSES, root=root)
     assert source.table()["path"].tolist()[0] == "p0.png"
     assert source.pixels(0).image.size == (8, 6)
-    with pytest.raises(RowFault, match="outside"):
+    with pytest.raises(IntegrityError, match="PATH_ESCAPE"):
         source.pixels(1)
 
 

@@ -48,7 +48,7 @@ _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr",
 _WITH_ALPHA = ("LA", "PA", "RGBA")
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
 #: What Pillow's decoders let out on damaged bytes, found by flipping bytes in files of every format.
-_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, struct.error)
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError, struct.error)
 
 
 @dataclass(frozen=True)

@@ -377,8 +377,9 @@ def check_inputs(
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = _asked(model, model_class, model_args, weights, expect_sha256, **said)
-    subject = None if model is None else asked.subject(declared)
+    subject = None
+    if model is not None:  # data alone are checked without torch
+        subject = _asked(model, model_class, model_args, weights, expect_sha256, **said).subject(declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
     check_cues(tuple(cues or ()), "cues")

@@ -119,8 +119,9 @@ class TableSource:
 
     def there(self, position: int) -> bool:
         """Whether the row names an image, and its image and masks are plainly there."""
-        named = {name: cells[position] for name, cells in self._cells.items()}
-        return all(self._lookup(cell) for name, cell in named.items() if cell != "" or name == "image")
+        return all(
+            self._lookup(cells[position]) for name, cells in self._cells.items() if cells[position] or name == "image"
+        )
 
     def pixels(self, position: int) -> Pixels:
         """Read and decode the files of one row."""

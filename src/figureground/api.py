@@ -393,7 +393,7 @@ def check_inputs(
         split=split,
         cues=cues,
         policy=declared,
-        recorded=_recorded(expect_predictions),
+        recorded=None if expect_predictions is None else _recorded(expect_predictions),
         full=full,
     )
 

@@ -469,18 +469,20 @@ def check_inputs(
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = _asked(
-        model,
-        model_class,
-        model_args,
-        weights,
-        (expect_sha256, trust_model),
-        allow_globals=tuple(allow_globals),
-        allow_nonfinite=allow_nonfinite,
-        python_path=tuple(map(Path, python_path)),
-        **said,
-    )
-    subject = None if model is None else asked.subject(declared)
+    subject = None
+    if model is not None:  # data alone are checked without torch
+        asked = _asked(
+            model,
+            model_class,
+            model_args,
+            weights,
+            (expect_sha256, trust_model),
+            allow_globals=tuple(allow_globals),
+            allow_nonfinite=allow_nonfinite,
+            python_path=tuple(map(Path, python_path)),
+            **said,
+        )
+        subject = asked.subject(declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
     check_cues(tuple(cues or ()), "cues")
@@ -494,7 +496,7 @@ def check_inputs(
         split=split,
         cues=cues,
         policy=declared,
-        recorded=_recorded(expect_predictions),
+        recorded=None if expect_predictions is None else _recorded(expect_predictions),
         decoding=Decoding(**files),
         looking=check_looking(AuditConfig(**looking(methods, layer, layout))),
         full=full,

@@ -5,31 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from torch.utils.data import default_collate
 
 from figureground.audit import document
 from figureground.audit.checked import Checked
-from figureground.audit.classify.subject import Subject
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import default_cues
 from figureground.audit.declaring import declared_task
 from figureground.audit.judge.grouping import MAX_LEVELS, Grouping, group_rows
 from figureground.audit.judge.reach import Reach
-from figureground.audit.probing import probed
 from figureground.audit.recipients import has_environment
-from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.skimming import as_if_decoded, chosen_rows
 from figureground.audit.strata import by_environment, by_label
 from figureground.audit.target import Target
 from figureground.datasets.columns import MASK_ABSENT
-from figureground.datasets.datamodule import RowReader, rows_of
 from figureground.datasets.decoding import PLAIN, Decoding
 from figureground.datasets.findings import label_columns
 from figureground.datasets.intake import Examples, Intake
 from figureground.datasets.sources import open_source
+
+if TYPE_CHECKING:
+    from figureground.audit.classify.subject import Subject
+    from figureground.audit.reconciling import Recorded
 
 #: t(0.975) + t(0.8) for many units: the smallest effect found with power 0.8 is this many standard errors.
 POWER_FACTOR = 2.80
@@ -81,10 +80,9 @@ def check(
     probes: tuple[document.TrustCheck, ...] = ()
     layer = None
     if subject is not None:
-        reader = RowReader(source, subject.preprocess, subject.classes)
-        layer, probes = _probe(subject, examples, reader, looking or AuditConfig())
-        told = not_reconciled() if recorded is None else Reconcile(subject, source, recorded, policy.target)(examples)
-        probes = (*probes, told)
+        from figureground.audit.trial import try_model  # data alone are checked without torch
+
+        layer, probes = try_model(subject, source, examples, recorded, policy.target, looking or AuditConfig())
     grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups)
     grey = subject is not None and subject.preprocess.channels == 1
     reach = _reach(examples, policy, grey)(cues or default_cues(examples.regions), grouping.groups)
@@ -95,17 +93,6 @@ def check(
 def _classes(table: pd.DataFrame, policy: Policy) -> tuple[str, ...]:
     """What is told apart, as far as the data and the policy say."""
     return tuple(sorted(set(table["label"]) - {""})) if policy.target is None else policy.target.classes
-
-
-def _probe(
-    subject: Subject, examples: Examples, reader: RowReader, config: AuditConfig
-) -> tuple[str | None, tuple[document.TrustCheck, ...]]:
-    decoded = examples.usable[examples.usable["sha256"].notna()]
-    rows = rows_of(decoded.head(4))
-    sample = subject.preprocess.normalize(default_collate([reader(row) for row in rows])["image"])
-    found = probed(subject, sample, config)
-    layer = found.explaining.layer
-    return None if layer is None else layer.described, tuple(found.checks)
 
 
 def _reach(examples: Examples, policy: Policy, grey: bool) -> Reach:

@@ -31,6 +31,7 @@ from figureground.datasets.findings import (
     mask_columns,
     present_of,
 )
+from figureground.datasets.identity import row_id
 from figureground.datasets.images import MAX_PIXELS, MIN_SIDE
 from figureground.datasets.manifest import levels_of
 from figureground.datasets.masks import border_share
@@ -38,7 +39,6 @@ from figureground.datasets.pixels import Pixels
 from figureground.datasets.refusals import REPEATED, check_known, check_repeated, repetitions
 from figureground.datasets.row_faults import RowFault
 from figureground.datasets.sampling import SAMPLED_OUT, Drawn
-from figureground.datasets.schema import row_id
 from figureground.datasets.sources import Source
 from figureground.datasets.transforms import Preprocess, mask_status
 from figureground.errors import DataError, ManifestError, UsageError
@@ -137,9 +137,13 @@ class Intake:
         left_out = frame["status"].notna()
         if left_out.any():
             advance(int(left_out.sum()))
+        wanted_rows = frame.index[~left_out].tolist()
+        there = self._looked_up(source, frame, wanted_rows)
+        frame.loc[there, "status"] = "ok"
+        advance(len(there))
         given, read = _labels_of(table), _Readings()
-        for position in frame.index[~left_out].tolist():
-            read.add(position, self._looked_at(source, given(position), position))
+        for position in sorted(set(wanted_rows).difference(there)):
+            read.add(position, self._read(source, given(position), position))
             advance(1)
         frame = _completed(frame, read.frame())
         frame = frame.sort_values("row_id", kind="stable").reset_index(drop=True)
@@ -228,14 +232,15 @@ class Intake:
         frame.loc[out, ["status", "reason"]] = ["filtered", SAMPLED_OUT]
         return frame.drop(columns="masked"), drawn
 
-    def _looked_at(self, source: Source, given: Mapping[str, str], position: int) -> dict[str, object]:
-        if self.decode is None or self.decode(position) or not source.there(position):
-            return self._read(source, given, position)
-        try:
-            self._check_label(given)
-        except RowFault as fault:
-            return {"status": "quarantined", "reason": fault.reason, "detail": fault.detail}
-        return {"status": "ok"}
+    def _looked_up(self, source: Source, known: pd.DataFrame, positions: Sequence[int]) -> list[int]:
+        """Rows that need not be decoded: their labels are in order, and their files plainly there."""
+        if self.decode is None:
+            return []
+        if self.several or self.numbered is not None:
+            labelled = known["present" if self.several else NUMBER].notna().tolist()
+        else:
+            labelled = known["label"].isin(list(self.classes)).tolist()
+        return [at for at in positions if labelled[at] and not self.decode(at) and source.there(at)]
 
     def _read(self, source: Source, given: Mapping[str, str], position: int) -> dict[str, object]:
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import sqrt
 from typing import Any
 
@@ -20,6 +21,8 @@ from figureground.audit.judge.untested import obstacle
 from figureground.audit.strata import usable_rows
 from figureground.audit.tables import ALL
 
+#: Rows and clusters by attribute and level.
+Counts = Mapping[tuple[str, str], tuple[int, int]]
 COLUMNS = (
     "cue",
     "attribute",
@@ -75,32 +78,33 @@ class Reach:
         """
         usable = usable_rows(self.examples)
         rows = usable[usable["row_id"].isin(self.strata["row_id"])]
-        lines = [line for cue in cues for line in self._cue(cue, rows, groups)]
+        counts = {masked: _counted(rows[rows["masked"]] if masked else rows, groups) for masked in (False, True)}
+        lines = [line for cue in cues for line in self._cue(cue, counts[cue_spec(cue).needs_mask])]
         words = {name: pd.Series([line[name] for line in lines], dtype=object) for name in ("limited_by", "obstacle")}
         return pd.DataFrame(lines, columns=list(COLUMNS)).assign(**words)  # null stays None beside names
 
-    def _cue(self, cue: str, rows: pd.DataFrame, groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
+    def _cue(self, cue: str, counts: Counts) -> Iterator[dict[str, Any]]:
         found = obstacle(cue, self.examples, self.strata, self.regions, self.grey, self.checks)
-        part = rows[rows["masked"]] if cue_spec(cue).needs_mask else rows
-        yield self._line(cue, ALL, ALL, part, 1.0, self._comparisons(), found.key if found else None)
+        everything = counts[ALL, ALL]
+        yield self._line(cue, ALL, ALL, everything, 1.0, self._comparisons, found.key if found else None)
         if found is not None:
             return
-        for group in groups:
-            for level in group.levels:
-                members = part[group.values.loc[part.index] == level]
-                yield self._line(cue, group.attribute, level, members, len(members) / max(len(part), 1), 1, None)
+        for (attribute, level), members in counts.items():
+            if attribute != ALL:
+                share = members[0] / max(everything[0], 1)
+                yield self._line(cue, attribute, level, members, share, 1, None)
 
     def _line(
         self,
         cue: str,
         attribute: str,
         level: str,
-        rows: pd.DataFrame,
+        counted: tuple[int, int],
         share: float,
         comparisons: int,
         blocked: str | None,
     ) -> dict[str, Any]:
-        policy, spread, units = self.policy, planning_spread(cue), int(rows["cluster"].nunique())
+        policy, spread, (rows, units) = self.policy, planning_spread(cue), counted
         tested, setting = self._tested(cue, rows, units, share)
         least = policy.min_clusters
         to_clear = units_to_certify(spread, policy.delta_negligible, policy, comparisons)
@@ -125,15 +129,16 @@ class Reach:
             "obstacle": blocked,
         }
 
-    def _tested(self, cue: str, rows: pd.DataFrame, units: int, share: float) -> tuple[int, str | None]:
+    def _tested(self, cue: str, rows: int, units: int, share: float) -> tuple[int, str | None]:
         """Clusters that would be tested, and the setting of the policy that limits them."""
         spec = cue_spec(cue)
-        if spec.primary or rows.empty:
+        if spec.primary or rows == 0:
             return units, None
         setting = "grid_rows" if spec.kind == "grid" else "secondary_rows"
         images = getattr(self.policy, setting) * share
-        return min(units, int(units * min(1.0, images / len(rows)))), setting
+        return min(units, int(units * min(1.0, images / rows))), setting
 
+    @cached_property
     def _comparisons(self) -> int:
         """Pairs of levels and, beyond two classes, classes that must all be certified."""
         levels, classes = self.strata["stratum"].nunique(), self.examples["label"].nunique()
@@ -141,3 +146,13 @@ class Reach:
 
     def _power(self, comparisons: int) -> float:
         return 1 - (1 - self.policy.power) / comparisons
+
+
+def _counted(rows: pd.DataFrame, groups: Sequence[Group]) -> Counts:
+    """Rows and clusters of everything and of every level, in the order of the groups."""
+    found = {(ALL, ALL): (len(rows), int(rows["cluster"].nunique()))}
+    for group in groups:
+        by_level = rows["cluster"].groupby(group.values.loc[rows.index]).agg(["size", "nunique"])
+        sizes = dict(zip(by_level.index, by_level.itertuples(index=False, name=None), strict=True))
+        found |= {(group.attribute, level): sizes.get(level, (0, 0)) for level in group.levels}
+    return {key: (int(n), int(units)) for key, (n, units) in found.items()}

@@ -1,0 +1,32 @@
+"""The model in a check of the inputs: its probes, and whether its answers are the recorded ones."""
+
+from __future__ import annotations
+
+from torch.utils.data import default_collate
+
+from figureground.audit.classify.probes import check_auditable
+from figureground.audit.classify.subject import Subject, evaluating
+from figureground.audit.document import TrustCheck
+from figureground.audit.explain.layers import choose_layer
+from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
+from figureground.audit.target import Target
+from figureground.datasets.datamodule import RowReader, rows_of
+from figureground.datasets.intake import Examples
+from figureground.datasets.sources import Source
+
+#: Images that the probes run on.
+_ROWS = 4
+
+
+def try_model(
+    subject: Subject, source: Source, examples: Examples, recorded: Recorded | None, target: Target | None
+) -> tuple[str, tuple[TrustCheck, ...]]:
+    """The layer that Grad-CAM would look at, and what the probes found on the first usable rows that were decoded."""
+    reader = RowReader(source, subject.preprocess, subject.classes)
+    rows = rows_of(examples.usable[examples.usable["sha256"].notna()].head(_ROWS))
+    sample = subject.preprocess.normalize(default_collate([reader(row) for row in rows])["image"])
+    with evaluating(subject.module):
+        layer = choose_layer(subject.module, sample[:1])
+        probes = check_auditable(subject, sample, layer)
+    told = not_reconciled() if recorded is None else Reconcile(subject, source, recorded, target)(examples)
+    return layer, (*probes, told)

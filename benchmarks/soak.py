@@ -86,7 +86,9 @@ def l2(rows: int, folder: Path) -> Found:
 
 def l5(rows: int, folder: Path) -> Found:
     """Render a run whose tables were multiplied to that many images, and as many rows of each kind of result."""
-    small = fg.run_audit(tiny(), _pictures(240, folder), out=folder / "small", cues=["background"], report=False, all=True, **SAID)
+    small = fg.run_audit(
+        tiny(), _pictures(240, folder), out=folder / "small", cues=["background"], report=False, all=True, **SAID
+    )
     big = _multiplied(small.path, folder / "big", rows)
     out = folder / "report.html"
     run = WATCHING["timed"](["-m", "figureground", "report", str(big), "-o", str(out)])
@@ -107,7 +109,9 @@ def l6(rows: int, folder: Path) -> Found:
     runs = {}
     for name in ("whole", "damaged"):
         start = time.perf_counter()
-        fg.run_audit(tiny(), table, out=folder / name, cues=["corner_top_left"], report=False, all=True, images=False, **SAID)
+        fg.run_audit(
+            tiny(), table, out=folder / name, cues=["corner_top_left"], report=False, all=True, images=False, **SAID
+        )
         runs[name] = time.perf_counter() - start
         victim = folder / "images" / f"{rows // 2:07d}.png"
         victim.write_bytes(victim.read_bytes()[:60])
@@ -128,7 +132,9 @@ def _compared(folder: Path, runs: dict[str, float], victim: str) -> Found:
         "largest difference of the others": far,
         "seconds": {name: round(value, 1) for name, value in runs.items()},
         "slower": round(slower, 3),
-        "missed": _missed(one=bad["path"].tolist() == [f"images/{victim}"], others=far <= 1e-5, rows=len(whole) == len(damaged)),
+        "missed": _missed(
+            one=bad["path"].tolist() == [f"images/{victim}"], others=far <= 1e-5, rows=len(whole) == len(damaged)
+        ),
     }
 
 
@@ -149,7 +155,16 @@ def _audited(model: nn.Module, table: Path, out: Path, watch: Any) -> dict[str, 
     ticks = Ticks(watch)
     policy = {"passes": 1, "assay_redraws": 20, "placebo_draws": 50}
     api.run_audit(
-        model, table, out=out, cues=["background"], policy=policy, report=False, all=True, images=False, progress=ticks, **SAID
+        model,
+        table,
+        out=out,
+        cues=["background"],
+        policy=policy,
+        report=False,
+        all=True,
+        images=False,
+        progress=ticks,
+        **SAID,
     )
     return ticks.seconds
 
@@ -165,7 +180,7 @@ def tiny() -> nn.Module:
 
 
 def _captum(model: nn.Module, table: Path, rows: int) -> float:
-    """Seconds an image of the loop that people write: read, predict, Saliency, LayerGradCam, share of the background."""
+    """Seconds an image of the loop that people write: read, predict, Saliency, LayerGradCam, background share."""
     frame = pd.read_csv(table, nrows=rows)
     saliency, cam = Saliency(model), LayerGradCam(model, model[2])
     start = time.perf_counter()
@@ -201,7 +216,9 @@ def _stubs(rows: int, folder: Path) -> Path:
         writer = csv.writer(file)
         writer.writerow(["image", "label", "mask", "environment", "site", "sex", "age", "cluster"])
         for at in range(rows):
-            writer.writerow([f"images/{at // 1000:04d}/{at:07d}.png", CLASSES[at % 2], f"masks/{at % 100}.png", *_attributes(at)])
+            writer.writerow(
+                [f"images/{at // 1000:04d}/{at:07d}.png", CLASSES[at % 2], f"masks/{at % 100}.png", *_attributes(at)]
+            )
     return folder / "manifest.csv"
 
 
@@ -248,7 +265,11 @@ def _multiplied(small: Path, big: Path, rows: int) -> Path:
     for name in several:
         part = read_table(small, name)
         parts = [part.assign(row_id=part["row_id"] ^ (turn << 20)) for turn in range(times)]
-        whole = pd.concat(parts, ignore_index=True).head(rows) if name == "examples" else pd.concat(parts, ignore_index=True)
+        whole = (
+            pd.concat(parts, ignore_index=True).head(rows)
+            if name == "examples"
+            else pd.concat(parts, ignore_index=True)
+        )
         written = f"{name}.parquet" if (small / f"{name}.parquet").is_file() else f"{name}/part-all-00000.parquet"
         folder.write_table(written, whole, tables.SCHEMAS[name])
     for name in read_seal(small):

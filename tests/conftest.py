@@ -32,7 +32,7 @@ def _trained(tmp_path_factory, association):
 
     out = tmp_path_factory.mktemp("train-data") / "data"
     manifest = Planted(association=association, split="train", per_label=PER_LABEL_TRAIN).write(out)
-    return train_classifier(manifest, config=TrainConfig(epochs=4, patience=4))
+    return train_classifier(manifest, config=TrainConfig(epochs=10, patience=10))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 #: What typer answers to Ctrl-C.
 INTERRUPTED = 130
+OUT_OF_A_RESOURCE = 5
 
 
 def main() -> None:
@@ -31,8 +32,16 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            sys.stderr.write("INTERRUPTED: stopped by a person; what is in the run folder is not a result\n")
+            sys.stderr.write(
+                "INTERRUPTED: stopped by a person; what is in the run folder is not a result: go on with --resume\n"
+            )
         raise
+    except MemoryError:
+        sys.stderr.write(
+            "OUT_OF_MEMORY: found too little memory; expected room for the models and a batch; "
+            "fix: a smaller --batch-size or a larger machine, and --resume\n"
+        )
+        sys.exit(OUT_OF_A_RESOURCE)
     except Exception as error:  # the last door: exit code 1 would say that a cue was demonstrated
         if os.environ.get("FIGUREGROUND_DEBUG"):
             raise
@@ -41,7 +50,9 @@ def main() -> None:
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
-    sys.stderr.write("TERMINATED: stopped from outside; what is in the run folder is not a result\n")
+    sys.stderr.write(
+        "TERMINATED: stopped from outside; what is in the run folder is not a result: go on with --resume\n"
+    )
     sys.exit(143)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from figureground.audit import result as results
-from figureground.audit.config import AuditConfig, Policy, check_cues, declare, load_policy
+from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, declare, load_policy, looking
 from figureground.audit.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -17,11 +18,17 @@ if TYPE_CHECKING:
     from figureground.audit.classify.asking import AskedModel
     from figureground.audit.classify.module import Classifier
     from figureground.audit.classify.train import TrainConfig
+    from figureground.audit.config import Layout
     from figureground.audit.reconciling import Recorded
+    from figureground.audit.run_folder import RunFolder
     from figureground.audit.task import Kind
+    from figureground.datasets.decoding import DecodingOptions
     from figureground.datasets.findings import Uncertain
     from figureground.datasets.transforms import Preprocess
     from figureground.reports.showing import RowView
+
+#: A run begins anew this often where files vanish while it goes on; then the data are not fit to be audited.
+MAX_RESTARTS = 2
 
 
 class AuditResult(results.AuditResult):
@@ -55,6 +62,10 @@ def run_audit(
     model_args: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
+    trust_model: str | None = None,
+    allow_globals: Sequence[str] = (),
+    allow_nonfinite: bool = False,
+    python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     expect_predictions: Any | None = None,
     columns: Mapping[str, str] | None = None,
@@ -67,6 +78,8 @@ def run_audit(
     root: str | Path | None = None,
     split: str | None = None,
     layer: str | None = None,
+    layout: Layout | None = None,
+    methods: Sequence[str] | None = None,
     seed: int = 0,
     batch_size: int = 64,
     max_images: int | None = None,
@@ -74,16 +87,19 @@ def run_audit(
     all: bool = False,
     images: bool = True,
     overwrite: bool = False,
+    resume: bool = False,
     report: bool = True,
     progress: Progress = silent,
+    **files: Unpack[DecodingOptions],
 ) -> AuditResult:
     """Audit a classifier: where it looks, and whether its answer follows when a cue is changed.
 
     Parameters
     ----------
     model : torch.nn.Module, LightningModule, path or str
-        In memory, giving logits ``[B, K]`` for normalised ``[B, C, H, W]``; a checkpoint of ``figureground train``; a
-        file of weights, with ``model_class``; or ``torchvision:NAME``, ``timm:NAME`` or ``package.module:factory``.
+        In memory, giving logits ``[B, K]`` for normalised ``[B, C, H, W]``, or a function that does; a checkpoint of
+        ``figureground train``; a file of weights, with ``model_class``; an ONNX file, or one of TorchScript or ``.pt2``
+        with ``trust_model``; or ``torchvision:NAME``, ``timm:NAME`` or ``package.module:factory``.
     data : path, pandas.DataFrame or map-style Dataset
         Images with labels, and masks where there are any; see :func:`figureground.datasets.sources.open_source`.
     classes : sequence of str, optional
@@ -104,6 +120,15 @@ def run_audit(
         wrote. Nothing in it is executed, and nothing is downloaded.
     expect_sha256 : str, optional
         Of the file of weights; another file is refused.
+    trust_model : str, optional
+        SHA-256 of a file of TorchScript or ``.pt2``, which can hold any code; without it such a file is refused.
+    allow_globals : sequence of str
+        Classes by their full names that objects in that file may be of. They are imported, and so executed; the report
+        lists them.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite; the report names them.
+    python_path : sequence of paths
+        Folders in which code that is named is looked for, after all others.
     output_key : str, optional
         Where in the output the logits are, for a model that gives a mapping, a tuple or a dataclass: ``"logits"``,
         ``"0"``, or several joined by dots.
@@ -128,16 +153,31 @@ def run_audit(
         The run folder, new or empty. Default: a new temporary folder.
     root : path, optional
         Nothing outside it is opened. Default: the manifest's folder.
-    split, layer, seed, batch_size, images, overwrite
+    layer : str, optional
+        Module that Grad-CAM looks at, as in ``model.named_modules()``. Default: the last one that gives a map.
+    layout : {"NCHW", "NHWC", "tokens"}, optional
+        How the output of that layer is read: channels first (the default where it is named), channels last, or one
+        token for each patch.
+    methods : sequence of str, optional
+        ``("saliency", "gradcam")`` by default; ``("saliency",)`` for a network that has no map.
+    split, seed, batch_size, images, overwrite
         As on the command line.
     max_images, time, all
         By default a seeded sample of whole clusters, as large as the policy's power asks for, where the data has
         clearly more; at most so many images; as many as a warm-up says can be measured in a time such as ``"2h"``; or
         every image.
+    resume : bool
+        Go on with a run that was begun in ``out`` and stopped; it must be the same model, data and settings. The
+        tables are those of a run that was never stopped. Where nothing was begun, the run begins; where it has
+        finished, it is returned.
     report : bool
         Whether ``report.en.html`` is written as well.
     progress : Progress
         Told how far the work is.
+    **files
+        What is declared about files of pictures and masks: ``exif``, ``alpha_bg``, ``frame``, ``range``,
+        ``mask_mode``, ``mask_threshold``, ``mask_object``, ``mask_ids``, ``mask_ignore``, ``mask_polarity`` and
+        ``keep_going``; see :class:`figureground.datasets.decoding.Decoding`.
 
     Returns
     -------
@@ -151,14 +191,27 @@ def run_audit(
     """
     from figureground.audit.declaring import declared_task
     from figureground.audit.pipeline import Pipeline
+    from figureground.audit.resuming import finished
     from figureground.audit.run_folder import RunFolder
     from figureground.audit.sampling import check_asked
+    from figureground.datasets.decoding import Decoding
     from figureground.datasets.sources import open_source
 
+    decoding = Decoding(**files)
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = _asked(model, model_class, model_args, weights, expect_sha256, **said)
+    asked = _asked(
+        model,
+        model_class,
+        model_args,
+        weights,
+        (expect_sha256, trust_model),
+        allow_globals=tuple(allow_globals),
+        allow_nonfinite=allow_nonfinite,
+        python_path=tuple(map(Path, python_path)),
+        **said,
+    )
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     config = AuditConfig(
         seed=seed,
@@ -167,32 +220,51 @@ def run_audit(
         columns=mapping,
         environment=environment,
         split=split,
-        layer=layer,
+        **looking(methods, layer, layout),
         target=asked.target_name,
         batch_size=batch_size,
         max_images=max_images,
         time=time,
         all=all,
         images=images,
+        decoding=decoding.declared,
     )
-    check_asked(config)
+    check_asked(check_looking(config))
     declared = load_policy(policy)
     if by is not None:  # hashed with the thresholds, before the first image
         declared = declared.model_copy(update={"subgroups": tuple(by)})
     subject = asked.subject(declared)
     subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
     names = () if subject.task.scalar else subject.classes
-    source = open_source(data, classes=names, columns=mapping, root=None if root is None else Path(root))
+    folder_of_data = None if root is None else Path(root)
+    source = open_source(data, classes=names, columns=mapping, root=folder_of_data, decoding=decoding)
     recorded = _recorded(expect_predictions)
     inputs = tuple(Path(given) for given in (model, weights, data) if isinstance(given, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
-    folder = RunFolder.create(written, overwrite=overwrite, keep=inputs)
-    found = Pipeline(subject, source, config, declared, progress, recorded=recorded)(folder)
-    if report:
-        with progress("Rendering the report", 1) as advance:
-            render_report(found)
-            advance(1)
+    with RunFolder.opened(written, overwrite=overwrite, resume=resume, keep=inputs) as folder:
+        done = finished(written, subject, config, declared) if resume else None
+        pipeline = Pipeline(subject, source, config, declared, progress, recorded=recorded)
+        found = done or _completed(pipeline, folder, partial(RunFolder.create, written, overwrite=True, keep=inputs))
+        if report:
+            with progress("Rendering the report", 1) as advance:
+                render_report(found)
+                advance(1)
     return AuditResult(found.path)
+
+
+def _completed(
+    pipeline: Callable[[RunFolder], results.AuditResult], folder: RunFolder, anew: Callable[[], RunFolder]
+) -> results.AuditResult:
+    """The run; begun anew where a file vanished while it went on, so that its row is set aside and counted."""
+    from figureground.datasets.datamodule import RowLost
+
+    for begun in range(MAX_RESTARTS + 1):
+        try:
+            return pipeline(folder if begun == 0 else anew())
+        except RowLost:
+            if begun == MAX_RESTARTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _asked(
@@ -200,7 +272,11 @@ def _asked(
     model_class: str | None,
     model_args: Mapping[str, Any] | None,
     weights: str | Path | None,
-    sha256: str | None,
+    hashes: tuple[str | None, str | None],
+    *,
+    allow_globals: tuple[str, ...],
+    allow_nonfinite: bool,
+    python_path: tuple[Path, ...],
     **more: Any,
 ) -> AskedModel:
     """The model with everything that was said of it."""
@@ -208,7 +284,8 @@ def _asked(
     from figureground.audit.classify.origins import Origin
 
     file = None if weights is None else Path(weights)
-    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, sha256), **more)
+    loading = (*hashes, allow_globals, allow_nonfinite, python_path)
+    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, *loading), **more)
 
 
 def _recorded(given: Any | None) -> Recorded | None:
@@ -293,6 +370,7 @@ def train_classifier(
     thresholds: Mapping[str, float] | None = None,
     config: TrainConfig | None = None,
     progress: bool = False,
+    **files: Unpack[DecodingOptions],
 ) -> Classifier:
     """Train a Lightning classifier on the rows of a split: ``train``, or all where there is no split column.
 
@@ -317,6 +395,8 @@ def train_classifier(
         Architecture, epochs, learning rate, seed.
     progress : bool
         Whether a bar is drawn.
+    **files
+        What is declared about files of pictures, as for :func:`run_audit`.
 
     Returns
     -------
@@ -324,11 +404,14 @@ def train_classifier(
         With the weights of the epoch whose validation loss was lowest.
     """
     from figureground.audit.classify import train
+    from figureground.datasets.decoding import Decoding
     from figureground.datasets.training_sets import labelled_images
 
     settings = config or train.TrainConfig()
     folder = None if root is None else Path(root)
-    parts = labelled_images(data, classes, columns, folder, split, preprocess, settings.seed, uncertain)
+    parts = labelled_images(
+        data, classes, columns, folder, split, preprocess, settings.seed, uncertain, Decoding(**files)
+    )
     return train.train_classifier(
         parts.train,
         parts.validation,
@@ -362,9 +445,17 @@ def check_inputs(
     model_args: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
     expect_sha256: str | None = None,
+    trust_model: str | None = None,
+    allow_globals: Sequence[str] = (),
+    allow_nonfinite: bool = False,
+    python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     expect_predictions: Any | None = None,
+    layer: str | None = None,
+    layout: Layout | None = None,
+    methods: Sequence[str] | None = None,
     full: bool = False,
+    **files: Unpack[DecodingOptions],
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
@@ -374,12 +465,23 @@ def check_inputs(
     decodes all, as ``expect_predictions`` does.
     """
     from figureground.audit.checking import check
+    from figureground.datasets.decoding import Decoding
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
     subject = None
     if model is not None:  # data alone are checked without torch
-        subject = _asked(model, model_class, model_args, weights, expect_sha256, **said).subject(declared)
+        subject = _asked(
+            model,
+            model_class,
+            model_args,
+            weights,
+            (expect_sha256, trust_model),
+            allow_globals=tuple(allow_globals),
+            allow_nonfinite=allow_nonfinite,
+            python_path=tuple(map(Path, python_path)),
+            **said,
+        ).subject(declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
     check_cues(tuple(cues or ()), "cues")
@@ -394,6 +496,8 @@ def check_inputs(
         cues=cues,
         policy=declared,
         recorded=None if expect_predictions is None else _recorded(expect_predictions),
+        decoding=Decoding(**files),
+        looking=check_looking(AuditConfig(**looking(methods, layer, layout))),
         full=full,
     )
 

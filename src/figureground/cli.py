@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from figureground.file_options import reads_files
 from figureground.options import (
+    AllowGlobal,
+    AllowNonfinite,
     Bicubic,
     By,
+    Channels,
     ClassNames,
     ColumnMap,
     Crop,
@@ -23,17 +27,21 @@ from figureground.options import (
     ExpectSha,
     KindOf,
     Layer,
+    LayoutOf,
     Mean,
+    Methods,
     ModelArgs,
     ModelClass,
     NumberOf,
     OutputKey,
+    PythonPath,
     Resize,
     Root,
     Seed,
     SplitName,
     Std,
     Thresholds,
+    TrustModel,
     UncertainLabels,
     WeightsFile,
     as_arguments,
@@ -91,6 +99,7 @@ def demo(
 
 
 @app.command()
+@reads_files
 def check(
     data: Data,
     model: Annotated[
@@ -114,6 +123,10 @@ def check(
     model_arg: ModelArgs = None,
     weights: WeightsFile = None,
     expect_sha256: ExpectSha = None,
+    trust_model: TrustModel = None,
+    allow_global: AllowGlobal = None,
+    allow_nonfinite: AllowNonfinite = False,
+    python_path: PythonPath = None,
     classes: ClassNames = None,
     kind: KindOf = None,
     output_key: OutputKey = None,
@@ -123,7 +136,13 @@ def check(
     mean: Mean = None,
     std: Std = None,
     bicubic: Bicubic = False,
+    channels: Channels = None,
+    layer: Layer = None,
+    layout: LayoutOf = None,
+    methods: Methods = None,
     full: Annotated[bool, typer.Option("--full", help="Decode every picture, not at most 2,000 of them.")] = False,
+    *,
+    files: dict[str, Any],
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
     from figureground.api import check_inputs
@@ -145,12 +164,20 @@ def check(
         model_args=as_arguments(model_arg),
         weights=weights,
         expect_sha256=expect_sha256,
+        trust_model=trust_model,
+        allow_globals=allow_global or (),
+        allow_nonfinite=allow_nonfinite,
+        python_path=python_path or (),
         output_key=output_key,
         expect_predictions=expect_predictions,
         classes=as_list(classes),
         kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
-        transform=as_preprocess(resize, crop, mean, std, bicubic),
+        transform=as_preprocess(resize, crop, mean, std, bicubic, channels),
+        layer=layer,
+        layout=layout,  # type: ignore[arg-type]  # as for kind
+        methods=as_list(methods),
         full=full,
+        **files,
     )
     for line in check_lines(found):
         typer.echo(line)
@@ -181,6 +208,7 @@ def build(
 
 
 @app.command()
+@reads_files
 def train(
     data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint to write.")],
@@ -202,6 +230,8 @@ def train(
     split: SplitName = None,
     uncertain: UncertainLabels = None,
     threshold: Thresholds = None,
+    *,
+    files: dict[str, Any],
 ) -> None:
     """Train a Lightning classifier and write a self-describing checkpoint."""
     from figureground.api import train_classifier
@@ -224,11 +254,13 @@ def train(
         thresholds=as_thresholds(threshold),
         config=config,
         progress=True,
+        **files,
     )
     typer.echo(f"{arch} for {', '.join(classifier.classes)}: {out}")
 
 
 @app.command()
+@reads_files
 def audit(
     model: Annotated[
         str,
@@ -258,6 +290,10 @@ def audit(
     model_arg: ModelArgs = None,
     weights: WeightsFile = None,
     expect_sha256: ExpectSha = None,
+    trust_model: TrustModel = None,
+    allow_global: AllowGlobal = None,
+    allow_nonfinite: AllowNonfinite = False,
+    python_path: PythonPath = None,
     classes: ClassNames = None,
     kind: KindOf = None,
     output_key: OutputKey = None,
@@ -267,7 +303,10 @@ def audit(
     mean: Mean = None,
     std: Std = None,
     bicubic: Bicubic = False,
+    channels: Channels = None,
     layer: Layer = None,
+    layout: LayoutOf = None,
+    methods: Methods = None,
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
     max_images: Annotated[
@@ -284,6 +323,11 @@ def audit(
     every: Annotated[bool, typer.Option("--all", help="Every image, however many there are.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the same run in the same folder, where one was stopped.")
+    ] = False,
+    *,
+    files: dict[str, Any],
 ) -> None:
     """Measure, test, judge, report."""
     from figureground.api import run_audit
@@ -300,11 +344,15 @@ def audit(
         model_args=as_arguments(model_arg),
         weights=weights,
         expect_sha256=expect_sha256,
+        trust_model=trust_model,
+        allow_globals=allow_global or (),
+        allow_nonfinite=allow_nonfinite,
+        python_path=python_path or (),
         output_key=output_key,
         expect_predictions=expect_predictions,
         classes=as_list(classes),
         kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
-        transform=as_preprocess(resize, crop, mean, std, bicubic),
+        transform=as_preprocess(resize, crop, mean, std, bicubic, channels),
         columns=as_mapping(column),
         by=as_list(by),
         cues=as_list(cue),
@@ -314,6 +362,8 @@ def audit(
         root=root,
         split=split,
         layer=layer,
+        layout=layout,  # type: ignore[arg-type]  # as for kind
+        methods=as_list(methods),
         seed=seed,
         batch_size=batch_size,
         max_images=max_images,
@@ -321,7 +371,9 @@ def audit(
         all=every,
         images=not no_images,
         overwrite=overwrite,
+        resume=resume,
         progress=bars,
+        **files,
     )
     for line in closing_lines(result):
         typer.echo(line)

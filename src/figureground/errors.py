@@ -7,6 +7,7 @@
     │   └── ManifestError                  2   the table's structure is off: columns, row widths, encoding
     ├── SubjectError                       4   the model cannot be audited; nothing was computed
     ├── DataError                          4   no row is usable; nothing was computed
+    ├── ResourceError                      5   memory or disk did not suffice; --resume goes on
     └── IntegrityError                     6   refused: outside the data root, altered evidence, a link
 
     A stop by a person (Ctrl-C) answers 130, one from outside (SIGTERM) 143, anything else that is not listed 70.
@@ -68,6 +69,12 @@ class DataError(FiguregroundError):
     """No row of the data is usable; nothing was computed."""
 
     exit_code = 4
+
+
+class ResourceError(FiguregroundError):
+    """Memory or disk did not suffice; what was done is kept, and the run can be gone on with."""
+
+    exit_code = 5
 
 
 class IntegrityError(FiguregroundError):

@@ -36,6 +36,17 @@ Layer = Annotated[
     str | None,
     typer.Option("--layer", help="Module for Grad-CAM, as in named_modules(). Default: chosen and reported."),
 ]
+LayoutOf = Annotated[
+    str | None,
+    typer.Option(
+        "--layout",
+        help="How the output of that layer is read: NCHW (channels first), NHWC (last) or tokens (one for each patch).",
+    ),
+]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option("--methods", help="Attribution methods. Default: saliency,gradcam; saliency alone for an MLP."),
+]
 
 
 Thresholds = Annotated[
@@ -77,6 +88,34 @@ WeightsFile = Annotated[
 ExpectSha = Annotated[
     str | None,
     typer.Option("--expect-sha256", help="Refuse any other file of weights.", rich_help_panel=_MODELS),
+]
+TrustModel = Annotated[
+    str | None,
+    typer.Option(
+        "--trust-model",
+        metavar="SHA256",
+        help="Run the program in this very file of TorchScript or .pt2, which can hold any code.",
+        rich_help_panel=_MODELS,
+    ),
+]
+AllowGlobal = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-global",
+        help="Class that objects in the file of weights may be of, by its full name: pkg.Cfg. It is imported, and so "
+        "executed. Repeatable.",
+        rich_help_panel=_MODELS,
+    ),
+]
+AllowNonfinite = Annotated[
+    bool,
+    typer.Option("--allow-nonfinite", help="Take weights that are NaN or infinite.", rich_help_panel=_MODELS),
+]
+PythonPath = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--python-path", help="Folder in which code that is named is looked for. Repeatable.", rich_help_panel=_MODELS
+    ),
 ]
 ClassNames = Annotated[
     list[str] | None,
@@ -120,6 +159,9 @@ Mean = Annotated[
     typer.Option("--mean", help="Per channel, in units of [0, 1]: 0.485,0.456,0.406.", rich_help_panel=_INPUT),
 ]
 Std = Annotated[str | None, typer.Option("--std", help="Per channel, in the same units.", rich_help_panel=_INPUT)]
+Channels = Annotated[
+    str | None, typer.Option("--channels", help="rgb or gray: what pictures are turned into.", rich_help_panel=_INPUT)
+]
 Bicubic = Annotated[bool, typer.Option("--bicubic", help="Resize bicubically.", rich_help_panel=_INPUT)]
 
 
@@ -142,24 +184,39 @@ def as_arguments(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def as_preprocess(
-    resize: str | None, crop: str | None, mean: str | None, std: str | None, bicubic: bool
+    resize: str | None,
+    crop: str | None,
+    mean: str | None,
+    std: str | None,
+    bicubic: bool,
+    channels: str | None = None,
 ) -> Preprocess | None:
     """The preprocessing that options describe; None where none was given.
 
     Without ``--mean`` and ``--std`` the model is given pixels in [0, 1].
     """
-    if not (resize or crop or mean or std or bicubic):
+    if not (resize or crop or mean or std or bicubic or channels):
         return None
     from figureground.datasets.transforms import Preprocess
 
     given = {"mean": _numbers(mean, "--mean"), "std": _numbers(std, "--std")}
-    known: dict[str, Any] = {name: values for name, values in given.items() if values is not None}
+    plain = {"mean": (0.0,) * _planes(channels), "std": (1.0,) * _planes(channels)} if channels else {}
+    known: dict[str, Any] = plain | {name: values for name, values in given.items() if values is not None}
+    if channels and any(len(values) != _planes(channels) for values in known.values()):
+        raise typer.BadParameter(f"{channels!r} beside another number of values", param_hint="--mean/--std")
     return Preprocess(
         resize=_size(resize, "--resize"),
         crop=_size(crop, "--crop"),
         interpolation="bicubic" if bicubic else "bilinear",
         **known,
     )
+
+
+def _planes(channels: str) -> int:
+    try:
+        return {"rgb": 3, "gray": 1}[channels]
+    except KeyError:
+        raise typer.BadParameter(f"{channels!r}: expected rgb or gray", param_hint="--channels") from None
 
 
 def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:

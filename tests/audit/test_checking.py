@@ -46,8 +46,8 @@ def test_faults_are_told_with_row_and_reason(frame):
     frame.loc[3, "image"] = frame.loc[3, "image"].replace("3.png", "gone.png")
     found = fg.check_inputs(frame)
     assert (found.given, found.ok, found.quarantined) == (60, 59, 1)
-    assert found.faults[["row", "reason"]].values.tolist() == [[5, "image_missing"]]
-    assert any(line.startswith("  row 5: image_missing: ") for line in check_lines(found))
+    assert found.faults[["row", "reason"]].values.tolist() == [[5, "missing_file"]]
+    assert any(line.startswith("  row 5: missing_file: ") for line in check_lines(found))
 
 
 def test_without_masks_no_swap_is_possible(frame):

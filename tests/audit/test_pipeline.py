@@ -59,7 +59,8 @@ def test_the_effect_agrees_with_the_generator(shortcut_run, shortcut_model):
     wanted = shortcut_model.classes.index(cue.direction.class_name)
     truth = (answers[cue.direction.arm] == wanted).mean() - (answers[cue.direction.reference] == wanted).mean()
     # A composite with filled holes is not the scene itself, and differs from it in either direction.
-    assert cue.estimate == pytest.approx(truth, abs=0.2)
+    # Holes and seams that all arms share take from an effect; they do not add to it.
+    assert 0.6 * truth <= cue.estimate <= truth + 0.2
 
 
 def test_the_folder_is_whole_private_and_valid(shortcut_run):
@@ -224,14 +225,14 @@ def test_broken_rows_are_set_aside_counted_and_told(shortcut_model, audit_manife
     frame.loc[4, "lighting"] = "NA"
     frame.loc[5, "lighting"] = ""
     frame.to_csv(data / "manifest.csv", index=False)
-    run = run_audit(shortcut_model, data, out=tmp_path / "run", images=False, cues=CUES)
+    run = run_audit(shortcut_model, data, out=tmp_path / "run", images=False, cues=CUES, keep_going=True)
     ledger = run.document.data
     assert ledger.given == ledger.ok + ledger.quarantined + ledger.filtered == 120
     assert ledger.quarantined_by_reason == {
-        "image_missing": 1,
-        "image_unreadable": 1,
         "label_unknown": 1,
-        "outside_root": 1,
+        "missing_file": 1,
+        "not_an_image:text": 1,
+        "path_escape": 1,
     }
     levels = set(run.subgroups.query("attribute == 'lighting'")["level"])
     assert {"NA", "(missing)"} <= levels

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from figureground.audit import tables
+from figureground.audit.files import file_sha256
 from figureground.audit.run_folder import (
     LEDGER,
     SEAL,
     RunFolder,
     check_seal,
-    file_sha256,
     read_ledger,
     read_seal,
     read_table,
@@ -153,12 +153,12 @@ def test_an_earlier_run_stays_unless_told(tmp_path):
 def test_overwriting_empties_an_earlier_run(tmp_path):
     path = finished(tmp_path / "run").path
     RunFolder.create(path, overwrite=True)
-    assert list(path.iterdir()) == []
+    assert contents(path) == {LEDGER: b""}
     folder = RunFolder.create(path)
     folder.new_file("predictions/part-1.parquet").write_bytes(b"")
     folder.new_file("report.html")  # of a run that was killed
     RunFolder.create(path, overwrite=True)
-    assert list(path.iterdir()) == []
+    assert contents(path) == {LEDGER: b""}
 
 
 @pytest.mark.parametrize("stranger", ["notes.txt", "assets/mine.webp", "thesis/chapter.txt"])
@@ -190,7 +190,7 @@ def test_a_ledger_cannot_name_files_elsewhere(tmp_path):
     with (path / LEDGER).open("a") as ledger:
         ledger.write(f"../outside.txt\n{outside}\n..\n.\n\nlink/a.txt\n../deep/a.txt\n")
     RunFolder.create(path, overwrite=True)
-    assert contents(tmp_path) == {"outside.txt": b"mine", "deep/a.txt": b"mine"}
+    assert contents(tmp_path) == {"outside.txt": b"mine", "deep/a.txt": b"mine", f"run/{LEDGER}": b""}
 
 
 def test_links_inside_are_neither_followed_nor_removed(tmp_path):

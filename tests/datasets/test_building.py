@@ -104,6 +104,7 @@ def triangle() -> dict[str, Any]:
     return {"segmentation": [[5.0, 5.0, 30.0, 5.0, 5.0, 25.0]], "bbox": [5, 5, 25, 20]}
 
 
+@pytest.mark.fault("D12")
 def test_polygons_and_both_kinds_of_runs_are_the_same_outline() -> None:
     plain = outline(triangle(), (H, W))
     drawn = Image.new("L", (W, H))
@@ -149,6 +150,7 @@ def test_one_category_a_picture_is_its_label(tmp_path: Path) -> None:
     assert (Intake(("cat", "dog"))(source, source.table()).frame["status"] == "ok").all()
 
 
+@pytest.mark.fault("D12")
 def test_several_categories_are_findings_and_a_crowd_is_ignored(tmp_path: Path) -> None:
     square = {"segmentation": [[0, 0, 10, 0, 10, 10, 0, 10]]}
     crowd = tools.encode(np.asfortranarray(np.ones((H, W), np.uint8)))
@@ -175,12 +177,25 @@ def test_several_categories_are_findings_and_a_crowd_is_ignored(tmp_path: Path) 
     assert "annotations without a segmentation" not in boxed.left_out
 
 
+@pytest.mark.fault("D12")
 def test_runs_of_another_size_are_counted_and_no_mask_is_guessed(tmp_path: Path) -> None:
     turned = {"size": [W, H], "counts": [0, 20, H * W - 20]}
     entries = [{"image_id": n, "category_id": 7, "segmentation": turned} for n in (1, 2)]
     built = build_manifest(annotations(tmp_path, entries), tmp_path / "m.csv", images=tmp_path / "pics")
     assert built.left_out["segmentations of another size than their picture"] == 2
-    assert read(tmp_path / "m.csv")["mask"].tolist() == ["", ""]
+    source = open_source(tmp_path / "m.csv", classes=("cat",))
+    frame = Intake(("cat",))(source, source.table()).frame
+    assert frame[["status", "mask_status"]].to_numpy().tolist() == [["ok", "size_mismatch"]] * 2
+    assert frame["detail"].str.contains("transposed").all()
+
+
+@pytest.mark.fault("D12")
+def test_a_picture_without_annotations_has_a_mask_without_an_object(tmp_path: Path) -> None:
+    file = annotations(tmp_path, [{"image_id": 1, "category_id": 7, **triangle()}])
+    build_manifest(file, tmp_path / "m.csv", images=tmp_path / "pics")
+    assert read(tmp_path / "m.csv")["label:cat"].tolist() == ["1", "0"]
+    source = open_source(tmp_path / "m.csv", classes=("cat", "dog"))
+    assert [source.pixels(n).mask_status for n in (0, 1)] == ["ok", "no_object"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from PIL import Image
 from figureground.datasets.datamodule import RowReader, rows_of
 from figureground.datasets.findings import check_findings, check_uncertain, joint_label, label_columns, read_cell
 from figureground.datasets.intake import Intake
-from figureground.datasets.sources import open_source, union
+from figureground.datasets.pixels import union
+from figureground.datasets.sources import open_source
 from figureground.datasets.training_sets import labelled_images
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import DataError, ManifestError, UsageError

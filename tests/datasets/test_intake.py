@@ -11,6 +11,7 @@ from PIL import Image
 
 from figureground.audit import tables
 from figureground.datasets.columns import IGNORE, OBJECT
+from figureground.datasets.decoding import Decoding
 from figureground.datasets.images import RowFault
 from figureground.datasets.intake import TABLE_COLUMNS, Intake
 from figureground.datasets.sampling import ClusterDraw
@@ -46,7 +47,8 @@ def root(tmp_path_factory):
 
 
 def read(frame, root, **options):
-    source = TableSource("dataframe", "DataFrame", frame.reset_index(drop=True), root)
+    decoding = Decoding(keep_going=True, mask_mode="binary")
+    source = TableSource("dataframe", "DataFrame", frame.reset_index(drop=True), root, decoding=decoding)
     return Intake(CLASSES, **options)(source, source.table())
 
 
@@ -60,16 +62,16 @@ def frame_of(*rows, columns=("image", "label")):
 
 KINDS = {
     "ok": ({"image": "ok{n}.png"}, None),
-    "missing": ({"image": "none{n}.png"}, "image_missing"),
-    "empty": ({"image": ""}, "image_missing"),
-    "cut": ({"image": "cut.jpg"}, "image_unreadable"),
-    "page": ({"image": "page.png"}, "image_unreadable"),
-    "deep": ({"image": "deep.png"}, "image_depth"),
-    "outside": ({"image": "../x.png"}, "outside_root"),
+    "missing": ({"image": "none{n}.png"}, "missing_file"),
+    "empty": ({"image": ""}, "missing_file"),
+    "cut": ({"image": "cut.jpg"}, "truncated"),
+    "page": ({"image": "page.png"}, "not_an_image:html"),
+    "deep": ({"image": "deep.png"}, "bit_depth"),
+    "outside": ({"image": "../x.png"}, "path_escape"),
     "unknown": ({"image": "ok{n}.png", "label": "eel"}, "label_unknown"),
     "unlabelled": ({"image": "ok{n}.png", "label": ""}, "label_missing"),
-    "turned": ({"image": "ok{n}.png", "mask": "turned.png"}, "mask_size"),
-    "soft": ({"image": "ok{n}.png", "mask": "soft.png"}, "mask_values"),
+    "turned": ({"image": "ok{n}.png", "mask": "turned.png"}, None),
+    "soft": ({"image": "ok{n}.png", "mask": "soft.png"}, None),
     "masked": ({"image": "ok{n}.png", "mask": "mask.png"}, None),
     "other": ({"image": "ok{n}.png", "split": "train"}, "split:train"),
     "copy": ({"image": "ok0.png"}, "row_repeated"),  # of the first row, which is always there
@@ -108,6 +110,12 @@ def test_the_ledger_closes_and_order_does_not_matter(root, kinds, limit, data):
     same = examples.frame["path"].eq("ok0.png").set_axis(examples.frame["position"]).sort_index()
     read_rows = ~same & ~out
     assert [r for r in found["reason"][read_rows] if isinstance(r, str)] == [r for r in expected[read_rows] if r]
+    masks = {"turned": "size_mismatch", "soft": "mask_values", "masked": "ok"}
+    used = found["status"] == "ok"
+    wanted = [masks.get(kind, "mask_absent") for kind in pd.Series(kinds)[used[used].index]]
+    assert found["mask_status"][used].tolist() == wanted
+    assert found["mask_status"][~used & ~same].isna().all()
+    assert found["object_area"].notna().eq(found["mask_status"] == "ok").all()  # no mask here is empty
     assert (found["reason"][same] == "row_repeated").sum() == max(0, (same & ~out).sum() - 1)
     assert examples.frame["row_id"].is_monotonic_increasing
     assert examples.frame["row_id"].is_unique
@@ -270,7 +278,7 @@ def test_an_empty_cluster_is_its_own_unit(root):
 
 
 def test_nothing_usable_is_told_with_the_reasons(root):
-    with pytest.raises(DataError, match=r"image_unreadable \(2\), image_missing \(1\)") as caught:
+    with pytest.raises(DataError, match=r"truncated \(1\), not_an_image:html \(1\), missing_file \(1\)") as caught:
         read(frame_of(("cut.jpg", "cat"), ("page.png", "cat"), ("none.png", "cat")), root)
     assert caught.value.exit_code == 4
     with pytest.raises(ManifestError, match="MANIFEST_EMPTY"):
@@ -311,4 +319,4 @@ def test_a_manifest_on_disk(root):
     source = open_source(root, classes=CLASSES)
     found = Intake(CLASSES)(source, source.table()).frame.set_index("path")
     assert found["site"].to_dict() == {"ok1.png": "NA", "ok2.png": "(missing)", "none.png": "x"}
-    assert found["reason"].dropna().to_dict() == {"none.png": "image_missing"}
+    assert found["reason"].dropna().to_dict() == {"none.png": "missing_file"}

@@ -66,7 +66,7 @@ def read(manifest, classes=None, columns=None, split=None, preprocess=None, seed
 def test_every_usable_row_is_on_one_side(manifest):
     sets = read(manifest)
     assert sets.classes == ("cat", "dog")
-    assert sets.set_aside == {"image_unreadable": 1}
+    assert sets.set_aside == {"not_an_image:text": 1}
     assert sets.preprocess == Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3)
     train, validation = pictures(sets.train), pictures(sets.validation)
     assert sorted(train + validation) == [(n, 1 - n % 4 // 2) for n in range(24)]

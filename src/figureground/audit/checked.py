@@ -23,6 +23,8 @@ class Checked:
         Usable rows whose pictures were decoded; the files of the others were only looked up.
     faults : pandas.DataFrame
         Quarantined rows: ``row`` (line of a manifest, header = 1), ``reason``, ``detail``.
+    troubles : pandas.DataFrame
+        Usable rows whose mask gives nothing to measure, likewise.
     grouping : Grouping
     masked, clusters : int
         Usable rows with masks, independent units.
@@ -50,6 +52,7 @@ class Checked:
     filtered: int
     decoded: int
     faults: pd.DataFrame
+    troubles: pd.DataFrame
     grouping: Grouping
     masked: int
     clusters: int

@@ -11,7 +11,7 @@ import pandas as pd
 
 from figureground.audit import document
 from figureground.audit.checked import Checked
-from figureground.audit.config import Policy
+from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import default_cues
 from figureground.audit.declaring import declared_task
 from figureground.audit.judge.grouping import MAX_LEVELS, Grouping, group_rows
@@ -20,6 +20,8 @@ from figureground.audit.recipients import has_environment
 from figureground.audit.skimming import as_if_decoded, chosen_rows
 from figureground.audit.strata import by_environment, by_label
 from figureground.audit.target import Target
+from figureground.datasets.columns import MASK_ABSENT
+from figureground.datasets.decoding import PLAIN, Decoding
 from figureground.datasets.findings import label_columns
 from figureground.datasets.intake import Examples, Intake
 from figureground.datasets.sources import open_source
@@ -46,22 +48,32 @@ def check(
     cues: Sequence[str] | None = None,
     policy: Policy | None = None,
     recorded: Recorded | None = None,
+    decoding: Decoding = PLAIN,
+    looking: AuditConfig | None = None,
     full: bool = False,
 ) -> Checked:
     """Decode some rows, or all of them, and look up the files of the others.
 
-    With a subject its probes run on the first usable rows that were decoded.
+    With a subject its probes run on the first usable rows that were decoded; ``looking`` says which methods explain,
+    and where Grad-CAM looks.
     """
     policy = policy or Policy()
     if subject is not None:
         declared_task(subject.task, policy)
     known = subject.classes if subject is not None else tuple(classes or ())
     names_labels = () if policy.target is not None else known
-    source = open_source(data, classes=names_labels, columns=columns, root=root)
+    source = open_source(data, classes=names_labels, columns=columns, root=root, decoding=decoding)
     table = source.table()
     several = bool(label_columns(table)) if subject is None else subject.task.several
     names = known or label_columns(table) or _classes(table, policy)
-    intake = Intake(names, split, several=several, uncertain=policy.uncertain, numbered=policy.target)
+    intake = Intake(
+        names,
+        split,
+        several=several,
+        uncertain=policy.uncertain,
+        numbered=policy.target,
+        preprocess=None if subject is None else subject.preprocess,
+    )
     if not full and recorded is None:
         intake = replace(intake, decode=chosen_rows(intake.candidates(table, source.where).index))
     examples = as_if_decoded(intake(source, table), table)
@@ -70,7 +82,7 @@ def check(
     if subject is not None:
         from figureground.audit.trial import try_model  # data alone are checked without torch
 
-        layer, probes = try_model(subject, source, examples, recorded, policy.target)
+        layer, probes = try_model(subject, source, examples, recorded, policy.target, looking or AuditConfig())
     grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups)
     grey = subject is not None and subject.preprocess.channels == 1
     reach = _reach(examples, policy, grey)(cues or default_cues(examples.regions), grouping.groups)
@@ -113,9 +125,8 @@ def _checked(
         quarantined=len(bad),
         decoded=int(frame["sha256"].notna().sum()),
         filtered=int((frame["status"] == "filtered").sum()),
-        faults=pd.DataFrame({"row": bad["position"] + 2, "reason": bad["reason"], "detail": bad["detail"]}).sort_values(
-            "row"
-        ),
+        faults=_told(bad, "reason"),
+        troubles=_told(_troubled(frame), "mask_status"),
         grouping=grouping,
         masked=int(examples.usable["object_area"].notna().sum()),
         clusters=int(examples.usable["cluster"].nunique()),
@@ -127,6 +138,17 @@ def _checked(
         repeating={} if examples.clusters_given else _repeating(examples),
         reach=reach,
     )
+
+
+def _told(rows: pd.DataFrame, why: str) -> pd.DataFrame:
+    columns = {"row": rows["position"] + 2, "reason": rows[why], "detail": rows["detail"].fillna("no object in it")}
+    return pd.DataFrame(columns).sort_values("row")
+
+
+def _troubled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Usable rows that name a mask which gives nothing to measure."""
+    status = frame["mask_status"].fillna(MASK_ABSENT)
+    return frame[(frame["status"] == "ok") & ~status.isin(["ok", MASK_ABSENT])]
 
 
 def _in_unit(found: Checked, policy: Policy, target: Target) -> Checked:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,6 +18,12 @@ from figureground.audit.target import Target
 from figureground.datasets.findings import Uncertain
 from figureground.errors import UsageError
 
+Method = Literal["saliency", "gradcam"]
+#: Both come from the same forward and backward pass.
+METHODS: tuple[Method, ...] = get_args(Method)
+Layout = Literal["NCHW", "NHWC", "tokens"]
+#: In the order in which they are tried where nobody names one.
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 Severity = Literal["critical", "high", "moderate", "low"]
 #: Fields of a policy that say what is measured: a stored run can answer for its own values only.
 MEASURED_FIELDS = ("passes", "max_donor_reuse", "secondary_rows", "plain_rows", "grid_rows")
@@ -179,12 +185,48 @@ class AuditConfig(_Frozen):
     environment: str | None = None
     split: str | None = None
     layer: str | None = None
+    layout: Layout | None = Field(None, description="how the output of the layer is read; None: by its shape")
+    methods: tuple[Method, ...] = Field(METHODS, description="attribution methods; saliency is always among them")
     target: str | None = Field(None, description="package.module:function that makes one number of each output")
     batch_size: int = Field(64, ge=1)
     max_images: int | None = Field(None, ge=1, description="at most so many images, in whole clusters")
     time: str | None = Field(None, description="as many images as can be measured in this time, such as 2h")
     all: bool = Field(False, description="every image; by default as many as the policy's power asks for")
     images: bool = True
+    decoding: dict[str, Any] = Field(
+        default_factory=dict, description="what was declared about files of pictures and masks"
+    )
+
+
+def check_looking(config: AuditConfig) -> AuditConfig:
+    """The settings, after it was seen that what they say of Grad-CAM is asked for."""
+    if "saliency" not in config.methods:
+        found, fix = ", ".join(config.methods) or "none", "--methods saliency,gradcam"
+        raise UsageError("METHODS", "methods", found=found, expected="saliency, alone or with gradcam", fix=fix)
+    said = [name for name in ("layer", "layout") if getattr(config, name) is not None]
+    if said and "gradcam" not in config.methods:
+        raise UsageError(
+            "METHODS",
+            "methods",
+            found=f"a {said[0]}, and Grad-CAM left out",
+            expected=f"a {said[0]} for Grad-CAM",
+            fix="--methods saliency,gradcam, or no " + " and no ".join(f"--{name}" for name in said),
+        )
+    return config
+
+
+def looking(
+    methods: Sequence[str] | None = None, layer: str | None = None, layout: str | None = None
+) -> dict[str, Any]:
+    """What a caller says of the maps, as fields of the settings; names that are none are refused."""
+    for name, given, known in (("methods", methods or (), METHODS), ("layout", (layout,) if layout else (), LAYOUTS)):
+        for word in given:
+            if word not in known:
+                expected, near = f"one of {', '.join(known)}", get_close_matches(word, known, n=1)
+                fix = f"did you mean {near[0]}?" if near else "name one of these"
+                raise UsageError(name.upper(), name, found=repr(word), expected=expected, fix=fix)
+    chosen = {} if methods is None else {"methods": tuple(name for name in METHODS if name in methods)}
+    return {"layer": layer, "layout": layout, **chosen}
 
 
 def canonical_json(value: Any) -> str:

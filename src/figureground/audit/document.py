@@ -14,6 +14,7 @@ from figureground.audit.document_data import (
     Group,
     Level,
     MaskCoverage,
+    MaskTrouble,
     MaskUse,
     NotUsed,
     Sample,
@@ -86,14 +87,24 @@ class Audit(Part):
 class Subject(Part):
     """The audited model."""
 
-    model_sha256: str = Field(description="hash over the names, types, shapes and bytes of all weights")
+    model_sha256: str | None = Field(
+        description="hash over the names, types, shapes and bytes of all weights, or of the file that a program is in; "
+        "null: a function, which has none"
+    )
     architecture: str
     classes: list[str]
     preprocessing: dict[str, Any]
     preprocessing_source: Literal["model", "argument", "assumed"]
     target_layer: str | None
     layer_source: Literal["automatic", "named"] | None
+    layer_layout: Literal["NCHW", "NHWC", "tokens"] = Field(
+        "NCHW", description="how the output of the layer is read as a map: channels first, channels last, patches"
+    )
+    layer_calls: int = Field(1, description="how often the layer runs in a forward pass; its map is that of the last")
     code_executed: bool = Field(description="whether code of the model's owner ran")
+    access: Literal["layers", "gradients", "answers"] = Field(
+        "layers", description="what can be had of the model: its layers, the gradients of its answers, or these alone"
+    )
     kind: Literal["multiclass", "binary", "multilabel", "scalar"] = Field(
         "multiclass",
         description="what the logits mean; multilabel: each class is a finding of its own; scalar: the answer is a "
@@ -101,6 +112,8 @@ class Subject(Part):
     )
     spec: str | None = Field(None, description="what was built and given the weights of a file; null: nothing was")
     prefix_removed: str = Field("", description="prefix of every weight's name in the file, taken off to fit")
+    allowed_globals: list[str] = Field([], description="classes that objects in the file were allowed to be of")
+    nonfinite: list[str] = Field([], description="weights that are NaN or infinite, and were allowed to be")
     target: str | None = Field(None, description="scalar: function that makes the number of the model's output")
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="operating thresholds as probabilities; 0.5 where none is given"
@@ -418,6 +431,7 @@ __all__ = [
     "Judged",
     "Level",
     "MaskCoverage",
+    "MaskTrouble",
     "MaskUse",
     "Message",
     "NotTested",

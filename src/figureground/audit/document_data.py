@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -104,6 +104,16 @@ class MaskCoverage(Part):
     finding: str | None = Field(None, description="multi-label data: among rows whose label for this finding is known")
 
 
+class MaskTrouble(Part):
+    """Usable rows of one label or level whose mask gives nothing to measure, and why."""
+
+    attribute: str = Field(description="(all), label, or an attribute")
+    level: str
+    status: str = Field(description="as mask_status of the examples")
+    n: int
+    rows: int = Field(description="usable rows of the label or level")
+
+
 class Data(Part):
     """What was given, and the ledger: given = ok + quarantined + filtered."""
 
@@ -122,6 +132,17 @@ class Data(Part):
         default_factory=list, description="masks for some rows only: who has one, and how well the model does on both"
     )
     mask_sources: dict[str, int] = Field(default_factory=dict)
+    mask_troubles: list[MaskTrouble] = Field(default_factory=list)
+    masks_inverted: float | None = Field(
+        None, description="share of masks whose object covers most of the picture and most of its outermost pixels"
+    )
+    decoding: dict[str, Any] = Field(
+        default_factory=dict, description="what was declared about files of pictures and masks; EXIF always"
+    )
+    read_notes: dict[str, int] = Field(
+        default_factory=dict, description="usable rows by what was done to picture and mask beyond decoding"
+    )
+    duplicate_content: int = Field(0, description="usable rows whose bytes are those of another under another name")
     stratum_source: Literal["environment", "label", "prediction"] | None = None
     n_clusters: int
     clusters_given: bool

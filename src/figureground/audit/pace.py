@@ -13,13 +13,12 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from figureground.audit.classify.subject import Subject, evaluating
-from figureground.audit.config import Policy
+from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import BACKGROUND, cue_spec
-from figureground.audit.explain.layers import choose_layer
-from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.explain.choosing import choose_explainer
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.measure.transfers.tuples import Tuples
-from figureground.datasets.datamodule import Row, RowReader
+from figureground.datasets.datamodule import Row, RowLost, RowReader
 from figureground.datasets.images import RowFault
 
 #: Images that the warm-up reads and runs.
@@ -150,14 +149,16 @@ class WarmUp:
         for row in rows:
             try:
                 yield self.reader(row)
-            except RowFault:
+            except (RowFault, RowLost):
                 continue  # it is told at the door, with its reason
 
     def _explain(self, pictures: Tensor) -> None:
         images = self._shown(pictures)
-        layer = choose_layer(self.subject.module, images[:1])
+        # Grad-CAM reads what the same two passes leave, so that it takes no time of its own.
+        looking = AuditConfig(methods=("saliency",))
+        explaining = choose_explainer(self.subject.module, images[:1], self.subject.access, looking)
         with torch.enable_grad():
-            SinglePass(layer)(self.subject.module, images)
+            explaining.explainer(self.subject.module, images)
 
     def _shown(self, pictures: Tensor) -> Tensor:
         device = next((p.device for p in self.subject.module.parameters()), torch.device("cpu"))

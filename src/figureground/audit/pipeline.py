@@ -9,23 +9,25 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from figureground.audit import clock, document, tables
 from figureground.audit.causal import CausalStage, Caused
-from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.declaring import declared_task
-from figureground.audit.explain.layers import check_layer, choose_layer
-from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.explain.choosing import SINGLE_PASS_COST
+from figureground.audit.explain.explanation import Explainer
+from figureground.audit.explain.layers import CamLayer
+from figureground.audit.files import file_sha256
 from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
 from figureground.audit.judge.stored import measured
 from figureground.audit.measure.base import measure_images
@@ -33,12 +35,16 @@ from figureground.audit.measure.pictures import Painter
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.suite import levels_of, widen
 from figureground.audit.measure.trust.checks import MapChecks, MapReport
+from figureground.audit.measure.trust.limits import FEW_PASSES, Limits
+from figureground.audit.probing import Probed, probed
 from figureground.audit.progress import Progress, silent
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.rejudge import MEASURED
 from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder, file_sha256, read_table
+from figureground.audit.resuming import check_data, declared_of, memory_of
+from figureground.audit.run_folder import RunFolder, read_table
 from figureground.audit.sampling import recorded
+from figureground.audit.settling import settled
 from figureground.audit.taking_in import TakeIn
 from figureground.audit.task import Task
 from figureground.datasets.datamodule import ExampleDataset, RowReader, rows_of
@@ -47,8 +53,6 @@ from figureground.datasets.sources import Source
 from figureground.errors import UsageError
 
 PROBE_ROWS = 4
-#: A forward and a backward pass cost about as much as this many forward passes.
-SINGLE_PASS_COST = 3.0
 _SOFTWARE = (
     "figureground",
     "torch",
@@ -100,22 +104,32 @@ class Pipeline:
         """Run everything and seal the folder."""
         started = clock.stamp()
         self._declare(folder)
-        examples = self._take_in()
+        examples = self._take_in(folder)
         folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
+        check_data(folder)
         reader = self._reader(examples)
         with evaluating(self.subject.module):
-            layer, probes = self._probe(examples, reader)
-            probes.append(self._reconcile(examples))
-            explainer = SinglePass(layer)
+            seen = probed(self.subject, self._sample(examples, reader), self.config)
+            return replace(self, subject=seen.subject)._measure(folder, examples, reader, seen, started)
+
+    def _measure(
+        self, folder: RunFolder, examples: Examples, reader: RowReader, seen: Probed, started: str
+    ) -> AuditResult:
+        with evaluating(self.subject.module):
+            explainer, layer = seen.explaining.explainer, seen.explaining.layer
+            probes = [*seen.checks, self._reconcile(examples)]
             dataset = ExampleDataset(rows_of(examples.usable), reader)
             measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
-            maps = self._check_maps(explainer, examples, reader, layer)
+            examples = settled(examples, read_table(folder.path, "predictions"))
+            folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
+            each = seen.explaining.cost(*reader(rows_of(examples.usable.head(1))[0])["image"].shape[-2:])
+            maps = self._check_maps(explainer, examples, reader, layer, each)
             cues = self.config.cues or default_cues(examples.regions)
             caused = CausalStage(self.subject, self.config, self.policy, self.task, cues, self.progress)(
                 examples, reader, folder
             )
             costs = [
-                _cost("explanations", len(dataset), SINGLE_PASS_COST * len(dataset)),
+                _cost("explanations", len(dataset), each * len(dataset)),
                 _cost("checks of the maps", len(dataset), maps.cost),
                 *caused.costs,
             ]
@@ -134,29 +148,29 @@ class Pipeline:
         return AuditResult(folder.path)
 
     def _declare(self, folder: RunFolder) -> None:
+        if folder.journal is not None:
+            folder.journal.declare(declared_of(self.subject, self.config, self.policy, self._origin(), software()))
         folder.write_json("config.json", self.config.model_dump(mode="json"))
         decisions = self.policy.model_dump(mode="json", include={"decision"})
         folder.write_json("policy.json", {**self.policy.declared, **decisions, "sha256": self.policy.sha256})
 
-    def _take_in(self) -> Examples:
-        examples = TakeIn(self.subject, self.source, self.config, self.policy, self.progress, self.timer)()
+    def _take_in(self, folder: RunFolder) -> Examples:
+        take_in = TakeIn(
+            self.subject, self.source, self.config, self.policy, self.progress, self.timer, memory_of(folder)
+        )
+        examples = take_in()
         if len(examples.sizes()) > 1 and self.subject.preprocess.resize is None:
             raise _several_sizes(examples, self.source.where)
         return examples
 
     def _reader(self, examples: Examples) -> RowReader:
-        return RowReader(self.source, self.subject.preprocess, self.subject.classes, examples.regions)
+        soft = self.source.decoding.mask_mode == "soft"
+        return RowReader(self.source, self.subject.preprocess, self.subject.classes, examples.regions, soft)
 
-    def _probe(self, examples: Examples, reader: RowReader) -> tuple[str, list[document.TrustCheck]]:
+    def _sample(self, examples: Examples, reader: RowReader) -> Tensor:
         rows = rows_of(examples.usable.head(PROBE_ROWS))
         images = default_collate([reader(row) for row in rows])["image"]
-        sample = self.subject.preprocess.normalize(images)
-        if self.config.layer is None:
-            layer = choose_layer(self.subject.module, sample[:1])
-        else:
-            layer = self.config.layer
-            check_layer(self.subject.module, layer, sample[:1])
-        return layer, check_auditable(self.subject, sample, layer)
+        return self.subject.preprocess.normalize(images)
 
     def _reconcile(self, examples: Examples) -> document.TrustCheck:
         if self.recorded is None:
@@ -167,9 +181,13 @@ class Pipeline:
             advance(1)
         return found
 
-    def _check_maps(self, explainer: SinglePass, examples: Examples, reader: RowReader, layer: str) -> MapReport:
+    def _check_maps(
+        self, explainer: Explainer, examples: Examples, reader: RowReader, layer: CamLayer | None, cost: float
+    ) -> MapReport:
         with self.progress("Checking the maps", 1) as advance:
-            report = MapChecks(self.subject, explainer, layer, self.config.seed)(rows_of(examples.usable), reader)
+            limits = Limits() if cost == SINGLE_PASS_COST else FEW_PASSES
+            checks = MapChecks(self.subject, explainer, layer, self.config.seed, limits, cost=cost)
+            report = checks(rows_of(examples.usable), reader)
             advance(1)
         return report
 
@@ -196,7 +214,7 @@ class Pipeline:
                 config=self.config,
                 policy=self.policy,
                 checks=checks,
-                source=self._origin(),
+                source=self._origin() | {"masks_inverted": examples.masks_inverted},
                 preprocessing_source=self.subject.preprocessing_source,
                 regions=examples.regions,
                 grey=self.subject.preprocess.channels == 1,
@@ -215,7 +233,7 @@ class Pipeline:
     def _picture(
         self,
         folder: RunFolder,
-        explainer: SinglePass,
+        explainer: Explainer,
         reader: RowReader,
         examples: Examples,
         judgement: Judgement,
@@ -248,10 +266,11 @@ class Pipeline:
             "source": self.source.kind,
             "reading": getattr(self.source, "reading", None),
             "manifest_sha256": file_sha256(path) if self.source.kind == "manifest" else None,
+            "decoding": {"exif": self.source.decoding.exif, **self.source.decoding.declared},
         }
 
     def _write_document(
-        self, folder: RunFolder, judgement: Judgement, layer: str, started: str, cost: document.Cost
+        self, folder: RunFolder, judgement: Judgement, layer: CamLayer | None, started: str, cost: document.Cost
     ) -> None:
         subject = document.Subject(
             model_sha256=self.subject.sha256,
@@ -259,12 +278,14 @@ class Pipeline:
             classes=list(self.subject.classes),
             preprocessing=self.subject.preprocess.to_dict(),
             preprocessing_source=self.subject.preprocessing_source,
-            target_layer=layer,
-            layer_source="named" if self.config.layer else "automatic",
+            access=self.subject.access,
+            **_looked_at(layer, self.config),
             code_executed=self.subject.code_executed,
             kind=self.subject.kind,
             spec=self.subject.spec,
             prefix_removed=self.subject.prefix_removed,
+            allowed_globals=list(self.subject.allowed_globals),
+            nonfinite=list(self.subject.nonfinite),
             target=self.config.target,
             thresholds=dict(self.subject.thresholds),
         )
@@ -296,6 +317,18 @@ class Pipeline:
             **judgement.parts(),
         )
         folder.write_json("audit.json", whole.model_dump(mode="json"))
+
+
+def _looked_at(layer: CamLayer | None, config: AuditConfig) -> dict[str, Any]:
+    """Where Grad-CAM looks, for the document; nothing where it was left out."""
+    if layer is None:
+        return {"target_layer": None, "layer_source": None}
+    return {
+        "target_layer": layer.name,
+        "layer_source": "named" if config.layer else "automatic",
+        "layer_layout": layer.layout,
+        "layer_calls": layer.calls,
+    }
 
 
 def _areas(examples: Examples, reader: RowReader) -> dict[str, float]:

@@ -142,7 +142,11 @@ class Rejudge:
         again = self._again(stored, policy)
         evidence = stored.evidence(policy, again)
         self._check(stored, policy, evidence, again)
-        folder = RunFolder.create(out, overwrite=overwrite, keep=(run, *self.repeats))
+        with RunFolder.opened(out, overwrite=overwrite, keep=(run, *self.repeats)) as folder:
+            self._write(folder, stored, policy, evidence, again)
+        return AuditResult(folder.path)
+
+    def _write(self, folder: RunFolder, stored: Stored, policy: Policy, evidence: Evidenced, again: Again) -> None:
         _copy_evidence(stored, folder)
         others = [other.model_dump(mode="json") for other in again.repeats]
         folder.write_json(ORIGIN, stored.origin | {"exploratory": list(again.exploratory), "repeats": others})
@@ -154,7 +158,6 @@ class Rejudge:
         folder.write_json("audit.json", _document(stored, found, policy, again).model_dump(mode="json"))
         folder.seal()
         _check_copies(stored, folder)
-        return AuditResult(folder.path)
 
     def _again(self, stored: Stored, policy: Policy) -> Again:
         """New questions of the call and of the policy, after those that were asked before."""
@@ -223,7 +226,8 @@ def _other(stored: Stored, path: Path) -> document.OtherRun:
 def _copy_evidence(stored: Stored, folder: RunFolder) -> None:
     for name in read_seal(stored.path):
         if name not in JUDGED:
-            shutil.copyfile(stored.path / name, folder.new_file(name))
+            with folder.publishing(name) as draft:
+                shutil.copyfile(stored.path / name, draft)
 
 
 def _check_copies(stored: Stored, folder: RunFolder) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from figureground.audit import run_folder
 from figureground.audit.document import AuditDocument, Finding, Verdict
+from figureground.audit.files import file_sha256
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class AuditResult:
     def seal(self) -> str:
         """SHA-256 of ``COMPLETE.json``; raises if the run did not finish."""
         run_folder.read_seal(self.path)
-        return run_folder.file_sha256(self.path / run_folder.SEAL)
+        return file_sha256(self.path / run_folder.SEAL)
 
     @cached_property
     def examples(self) -> pd.DataFrame:

@@ -1,15 +1,15 @@
 """A run folder on disk: created privately, every file in its ledger, sealed last.
 
-``LEDGER`` names every file before it is written; ``COMPLETE.json`` holds the SHA-256 of all evidence and is
-written last, so that a half-written folder is never taken for a result.
+``LEDGER`` names every file before it is written; a file stands under its name only once it is whole; ``COMPLETE.json``
+holds the SHA-256 of all evidence and is written last, so that a half-written folder is never taken for a result.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,72 +18,130 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from figureground.audit import tables
+from figureground.audit.files import UNFINISHED, file_sha256, published, told_when_full
+from figureground.audit.journal import JOURNAL, Journal
+from figureground.audit.run_lock import HOLDER, LOCK, locked
 from figureground.errors import IntegrityError, UsageError
 
 LEDGER, SEAL = "LEDGER", "COMPLETE.json"
 _FOLDERS = ("attributions", "predictions", "assets", "renders")
+#: What says who works in a folder and how far the work is; none of it is left in a finished one.
+_WORKING = (JOURNAL, LOCK, HOLDER)
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Writes the evidence of one run; nothing else writes into the folder."""
+    """Writes the evidence of one run; nothing else writes into the folder.
+
+    Attributes
+    ----------
+    path : Path
+    journal : Journal or None
+        Where it is kept what is done; None for a folder that is written at one go.
+    """
 
     path: Path
+    journal: Journal | None = field(default=None, repr=False)
 
     @classmethod
-    def create(cls, path: Path, *, overwrite: bool = False, keep: tuple[Path, ...] = ()) -> RunFolder:
+    def create(
+        cls, path: Path, *, overwrite: bool = False, resume: bool = False, keep: tuple[Path, ...] = ()
+    ) -> RunFolder:
         """An empty folder with mode 0700, or an error; ``overwrite`` removes what an older ledger lists.
 
         Parameters
         ----------
+        resume : bool
+            A run that was begun in the folder is gone on with; without one, it is begun.
         keep : tuple of Path
             Inputs (model, data) that must not lie inside the folder.
         """
-        if path.is_symlink():
-            raise _refuse(path, "a link", "a folder of its own")
-        for other in (Path.cwd(), *keep):
-            if path.exists() and other.exists() and other.resolve().is_relative_to(path.resolve()):
-                raise _refuse(
-                    path, f"that it holds {other}", "a folder that holds neither the inputs nor the working directory"
-                )
-        if path.exists() and not path.is_dir():
-            raise _refuse(path, "a file", "a folder")
-        if path.exists() and any(path.iterdir()):
+        check_place(path, keep)
+        if is_used(path):
+            if resume and (path / LEDGER).is_file():
+                _refuse_strangers(path, {*_listed(path), *_FOLDERS})
+                return cls(path, Journal.read(path))
             if not overwrite:
-                raise UsageError(
-                    "RUN_EXISTS",
-                    str(path),
-                    found="a folder that is not empty",
-                    expected="a new or empty folder",
-                    fix="give another -o, or --overwrite to replace an earlier run",
-                )
+                raise _exists(path)
             _remove_listed(path)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
-        return cls(path)
+        (path / LEDGER).touch()  # from here on the folder is known as ours, whatever stops the run
+        return cls(path, Journal(path))
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls, path: Path, *, overwrite: bool = False, resume: bool = False, keep: tuple[Path, ...] = ()
+    ) -> Iterator[RunFolder]:
+        """The folder of :meth:`create`, locked inside the block; ``RUN_LOCKED`` where another process writes there."""
+        check_place(path, keep)
+        if is_used(path) and not (path / LEDGER).is_file():  # somebody's folder: nothing is put into it
+            yield cls.create(path, overwrite=overwrite, resume=resume, keep=keep)
+            return
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(path):
+            yield cls.create(path, overwrite=overwrite, resume=resume, keep=keep)
 
     def new_file(self, name: str) -> Path:
         """Path of a file that is about to be written, entered in the ledger first."""
-        with (self.path / LEDGER).open("a", encoding="utf-8") as ledger:
-            ledger.write(name + "\n")
+        if name not in read_ledger(self.path):
+            with told_when_full(self.path / LEDGER), (self.path / LEDGER).open("a", encoding="utf-8") as ledger:
+                ledger.write(name + "\n")
         target = self.path / name
         target.parent.mkdir(mode=0o700, exist_ok=True)
         return target
 
+    @contextmanager
+    def publishing(self, name: str) -> Iterator[Path]:
+        """A path to write to; the file stands under ``name`` once the block has ended well."""
+        with published(self.new_file(name)) as draft:
+            yield draft
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """A file of these bytes."""
+        with self.publishing(name) as draft:
+            draft.write_bytes(data)
+
     def write_json(self, name: str, value: Any) -> None:
         """Readable JSON with sorted keys and no NaN."""
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        self.new_file(name).write_text(text + "\n", encoding="utf-8")
+        self.write_bytes(name, f"{text}\n".encode())
 
     def write_table(self, name: str, frame: pd.DataFrame, schema: pa.Schema) -> None:
         """Parquet file of ``frame`` in exactly this schema."""
-        pq.write_table(tables.conform(frame, schema), self.new_file(name), compression="zstd")
+        with self.publishing(name) as draft:
+            pq.write_table(tables.conform(frame, schema), draft, compression="zstd")
 
     def seal(self) -> str:
         """Write ``COMPLETE.json`` over everything in the ledger; returns its SHA-256."""
-        hashes = {name: file_sha256(self.path / name) for name in sorted(set(read_ledger(self.path)))}
+        for draft in self.path.rglob(f"*{UNFINISHED}"):  # of a start that was killed while it wrote
+            draft.unlink()
+        names = sorted({*read_ledger(self.path)} - {SEAL})
+        hashes = {name: file_sha256(self.path / name) for name in names}
         self.write_json(SEAL, {"files": hashes, "algorithm": "sha256"})
+        if self.journal is not None:
+            self.journal.close()
         return file_sha256(self.path / SEAL)
+
+
+def check_place(path: Path, keep: tuple[Path, ...] = ()) -> None:
+    """Raise :class:`IntegrityError` where no run may be written: a link, a file, a folder that holds inputs."""
+    if path.is_symlink():
+        raise _refuse(path, "a link", "a folder of its own")
+    for other in (Path.cwd(), *keep):
+        if path.exists() and other.exists() and other.resolve().is_relative_to(path.resolve()):
+            raise _refuse(
+                path, f"that it holds {other}", "a folder that holds neither the inputs nor the working directory"
+            )
+    if path.exists() and not path.is_dir():
+        raise _refuse(path, "a file", "a folder")
+
+
+def is_used(path: Path) -> bool:
+    """Whether there is anything in the folder, locks and a ledger that lists nothing not counted."""
+    nothing = (LOCK, HOLDER) if read_ledger(path) else (LOCK, HOLDER, LEDGER)
+    return path.is_dir() and any(entry.name not in nothing for entry in path.iterdir())
 
 
 def read_ledger(path: Path) -> list[str]:
@@ -110,7 +168,7 @@ def read_seal(path: Path) -> Mapping[str, str]:
             str(path),
             found=f"no {SEAL}",
             expected="a finished run folder",
-            fix="run the audit again with --overwrite; what is there is not a result",
+            fix="run the same audit with --resume, or anew with --overwrite; what is there is not a result",
         )
     try:
         return dict(json.loads(seal.read_text(encoding="utf-8"))["files"])
@@ -132,12 +190,6 @@ def check_seal(path: Path) -> str:
     return file_sha256(path / SEAL)
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
     # pandas' default turns an integer column with nulls into floats, which rounds 63-bit row ids.
     nullable = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}
@@ -146,13 +198,19 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
     return frame.astype(full)
 
 
+def _listed(path: Path) -> list[str]:
+    """Everything that a run may have left in its folder, the drafts of its files included."""
+    names = [*read_ledger(path), SEAL]
+    return [*names, *(name + UNFINISHED for name in names), *_WORKING, LEDGER]
+
+
 def _remove_listed(path: Path) -> None:
-    listed = [*read_ledger(path), SEAL, LEDGER]
+    listed = _listed(path)
     if not (path / LEDGER).is_file():
         raise _refuse(path, "files but no ledger of a run", "an earlier run of figureground")
     _refuse_strangers(path, {*listed, *_FOLDERS})
     # The seal goes first: from here on the folder is not a result.
-    for name in dict.fromkeys([SEAL, *listed]):
+    for name in dict.fromkeys([SEAL, *(name for name in listed if name not in (LOCK, HOLDER))]):
         file = path / name
         inside = file.parent.resolve().is_relative_to(path.resolve())
         if inside and (file.is_symlink() or file.is_file()):
@@ -171,6 +229,18 @@ def _refuse_strangers(path: Path, known: set[str]) -> None:
         raise _refuse(
             path, f"files that the run's ledger does not list: {', '.join(left[:5])}", "only files of the earlier run"
         )
+
+
+def _exists(path: Path) -> UsageError:
+    begun = (path / LEDGER).is_file() and not (path / SEAL).is_file()
+    more = "--resume to go on with the run that was begun, " if begun else ""
+    return UsageError(
+        "RUN_EXISTS",
+        str(path),
+        found="a run that did not finish" if begun else "a folder that is not empty",
+        expected="a new or empty folder",
+        fix=f"give another -o, {more}or --overwrite to replace an earlier run",
+    )
 
 
 def _altered(file: Path, found: str, expected: str) -> IntegrityError:

@@ -29,6 +29,8 @@ EXAMPLES = pa.schema(
         ("status", _TEXT),  # ok | quarantined | filtered
         ("reason", _TEXT),
         ("weight", _REAL),  # rows of the data that this one stands for: inverse rate of the draw; null if not drawn
+        ("mask_status", _TEXT),  # ok, or why the object's mask gives nothing to measure; null for rows not used
+        ("read_notes", _TEXT),  # what was done to picture and mask beyond decoding, joined by ;
     ]
 )
 
@@ -36,7 +38,7 @@ EXAMPLES = pa.schema(
 ATTRIBUTIONS = pa.schema(
     [
         ("row_id", _INT),
-        ("method", _TEXT),  # saliency | gradcam
+        ("method", _TEXT),  # saliency | gradcam | occlusion
         ("sign", _TEXT),  # absolute | positive
         ("target", _TEXT),  # predicted; multi-label data: the finding whose logit was explained
         ("layer", _TEXT),  # "input" for saliency
@@ -54,7 +56,7 @@ ATTRIBUTIONS = pa.schema(
         ("region_shares", pa.map_(_TEXT, _REAL)),  # named regions: border, corners, the user's own
         ("map_height", _SHORT),
         ("map_width", _SHORT),
-        ("status", _TEXT),  # ok | degenerate | mask_absent | mask_empty | not_finite
+        ("status", _TEXT),  # ok | degenerate | not_finite | those of examples.mask_status
         ("reason", _TEXT),
     ]
 )
@@ -167,13 +169,13 @@ GALLERY = pa.schema(
         ("row_id", _INT),
         ("rule", _TEXT),  # swap_changed | swap_random_unchanged | worst | random
         ("rank", _SHORT),  # 1 = first
-        ("panel", _TEXT),  # original | saliency | gradcam | own_level | other_level
+        ("panel", _TEXT),  # original | a method | own_level | other_level
         ("caption_level", _TEXT),  # swap panels: the background's level
         ("predicted", _TEXT),  # class name under this panel
         ("probability", _REAL),  # of the predicted class, in [0, 1]; null where the answer is a number
         ("number", _REAL),  # the answer where it is a number, in its own unit
         ("label", _TEXT),
-        ("background_share", _REAL),  # saliency and gradcam panels
+        ("background_share", _REAL),  # panels of a method
         ("donor_row_id", _INT),
         ("asset", _TEXT),  # SHA-256 of assets/<asset>.webp
     ]

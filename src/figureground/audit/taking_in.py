@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 from time import perf_counter
 
@@ -38,6 +39,8 @@ class TakeIn:
         Told the time expected, before the long part starts.
     timer : callable
         Seconds from any origin.
+    remember : callable
+        Given a name and a way to compute a number: the number, or the one that an earlier start of the run computed.
     """
 
     subject: Subject = field(repr=False)
@@ -46,6 +49,7 @@ class TakeIn:
     policy: Policy
     progress: Progress = silent
     timer: Callable[[], float] = perf_counter
+    remember: Callable[[str, Callable[[], int]], int] = lambda _name, compute: compute()
 
     def __call__(self) -> Examples:
         """Read the rows that were drawn; raises :class:`UsageError` where the time asked for is too short."""
@@ -58,11 +62,14 @@ class TakeIn:
             several=self.subject.task.several,
             uncertain=self.policy.uncertain,
             numbered=self.policy.target,
+            preprocess=self.subject.preprocess,
         )
         rows = intake.candidates(table, self.source.where)
         regions = tuple(n.removeprefix(REGION_PREFIX) for n in table.columns if n.startswith(REGION_PREFIX))
         planner, pace = self._planner(rows, regions), self._pace(rows, regions)
-        fits = None if pace is None or self.config.time is None else self._fits(rows, planner, pace)
+        fits = None
+        if pace is not None and self.config.time is not None:
+            fits = self.remember("fits", partial(self._fits, rows, planner, pace))
         drawn = SamplePlan(self.config, self.policy, attributes, fits)(rows)
         if pace is not None:
             self._tell(rows, drawn, pace.seconds(planner.work(int(drawn.weight.notna().sum()))))

@@ -2,7 +2,9 @@
 
 A row is a picture. Where every picture shows one category, ``label`` names it; otherwise every category is a finding
 with a column ``label:NAME`` of 1 and 0. A mask is the union of a category's polygons and runs in the picture; crowds
-(``iscrowd``) are ignored in it (255), because what exactly they cover is not annotated.
+(``iscrowd``) are ignored in it (255), because what exactly they cover is not annotated. A picture without annotations
+has a mask without an object. Runs of another size than their picture are written as they are: the audit then says
+``size_mismatch`` of the row.
 """
 
 from __future__ import annotations
@@ -118,36 +120,53 @@ class _Row:
         if single:
             return row | {"label": shown[0], "mask": files.get(shown[0], "")}
         row |= {f"{LABEL_PREFIX}{name}": str(int(name in shown)) for name in self.coco.categories.values()}
+        if not shown:
+            files = dict.fromkeys(self.coco.categories.values(), self._saved(np.zeros(self._size, np.uint8), "none"))
         return row | {f"{MASK_PREFIX}{name}": files.get(name, "") for name in self.coco.categories.values()}
 
     def _written(self, category: str) -> str | None:
         """Path of the category's mask in this picture below the root; None where nothing outlines it."""
-        mask = np.zeros((self.image["height"], self.image["width"]), dtype=np.uint8)
+        # The ids keep names apart that differ in nothing that a file name may hold.
+        number = next(number for number, name in self.coco.categories.items() if name == category)
+        mask = np.zeros(self._size, dtype=np.uint8)
         for annotation in self.coco.annotations.get(self.image["id"], []):
-            if self.coco.categories.get(annotation["category_id"]) == category:
-                self._draw(mask, annotation)
+            if self.coco.categories.get(int(annotation["category_id"])) == category:
+                foreign = self._draw(mask, annotation)
+                if foreign is not None:
+                    return self._saved(foreign, str(number))
         if not (mask == OBJECT).any():
             self.counts["categories of a picture without an outline"] += 1
             return None
-        # The ids keep names apart that differ in nothing that a file name may hold.
-        number = next(number for number, name in self.coco.categories.items() if name == category)
+        return self._saved(mask, str(number))
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return int(self.image["height"]), int(self.image["width"])
+
+    def _saved(self, mask: Mask, name: str) -> str:
+        """Path of a mask below the root, once it is written."""
         stem = re.sub(r"[^\w.-]+", "_", str(Path(self.image["file_name"]).with_suffix("")))
-        file = self.masks / f"{stem}-{self.image['id']}-{number}.png"
+        file = self.masks / f"{stem}-{self.image['id']}-{name}.png"
         Image.fromarray(mask).save(file)
         return relative(file, self.root)
 
-    def _draw(self, mask: Mask, annotation: Mapping[str, Any]) -> None:
+    def _draw(self, mask: Mask, annotation: Mapping[str, Any]) -> Mask | None:
+        """Enter an annotation into the mask; given back where it has another size."""
         try:
             part = outline(annotation, mask.shape, boxes=self.boxes)
         except OutlineFault as fault:
             self.counts[str(fault)] += 1
-            return
+            return None
         if part is None:
             self.counts["annotations without a segmentation"] += 1
+        elif part.shape != mask.shape:
+            self.counts["segmentations of another size than their picture"] += 1
+            return part.astype(np.uint8)
         elif annotation.get("iscrowd"):
             mask[part & (mask != OBJECT)] = IGNORE
         else:
             mask[part] = OBJECT
+        return None
 
 
 def _picture(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,3 +18,21 @@ PREFIXES = (REGION_PREFIX, LABEL_PREFIX, MASK_PREFIX)
 NUMBER = "label_number"
 #: What the cells of a finding mean; an empty one says nothing about it.
 PRESENT, ABSENT, UNCERTAIN = "1", "0", "-1"
+
+#: Why a row's mask gives nothing to measure, beside what was wrong with its file: there is none, or no object in it.
+MASK_ABSENT, NO_OBJECT, CROPPED_OUT = "mask_absent", "no_object", "object_cropped_out"
+#: Every status of a mask. A batch carries its place in this list.
+MASK_STATUSES = (
+    "ok",
+    MASK_ABSENT,
+    NO_OBJECT,
+    CROPPED_OUT,
+    "object_absent",
+    "size_mismatch",
+    "mask_missing",
+    "mask_unreadable",
+    "mask_values",
+    "mask_too_large",
+    "mask_frames",
+    "path_escape",
+)

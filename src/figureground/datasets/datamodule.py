@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from figureground.datasets.columns import OBJECT, SHARD_ROWS
+from figureground.datasets.columns import MASK_STATUSES, OBJECT, SHARD_ROWS
+from figureground.datasets.pixels import Pixels, mask_status
+from figureground.datasets.row_faults import RowFault
 from figureground.datasets.schema import Batch
 from figureground.datasets.sources import Source
 from figureground.datasets.transforms import Preprocess
+from figureground.errors import DataError
 
 #: Decoded rows are kept up to this many bytes: the swap reads every row several times, in random order.
 CACHE_BYTES = 500_000_000
@@ -55,12 +58,15 @@ class RowReader:
     classes : sequence of str
     regions : tuple of str
         Names of the region masks that every item carries; all zero where a row has none.
+    soft : bool
+        Whether every item carries the shares of its soft mask; those of a mask that is none are 0 and 1.
     """
 
     source: Source
     preprocess: Preprocess
     classes: Sequence[str]
     regions: tuple[str, ...] = ()
+    soft: bool = False
     _kept: OrderedDict[int, dict[str, Any]] = field(default_factory=OrderedDict, repr=False, compare=False)
 
     def __call__(self, row: Row) -> dict[str, Any]:
@@ -72,20 +78,47 @@ class RowReader:
         return item
 
     def _read(self, row: Row) -> dict[str, Any]:
-        pixels = self.source.pixels(row.position)
+        try:
+            pixels = self.source.pixels(row.position)
+        except RowFault as fault:
+            raise RowLost.of(self.source.where, row.position, fault) from fault
         image = self.preprocess.image(pixels.image)
         empty = torch.zeros(image.shape[-2:], dtype=torch.uint8)
+        mask = empty if pixels.mask is None else self.preprocess.mask(pixels.mask)
         return {
             "row_id": torch.tensor(row.row_id),
             "image": image,
             "label": torch.tensor(row.present if row.present else self.classes.index(row.label)),
-            "mask": empty if pixels.mask is None else self.preprocess.mask(pixels.mask),
+            "mask": mask,
             "has_mask": torch.tensor(pixels.mask is not None),
+            "mask_status": torch.tensor(MASK_STATUSES.index(mask_status(pixels, self.preprocess))),
+            **self._soft(pixels, mask),
             "regions": {
                 name: (self.preprocess.mask(pixels.regions[name]) == OBJECT) if name in pixels.regions else empty.bool()
                 for name in self.regions
             },
         }
+
+    def _soft(self, pixels: Pixels, mask: Tensor) -> dict[str, Tensor]:
+        """Shares of pixels, for all rows where masks are soft, so that they make batches."""
+        if not self.soft:
+            return {}
+        return {"soft": mask.float() if pixels.soft is None else self.preprocess.soft(pixels.soft)}
+
+
+class RowLost(DataError):
+    """A row that was read before cannot be read any more: its file changed or vanished while the audit ran."""
+
+    @classmethod
+    def of(cls, where: str, position: int, fault: RowFault) -> RowLost:
+        """The error of one row."""
+        return cls(
+            "ROW_LOST",
+            f"{where}:{position + 2}",
+            found=f"{fault.reason}: {fault.detail}",
+            expected="the file as it was when the audit began",
+            fix="run again, so that the row is set aside; keep the data as it is meanwhile",
+        )
 
 
 def _nbytes(item: dict[str, Any]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -31,11 +31,17 @@ from figureground.datasets.findings import (
     mask_columns,
     present_of,
 )
-from figureground.datasets.images import RowFault
-from figureground.datasets.sampling import SAMPLED_OUT, Drawn
 from figureground.datasets.identity import row_id
+from figureground.datasets.images import MAX_PIXELS, MIN_SIDE
+from figureground.datasets.masks import border_share
+from figureground.datasets.pixels import Pixels, mask_status
+from figureground.datasets.row_faults import RowFault
+from figureground.datasets.sampling import SAMPLED_OUT, Drawn
 from figureground.datasets.sources import Source
 from figureground.errors import DataError, ManifestError, UsageError
+
+if TYPE_CHECKING:
+    from figureground.datasets.transforms import Preprocess
 
 #: Names that the examples table uses itself.
 TABLE_COLUMNS = (
@@ -50,13 +56,26 @@ TABLE_COLUMNS = (
     "status",
     "reason",
     "weight",
+    "mask_status",
+    "read_notes",
 )
 #: Names that :class:`Examples` uses beside them, for what is not stored.
-WORKING_COLUMNS = ("position", "key", "image", "detail", "width", "height", "present", NUMBER)
+WORKING_COLUMNS = ("position", "key", "image", "detail", "width", "height", "present", "border", NUMBER)
 MISSING = "(missing)"
 MASK_SOURCE = "mask_source"
 #: What is known of a row only when its files were read.
-_READ = ("status", "reason", "detail", "sha256", "object_area", "width", "height")
+_READ = (
+    "status",
+    "reason",
+    "detail",
+    "sha256",
+    "object_area",
+    "width",
+    "height",
+    "mask_status",
+    "read_notes",
+    "border",
+)
 
 
 class Numbered(Protocol):
@@ -88,6 +107,8 @@ class Intake:
         What an uncertain label (-1) counts as; None: nobody has decided, and one that occurs is refused.
     numbered : Numbered or None
         How labels are numbers; None: they are names.
+    preprocess : Preprocess or None
+        What the model expects of its input, so that an object that it crops away is told; None: nobody knows.
     decode : callable or None
         Given a position, whether that row is decoded; others whose files are plainly there count as usable, without
         size, area and hash. None: all are.
@@ -100,6 +121,7 @@ class Intake:
     several: bool = False
     uncertain: Uncertain | None = None
     numbered: Numbered | None = None
+    preprocess: Preprocess | None = None
     decode: Callable[[int], bool] | None = None
 
     def __call__(
@@ -115,8 +137,9 @@ class Intake:
             advance(int(left_out.sum()))
         wanted_rows = frame.index[~left_out].tolist()
         there = self._looked_up(source, frame, wanted_rows)
-        frame.loc[there, "status"] = "ok"
-        advance(len(there))
+        if there:
+            frame.loc[there, "status"] = "ok"
+            advance(len(there))
         given, read = _labels_of(table), _Readings()
         for position in sorted(set(wanted_rows).difference(there)):
             read.add(position, self._read(source, given(position), position))
@@ -209,19 +232,29 @@ class Intake:
         try:
             self._check_label(given)
             pixels = source.pixels(position)
+            self._check_size(pixels)
         except RowFault as fault:
-            return {"status": "quarantined", "reason": fault.reason, "detail": fault.detail}
-        mask = pixels.mask
-        valid = None if mask is None else int((mask != IGNORE).sum())
-        area = None if mask is None or not valid else float((mask == OBJECT).sum() / valid)
+            return {"status": "quarantined", "reason": fault.reason, "detail": fault.detail, "sha256": fault.sha256}
         return {
             "status": "ok",
             "reason": None,
+            "detail": None if pixels.trouble is None else pixels.trouble[1],
             "sha256": pixels.sha256,
-            "object_area": area,
+            "object_area": _object_area(pixels),
             "width": pixels.image.width,
             "height": pixels.image.height,
+            "mask_status": mask_status(pixels, self.preprocess),
+            "read_notes": ";".join(pixels.notes) or None,
+            "border": None if pixels.mask is None else border_share(pixels.mask),
         }
+
+    def _check_size(self, pixels: Pixels) -> None:
+        size = pixels.image.size
+        if min(size) < MIN_SIDE:
+            raise RowFault("too_small", f"{size[0]}x{size[1]} pixels; the limit is {MIN_SIDE} a side", pixels.sha256)
+        if self.preprocess is not None and self.preprocess.resized_pixels(size) > MAX_PIXELS:
+            detail = f"{size[0]}x{size[1]} pixels become more than {MAX_PIXELS} when the shorter side is resized"
+            raise RowFault("pixel_cap", detail, pixels.sha256)
 
     def _check_label(self, given: Mapping[str, str]) -> None:
         if self.several:
@@ -283,6 +316,15 @@ class Examples:
         return self.frame[self.frame["status"] == "ok"].reset_index(drop=True)
 
     @property
+    def masks_inverted(self) -> float | None:
+        """Share of masks whose object covers most of the picture and most of its outermost pixels; None without any."""
+        masked = self.usable[self.usable["object_area"].notna()]
+        if masked.empty:
+            return None
+        area, border = masked["object_area"].astype(float), masked["border"].astype(float)
+        return float(((area > 0.5) & (border > 0.5)).mean())
+
+    @property
     def stored(self) -> pd.DataFrame:
         """What goes into ``examples.parquet``."""
         labels = [f"{LABEL_PREFIX}{name}" for name in self.findings]
@@ -317,6 +359,15 @@ def _identified(table: pd.DataFrame, where: str) -> pd.DataFrame:
     keys = zip(identified["key"].tolist(), occurrence.tolist(), strict=True)
     identified["row_id"] = np.fromiter((row_id(key, "", n) for key, n in keys), np.int64, len(identified))
     return identified
+
+
+def _object_area(pixels: Pixels) -> float | None:
+    """Share of the valid pixels that are object; of a soft mask its mean; None without mask or valid pixel."""
+    mask = pixels.mask
+    if mask is None or not (mask != IGNORE).any():
+        return None
+    figure = (mask == OBJECT) if pixels.soft is None else pixels.soft
+    return float(figure[mask != IGNORE].mean(dtype=np.float64))
 
 
 def _known(table: pd.DataFrame, attributes: Sequence[str], labels: pd.Series) -> pd.DataFrame:

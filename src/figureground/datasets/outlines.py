@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from figureground.datasets.images import MAX_PIXELS
 from figureground.errors import UsageError
 
 Covered = npt.NDArray[np.bool_]
@@ -24,12 +25,12 @@ class OutlineFault(Exception):
 def outline(annotation: Mapping[str, Any], size: tuple[int, ...], *, boxes: bool = False) -> Covered | None:
     """What an annotation covers, bool ``[H, W]``: its polygons, its runs (compressed or not), or its box.
 
-    None where it has no segmentation, and boxes are not wanted.
+    None where it has no segmentation, and boxes are not wanted. Runs have a size of their own, which may be another.
 
     Raises
     ------
     OutlineFault
-        Its segmentation is of another size than the picture, or is damaged.
+        Its segmentation is damaged.
     """
     tools, given = _tools(), annotation.get("segmentation")
     if not given:
@@ -52,13 +53,14 @@ def _runs(tools: Any, given: Any, size: tuple[int, ...]) -> Any:
         if not all(_is_polygon(polygon, size) for polygon in polygons):
             raise OutlineFault("segmentations that cannot be read")
         return tools.merge(tools.frPyObjects(polygons, *size))
-    if list(given["size"]) != list(size):
-        raise OutlineFault("segmentations of another size than their picture")
+    own = [int(side) for side in given["size"]]
+    if min(own) < 1 or math.prod(own) > MAX_PIXELS:
+        raise OutlineFault("segmentations that cannot be read")
     if not isinstance(given["counts"], list):
         return given
-    if sum(given["counts"]) != math.prod(size) or min(given["counts"]) < 0:
+    if sum(given["counts"]) != math.prod(own) or min(given["counts"]) < 0:
         raise OutlineFault("segmentations that cannot be read")
-    return tools.frPyObjects(given, *size)
+    return tools.frPyObjects(given, *own)
 
 
 def _is_polygon(polygon: Sequence[float], size: tuple[int, ...]) -> bool:

@@ -31,6 +31,10 @@ class Batch:
         bool, ``[B]``. Where False, ``mask`` is all ground and stands for nothing.
     regions : dict of str to Tensor
         Named region masks, bool ``[B, H, W]``.
+    mask_status : Tensor or None
+        int64, ``[B]``: place in ``columns.MASK_STATUSES``; None: ``has_mask`` says all there is to say.
+    soft : Tensor or None
+        Of soft masks: float32, ``[B, H, W]``, the share of each pixel that is object.
     """
 
     row_id: Tensor
@@ -39,3 +43,5 @@ class Batch:
     mask: Tensor
     has_mask: Tensor
     regions: dict[str, Tensor] = field(default_factory=dict)
+    mask_status: Tensor | None = None
+    soft: Tensor | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -16,41 +16,24 @@ import pandas as pd
 from PIL import Image
 
 from figureground.datasets import manifest
-from figureground.datasets.columns import GROUND, IGNORE, LABEL_PREFIX, MASK_PREFIX, OBJECT, REGION_PREFIX
+from figureground.datasets.columns import LABEL_PREFIX, MASK_PREFIX, REGION_PREFIX
+from figureground.datasets.decoding import PLAIN, Decoding
+from figureground.datasets.files import Files, PathEscape, shown
 from figureground.datasets.images import (
-    RowFault,
-    check_depth,
-    decode_image,
-    decode_mask,
+    Picture,
+    array_picture,
+    as_eight_bits,
+    check_colour_depth,
     decoded,
-    flatten,
-    mask_values,
+    read_picture,
 )
 from figureground.datasets.lookup import Lookup
-from figureground.errors import ManifestError, UsageError
+from figureground.datasets.masks import Mask, array_mask, decode_mask, picture_mask
+from figureground.datasets.pixels import Pixels, row_pixels
+from figureground.datasets.row_faults import RowFault
+from figureground.errors import IntegrityError, ManifestError, UsageError
 
-
-@dataclass(frozen=True)
-class Pixels:
-    """What was read for one row, before any transform.
-
-    Attributes
-    ----------
-    image : PIL.Image.Image
-        Upright, 8 bits, mode ``L`` or ``RGB``.
-    mask : ndarray or None
-        uint8 ``[H, W]`` of the image's size: 0 ground, 1 object, 255 ignored. Where findings have masks of their own,
-        whatever any mask of the row calls an object: what lies outside it is background to all of them.
-    regions : dict
-        Named masks, as ``mask``.
-    sha256 : str
-        Of the bytes that were read.
-    """
-
-    image: Image.Image
-    mask: npt.NDArray[np.uint8] | None
-    regions: dict[str, npt.NDArray[np.uint8]]
-    sha256: str
+__all__ = ["DatasetSource", "Pixels", "Source", "TableSource", "as_picture", "open_source"]
 
 
 #: A relative path that no normalisation would change: plain names between single slashes.
@@ -67,6 +50,10 @@ class Source(Protocol):
     @property
     def where(self) -> str:
         """What errors call it: the path, or the kind."""
+
+    @property
+    def decoding(self) -> Decoding:
+        """What was declared about its pictures and masks."""
 
     def table(self) -> pd.DataFrame:
         """Role columns and attributes as strings, with ``key``; one row per row given."""
@@ -87,6 +74,7 @@ class TableSource:
     frame: pd.DataFrame = field(repr=False)
     root: Path
     reading: str | None = None
+    decoding: Decoding = PLAIN
 
     def table(self) -> pd.DataFrame:
         """Role columns and attributes as strings, with ``key`` and ``path``."""
@@ -100,18 +88,23 @@ class TableSource:
                 fix="rename it, for example to my_path, or map it: --column image=path",
             )
         frame["path"] = _relative_paths(frame["image"].tolist(), self.root)
+        for name in filter(_names_file, frame.columns):  # bytes that are no UTF-8 can be opened, but not stored
+            frame[name] = [shown(cell) for cell in frame[name]]
         if "key" not in frame.columns:
             frame["key"] = frame["path"]
+        if self.decoding.mask_mode == "alpha":  # a row without a mask of its own has its picture's
+            own = frame["image"]
+            frame["mask"] = frame["mask"].where(frame["mask"] != "", own) if "mask" in frame.columns else own
         return frame
 
     @cached_property
     def _cells(self) -> dict[str, list[str]]:
-        """Cells that name files, by column."""
-        return {str(name): self.frame[name].tolist() for name in self.frame if _names_file(str(name))}
+        """Cells that are used of each row, by column."""
+        return {str(name): self.frame[name].tolist() for name in self.frame if _is_used(str(name))}
 
     @cached_property
-    def _base(self) -> Path:
-        return self.root.resolve()
+    def _files(self) -> Files:
+        return Files(self.root.resolve())
 
     @cached_property
     def _lookup(self) -> Lookup:
@@ -119,39 +112,59 @@ class TableSource:
 
     def there(self, position: int) -> bool:
         """Whether the row names an image, and its image and masks are plainly there."""
-        return all(
-            self._lookup(cells[position]) for name, cells in self._cells.items() if cells[position] or name == "image"
-        )
+        named = ((name, cells[position]) for name, cells in self._cells.items() if _names_file(name))
+        return all(self._lookup(cell) for name, cell in named if cell or name == "image")
 
     def pixels(self, position: int) -> Pixels:
         """Read and decode the files of one row."""
         row = {name: cells[position] for name, cells in self._cells.items()}
-        data = self._read(row["image"], "image")
-        image = decode_image(data)
-        masks = [self._mask(cell, image) for name, cell in row.items() if _names_mask(name)]
-        regions = {
-            name.removeprefix(REGION_PREFIX): region
-            for name, cell in row.items()
-            if name.startswith(REGION_PREFIX) and (region := self._mask(cell, image)) is not None
-        }
-        return Pixels(image, union(masks), regions, hashlib.sha256(data).hexdigest())
-
-    def _mask(self, cell: str, image: Image.Image) -> npt.NDArray[np.uint8] | None:
-        return None if cell == "" else fitting(decode_mask(self._read(cell, "mask")), image)
-
-    def _read(self, cell: str, kind: str) -> bytes:
-        if cell == "":
-            raise RowFault(f"{kind}_missing", "an empty cell; expected a path")
-        # Names can be too long, hold a NUL, lie in a closed folder or in a ring of links.
+        where = f"{self.where}:{position + 2}"
+        data = self._read(row["image"], "image", f"{where}:image")
+        digest = hashlib.sha256(data).hexdigest()
         try:
-            file = (self._base / cell).resolve()
-            if not file.is_relative_to(self._base):
-                raise RowFault("outside_root", f"{cell} lies outside the data root; give --root")
-            if not file.is_file():
-                raise RowFault(f"{kind}_missing", f"{cell} is not a file")
-            return file.read_bytes()
-        except (OSError, ValueError, RuntimeError) as error:
-            raise RowFault(f"{kind}_unreadable", f"{cell}: {error}") from error
+            picture = read_picture(data, self.decoding)
+        except RowFault as fault:
+            raise RowFault(fault.reason, fault.detail, digest) from fault
+        regions = {
+            name: partial(self._mask, cell, self.decoding.for_regions, "", f"{where}:{name}")
+            for name, cell in row.items()
+            if name.startswith(REGION_PREFIX) and cell != ""
+        }
+        return row_pixels(picture, digest, self._masks(row, picture, where), regions, where)
+
+    def _masks(self, row: Mapping[str, str], picture: Picture, where: str) -> dict[str, Callable[[], Mask]]:
+        """How each mask of a row is read; one of a finding holds that finding, the shared one the row's label."""
+        found: dict[str, Callable[[], Mask]] = {
+            name: partial(
+                self._mask,
+                cell,
+                self.decoding,
+                name.removeprefix(MASK_PREFIX) if name != "mask" else row.get("label", ""),
+                f"{where}:{name}",
+            )
+            for name, cell in row.items()
+            if _names_mask(name) and cell != ""
+        }
+        if self.decoding.mask_mode == "alpha" and row.get("mask", "") in ("", row["image"]):
+            found["mask"] = partial(own_alpha, picture, self.decoding)
+        return found
+
+    def _mask(self, cell: str, decoding: Decoding, label: str, where: str) -> Mask:
+        return decode_mask(self._read(cell, "mask", where), decoding, label)
+
+    def _read(self, cell: str, kind: str, where: str) -> bytes:
+        try:
+            return self._files.read(cell, kind)
+        except PathEscape as escape:
+            if self.decoding.keep_going:
+                raise
+            raise IntegrityError(
+                "PATH_ESCAPE",
+                where,
+                found=escape.detail,
+                expected="files below the data root",
+                fix="give --root, correct the cell, or set such rows aside with --keep-going",
+            ) from escape
 
 
 @dataclass(frozen=True)
@@ -169,6 +182,7 @@ class DatasetSource:
     classes: Sequence[str]
     kind: str = "dataset"
     where: str = "dataset"
+    decoding: Decoding = PLAIN
 
     def table(self) -> pd.DataFrame:
         """Everything but pixels, from one pass over the items."""
@@ -181,20 +195,29 @@ class DatasetSource:
 
     def pixels(self, position: int) -> Pixels:
         """Pixels of one item."""
-        item = _as_mapping(self.dataset[position])
-        image = as_picture(item["image"])
-        masks = [
-            fitting(mask_values(_array(value)), image)
+        item, decoding = _as_mapping(self.dataset[position]), self.decoding
+        picture = read_item(item["image"], decoding)
+        image = picture.image
+        masks = {
+            name: partial(item_mask, value, decoding, self._object(name, item))
             for name, value in item.items()
             if _names_mask(name) and value is not None
-        ]
+        }
+        if decoding.mask_mode == "alpha" and "mask" not in masks:
+            masks["mask"] = partial(own_alpha, picture, decoding)
         regions = {
-            name.removeprefix(REGION_PREFIX): fitting(mask_values(_array(value)), image)
+            name: partial(item_mask, value, decoding.for_regions, "")
             for name, value in item.items()
             if name.startswith(REGION_PREFIX) and value is not None
         }
         digest = hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
-        return Pixels(image, union(masks), regions, digest)
+        return row_pixels(picture, digest, masks, regions, f"{self.where}[{position}]")
+
+    def _object(self, name: str, item: Mapping[str, Any]) -> str:
+        """The label whose object a mask is to hold."""
+        if name != "mask":
+            return name.removeprefix(MASK_PREFIX)
+        return self._labels(item.get("label")).get("label", "")
 
     def _strings(self, position: int) -> dict[str, Any]:
         item = _as_mapping(self.dataset[position])
@@ -241,7 +264,12 @@ class DatasetSource:
 
 
 def open_source(
-    data: Any, *, classes: Sequence[str], columns: Mapping[str, str] | None = None, root: Path | None = None
+    data: Any,
+    *,
+    classes: Sequence[str],
+    columns: Mapping[str, str] | None = None,
+    root: Path | None = None,
+    decoding: Decoding = PLAIN,
 ) -> Source:
     """One :class:`Source` from what a caller gave.
 
@@ -256,16 +284,19 @@ def open_source(
     root : Path, optional
         Nothing outside it is opened. Default: the manifest's folder; for a frame, the common folder of absolute
         paths, else the working directory.
+    decoding : Decoding
+        What is declared about its pictures and masks.
     """
     if isinstance(data, str | Path):
         path = manifest.find_manifest(Path(data))
         frame = manifest.name_columns(manifest.read_manifest(path), columns or {}, str(path))
-        return TableSource("manifest", str(path), frame, root or path.parent, manifest.reading_of(frame))
+        return TableSource("manifest", str(path), frame, root or path.parent, manifest.reading_of(frame), decoding)
     if isinstance(data, pd.DataFrame):
         frame = manifest.name_columns(manifest.as_strings(data), columns or {}, "DataFrame")
-        return TableSource("dataframe", "DataFrame", frame, root or _common_root(frame["image"].tolist()))
+        base = root or _common_root(frame["image"].tolist())
+        return TableSource("dataframe", "DataFrame", frame, base, decoding=decoding)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return DatasetSource(data, tuple(classes))
+        return DatasetSource(data, tuple(classes), decoding=decoding)
     raise UsageError(
         "DATA_KIND",
         "data",
@@ -275,54 +306,39 @@ def open_source(
     )
 
 
-def as_picture(image: Any) -> Image.Image:
+def as_picture(image: Any, decoding: Decoding = PLAIN) -> Image.Image:
     """8-bit picture from a PIL image, a uint8 array, or a float tensor in [0, 1]; raises :class:`RowFault`."""
-    if isinstance(image, Image.Image):
-        check_depth(image)
-        return flatten(decoded(image))
-    pixels = _array(image)
-    if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[2] not in (1, 3):
-        pixels = pixels.transpose(1, 2, 0)
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[..., 0]
-    if np.issubdtype(pixels.dtype, np.floating):
-        if not ((pixels >= 0) & (pixels <= 1)).all():  # also false for NaN
-            raise RowFault("image_range", "float pixels outside [0, 1]; give pictures before normalisation")
-        pixels = np.rint(pixels * 255).astype(np.uint8)
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels not in (1, 3, 4) or pixels.size == 0:
-        raise RowFault("image_depth", f"{pixels.dtype} of shape {pixels.shape}; expected uint8, or float in [0, 1]")
-    return flatten(Image.fromarray(np.ascontiguousarray(pixels)))
+    return read_item(image, decoding).image
 
 
-def fitting(mask: npt.NDArray[np.uint8], image: Image.Image) -> npt.NDArray[np.uint8]:
-    """The mask itself if it has the image's size; a mask of another size is somebody else's."""
-    height, width = mask.shape
-    if (width, height) != image.size:
-        raise RowFault("mask_size", f"mask {width}x{height}, image {image.width}x{image.height}; expected equal sizes")
-    return mask
+def read_item(image: Any, decoding: Decoding) -> Picture:
+    """The picture of an item with what was done to it; raises :class:`RowFault`."""
+    if not isinstance(image, Image.Image):
+        return array_picture(_array(image), decoding)
+    check_colour_depth(image)
+    return as_eight_bits(decoded(image), decoding)
 
 
-def union(masks: Sequence[npt.NDArray[np.uint8] | None]) -> npt.NDArray[np.uint8] | None:
-    """Object where any mask has one, else ignored where any ignores, else ground; None without any mask.
+def item_mask(value: Any, decoding: Decoding, label: str) -> Mask:
+    """The mask of an item, a PIL image or an array; raises :class:`RowFault`."""
+    if isinstance(value, Image.Image):
+        return picture_mask(decoded(value, "mask"), decoding, label)
+    return array_mask(_array(value), decoding, label)
 
-    Examples
-    --------
-    >>> union([np.array([[1, 0, 0]], np.uint8), None, np.array([[0, 255, 0]], np.uint8)]).tolist()
-    [[1, 255, 0]]
-    """
-    given = [mask for mask in masks if mask is not None]
-    if len(given) < 2:
-        return given[0] if given else None
-    stacked = np.stack(given)
-    found = np.full(stacked.shape[1:], GROUND, dtype=np.uint8)
-    found[(stacked == IGNORE).any(axis=0)] = IGNORE
-    found[(stacked == OBJECT).any(axis=0)] = OBJECT
-    return found
+
+def own_alpha(picture: Picture, decoding: Decoding) -> Mask:
+    """The mask in a picture's own alpha channel; raises :class:`RowFault` where it has none."""
+    if picture.alpha is None:
+        raise RowFault("mask_values", "the picture has no alpha channel, which mask_mode alpha says is its mask")
+    return array_mask(picture.alpha, decoding)
 
 
 def _names_mask(column: str) -> bool:
     return column == "mask" or column.startswith(MASK_PREFIX)
+
+
+def _is_used(column: str) -> bool:
+    return column == "label" or _names_file(column)
 
 
 def _names_file(column: str) -> bool:
@@ -363,7 +379,7 @@ def _relative(cell: str, bases: Sequence[Path]) -> str:
     for base in bases:
         if path.is_absolute() and path.is_relative_to(base):
             path = path.relative_to(base)
-    return str(PurePosixPath(path.as_posix()))
+    return shown(str(PurePosixPath(path.as_posix())))
 
 
 def _common_root(cells: Sequence[str]) -> Path:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from figureground.datasets.datamodule import CACHE_BYTES, LabelledImages, Row, RowReader, rows_of
+from figureground.datasets.decoding import PLAIN, Decoding
 from figureground.datasets.findings import Uncertain, label_columns
 from figureground.datasets.intake import Examples, Intake
 from figureground.datasets.sources import DatasetSource, Source, open_source
@@ -45,6 +46,7 @@ def labelled_images(
     preprocess: Preprocess | None,
     seed: int,
     uncertain: Uncertain | None = None,
+    decoding: Decoding = PLAIN,
 ) -> TrainingSets:
     """Read the rows of a split (default ``train``; all without a split column) and split off a validation set.
 
@@ -60,8 +62,10 @@ def labelled_images(
         Of the draw of validation clusters.
     uncertain : {"exclude", "positive", "negative"} or None
         What an uncertain label of a finding counts as.
+    decoding : Decoding
+        What is declared about files of pictures.
     """
-    source = open_source(data, classes=classes or (), columns=columns, root=root)
+    source = open_source(data, classes=classes or (), columns=columns, root=root, decoding=decoding)
     table = source.table()
     several = bool(label_columns(table))
     names = tuple(classes) if classes is not None else _names(table, source)

@@ -87,6 +87,20 @@ class Preprocess:
         picture = self._geometry(Image.fromarray(mask, mode=None), tv.InterpolationMode.NEAREST)
         return torch.from_numpy(np.array(picture, dtype=np.uint8))
 
+    def resized_pixels(self, size: tuple[int, int]) -> int:
+        """Number of pixels of a picture of this (width, height) once it is resized, before any crop."""
+        width, height = size
+        if self.resize is None:
+            return width * height
+        if not isinstance(self.resize, int):
+            return self.resize[0] * self.resize[1]
+        return self.resize * max(self.resize, round(self.resize * max(size) / min(size)))
+
+    def soft(self, shares: npt.NDArray[np.float32]) -> Tensor:
+        """float32 ``[H, W]``: the shares of a soft mask, moved exactly as its image."""
+        picture = self._geometry(Image.fromarray(shares), tv.InterpolationMode.NEAREST)
+        return torch.from_numpy(np.array(picture, dtype=np.float32))
+
     def normalize(self, images: Tensor) -> Tensor:
         """``(images - mean) / std`` for float ``[B, C, H, W]`` in [0, 1]: what the model itself is given."""
         mean = torch.tensor(self.mean, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)

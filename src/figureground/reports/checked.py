@@ -23,11 +23,9 @@ def check_lines(found: Checked) -> Iterator[str]:
             f"decoded: {found.decoded} of {found.ok} usable rows; the files of the others were looked up, and "
             "masks are counted as the table names them: --full decodes all"
         )
-    for fault in found.faults.head(SHOWN).itertuples(index=False):
-        yield f"  row {fault.row}: {fault.reason}: {fault.detail}"
-    if len(found.faults) > SHOWN:
-        yield f"  and {len(found.faults) - SHOWN} more: {dict(found.faults['reason'].value_counts())}"
+    yield from _listed(found.faults)
     yield f"masks: {found.masked} of {found.ok} usable rows; independent units: {found.clusters}"
+    yield from _listed(found.troubles)
     for name, count in found.repeating.items():
         yield (
             f"no cluster is mapped, and {name} repeats ({count} values): if it names the independent unit, such as "
@@ -43,6 +41,13 @@ def check_lines(found: Checked) -> Iterator[str]:
         yield f"probe {probe.check}: {probe.status}{f' ({probe.reason})' if probe.reason else ''}"
     if found.layer is not None:
         yield f"target layer for Grad-CAM: {found.layer}"
+
+
+def _listed(rows: pd.DataFrame) -> Iterator[str]:
+    for row in rows.head(SHOWN).to_dict("records"):
+        yield f"  row {row['row']}: {row['reason']}" + ("" if pd.isna(row["detail"]) else f": {row['detail']}")
+    if len(rows) > SHOWN:
+        yield f"  and {len(rows) - SHOWN} more: {dict(rows['reason'].value_counts())}"
 
 
 def _test_line(found: Checked) -> str:

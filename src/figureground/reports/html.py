@@ -13,8 +13,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from figureground.audit.files import published
 from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder, read_ledger
+from figureground.audit.run_folder import RunFolder
 from figureground.reports import catalogue, page
 
 
@@ -47,10 +48,11 @@ def render_report(run: Path | AuditResult, *, out: Path | None = None, lang: str
     text = render_html(result, lang)
     name = f"report.{lang}.html"
     target = Path(out) if out is not None else result.path / name
-    if target.resolve().parent == result.path.resolve() and target.name not in read_ledger(result.path):
+    if target.resolve().parent == result.path.resolve():
         target = RunFolder(result.path).new_file(target.name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8", newline="\n")
+    with published(target) as draft:
+        draft.write_text(text, encoding="utf-8", newline="\n")
     return target
 
 

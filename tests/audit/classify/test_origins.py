@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from figureground.audit.classify.blueprints import Blueprint
+from figureground.audit.classify.named_code import importable, load_class
 from figureground.audit.classify.origins import Origin
 from figureground.audit.classify.subject import load_subject, weights_sha256
 from figureground.datasets.transforms import Preprocess
-from figureground.errors import FiguregroundError, UsageError
+from figureground.errors import FiguregroundError, IntegrityError, SubjectError, UsageError
 
 OWN = """
 from dataclasses import dataclass
@@ -99,6 +104,7 @@ def test_a_timm_model(tmp_path: Path) -> None:
     assert (subject.prefix_removed, subject.code_executed) == ("module.", False)
 
 
+@pytest.mark.fault("A18")
 def test_a_class_in_a_file_with_its_arguments(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = trained(own).eval()
     capsys.readouterr()
@@ -112,13 +118,14 @@ def test_a_class_in_a_file_with_its_arguments(own: Path, tmp_path: Path, capsys:
     assert "hello" in said.err
 
 
+@pytest.mark.fault("A10")
 def test_arguments_come_from_a_lightning_checkpoint_and_missing_ones_are_named(own: Path, tmp_path: Path) -> None:
     content = {"state_dict": trained(own, 5).state_dict(), "pytorch-lightning_version": "2.6.6"}
     torch.save(content | {"hyper_parameters": {"width": 5, "lr": 0.1}}, tmp_path / "with.ckpt")
     torch.save(content, tmp_path / "without.ckpt")
     origin = Origin(model_class=f"{own}:Net")
     assert load_subject(tmp_path / "with.ckpt", classes=CLASSES, origin=origin).module.width == 5
-    with pytest.raises(UsageError, match=r"no width.*--model-arg width=VALUE"):
+    with pytest.raises(SubjectError, match=r"no width.*--model-arg width=VALUE"):
         load_subject(tmp_path / "without.ckpt", classes=CLASSES, origin=origin)
 
 
@@ -196,18 +203,24 @@ def test_what_cannot_be_built_says_why(own: Path, spec: str, arguments: dict[str
         Blueprint(spec.format(own=own), arguments).build(3)
 
 
+@pytest.mark.fault("A18")
 @pytest.mark.parametrize(
     ("code", "told"),
     [
+        ("def Net():\n    raise SystemExit('bye')", r"SystemExit: bye \(bad.py:2\)"),
+        ("def Net():\n    print('x')\n    raise KeyError('y')", r"KeyError: 'y' \(bad.py:3\)"),
         ("raise ValueError('no licence')", r"ValueError: no licence \(bad.py:1\)"),
         ("import sys\nsys.exit(3)", "SystemExit: 3"),
     ],
 )
-def test_code_that_fails_or_leaves_is_named_with_its_line(tmp_path: Path, code: str, told: str) -> None:
+def test_code_that_fails_or_leaves_is_named_with_its_line(
+    tmp_path: Path, code: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "bad.py").write_text(code)
     with pytest.raises(UsageError, match=told) as refused:
         Blueprint(f"{tmp_path / 'bad.py'}:Net").build(3)
     assert refused.value.exit_code == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_damaged_weights_are_refused_before_anybodys_code_runs(own: Path, tmp_path: Path) -> None:
@@ -225,3 +238,90 @@ def test_building_leaves_the_random_state_alone(own: Path) -> None:
     torch.manual_seed(3)
     trained(own)
     assert torch.equal(torch.rand(3), expected)
+
+
+CFG = """
+import pathlib
+
+pathlib.Path(__file__).with_suffix(".ran").touch()
+
+
+class Cfg:
+    def __init__(self, width):
+        self.width = width
+
+
+def call(width):
+    return width
+"""
+
+
+@pytest.fixture
+def configured(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Origin:
+    """A Lightning checkpoint with an object of a class in its hyper-parameters, and what is said of it."""
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "fgcfg.py").write_text(CFG)
+    model = trained(own)
+    with importable([folder]):
+        made = importlib.import_module("fgcfg").Cfg(4)
+    content = {"state_dict": model.state_dict(), "hyper_parameters": {"width": 4, "cfg": made}}
+    torch.save(content, tmp_path / "w.ckpt")
+    del sys.modules["fgcfg"]
+    (folder / "fgcfg.ran").unlink()
+    return Origin(model_class=f"{own}:Net", python_path=(folder,))
+
+
+@pytest.mark.fault("A8")
+def test_objects_of_other_classes_are_listed_and_taken_where_allowed(configured: Origin, tmp_path: Path) -> None:
+    path, ran = tmp_path / "w.ckpt", tmp_path / "code" / "fgcfg.ran"
+    with pytest.raises(SubjectError, match=r"objects of fgcfg\.Cfg;.*fix: .*--allow-global fgcfg\.Cfg$") as refused:
+        load_subject(path, classes=CLASSES, origin=configured)
+    assert refused.value.exit_code == 4
+    assert not ran.exists()
+    subject = load_subject(path, classes=CLASSES, origin=replace(configured, allow_globals=("fgcfg.Cfg",)))
+    assert (subject.allowed_globals, subject.code_executed, ran.exists()) == (("fgcfg.Cfg",), True, True)
+    assert str(tmp_path / "code") not in sys.path
+    del sys.modules["fgcfg"]
+
+
+class Runs:
+    """What an attacker saves, by a class that starts a process."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> Any:
+        return subprocess.Popen, (["touch", str(self.target)],)
+
+
+@pytest.mark.fault("A8")
+def test_what_reaches_outside_is_refused_even_where_it_is_allowed(own: Path, tmp_path: Path) -> None:
+    torch.save({"state_dict": trained(own).state_dict(), "x": Runs(tmp_path / "ran")}, tmp_path / "w.pt")
+    origin = Origin(model_class=f"{own}:Net", arguments={"width": 4}, allow_globals=("subprocess.Popen",))
+    with pytest.raises(IntegrityError, match=r"subprocess\.Popen"):
+        load_subject(tmp_path / "w.pt", classes=CLASSES, origin=origin)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_function_is_no_class_and_is_never_called(tmp_path: Path) -> None:
+    (tmp_path / "fgcfg.py").write_text(CFG)
+    with importable([tmp_path]):
+        assert load_class("fgcfg.Cfg").__name__ == "Cfg"
+        with pytest.raises(UsageError, match="a function; expected a class"):
+            load_class("fgcfg.call")
+        with pytest.raises(UsageError, match="AttributeError"):
+            load_class("fgcfg.Nothing")
+    del sys.modules["fgcfg"]
+
+
+@pytest.mark.fault("A13")
+def test_weights_that_are_not_finite_are_taken_where_allowed_and_named(own: Path, tmp_path: Path) -> None:
+    state = trained(own).state_dict()
+    state["head.bias"][1] = torch.inf
+    torch.save(state, tmp_path / "w.pt")
+    origin = Origin(model_class=f"{own}:Net", arguments={"width": 4})
+    with pytest.raises(SubjectError, match=r"not finite in head\.bias.*--allow-nonfinite"):
+        load_subject(tmp_path / "w.pt", classes=CLASSES, origin=origin)
+    subject = load_subject(tmp_path / "w.pt", classes=CLASSES, origin=replace(origin, allow_nonfinite=True))
+    assert subject.nonfinite == ("head.bias",)

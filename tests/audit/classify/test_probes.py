@@ -8,15 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from figureground.audit.classify.lasting import hook_counts
 from figureground.audit.classify.module import Classifier
 from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import as_subject, weights_sha256
 from figureground.audit.document import TrustCheck
+from figureground.audit.task import Kind
 from figureground.errors import SubjectError
 
 NAMES = [
-    "output_shape", "finite", "eval_mode_holds", "deterministic", "batch_invariant", "input_not_mutated",
-    "gradient_nonzero", "map_shape", "weights_unchanged", "hooks_restored",
+    "eval_mode_holds", "output_shape", "finite", "outputs_are_logits", "deterministic", "batch_invariant",
+    "input_not_mutated", "gradient_nonzero", "map_shape", "nothing_kept", "weights_unchanged", "hooks_restored",
 ]  # fmt: skip
 Spoil = Callable[["Network", Tensor, Tensor], object]
 
@@ -52,6 +54,7 @@ def failed(checks: dict[str, TrustCheck]) -> set[str]:
     return {name for name, c in checks.items() if c.status == "failed"}
 
 
+@pytest.mark.fault("B1")
 def test_a_sound_model_passes_everything(classifier: Classifier) -> None:
     classifier.train()
     before = weights_sha256(classifier)
@@ -145,7 +148,8 @@ def test_batch_dependence_is_measured() -> None:
     assert check(model, sample)["batch_invariant"].value == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_model_that_stays_in_training_mode() -> None:
+@pytest.mark.fault("B2")
+def test_a_part_that_stays_in_training_mode_is_named() -> None:
     class Stubborn(Network):
         def __init__(self) -> None:
             super().__init__()
@@ -155,9 +159,91 @@ def test_a_model_that_stays_in_training_mode() -> None:
         def forward(self, pixels: Tensor) -> object:
             return super().forward(self.drop(pixels))
 
-    checks = check(Stubborn())
-    assert {"eval_mode_holds", "deterministic"} <= failed(checks)
-    assert "drop" in str(checks["eval_mode_holds"].reason)
+    with pytest.raises(SubjectError, match=r"MODEL_TRAINING.*after eval\(\): drop;") as refused:
+        check(Stubborn())
+    assert refused.value.exit_code == 4
+
+
+@pytest.mark.fault("B6")
+def test_a_softmax_is_noted_and_saturated_images_are_counted() -> None:
+    sample = images(4)
+    sample[0] *= 1e6
+    found = check(Network(lambda _m, _p, logits: (logits * 3).softmax(1)), sample)
+    assert failed(found) == {"outputs_are_logits", "gradient_nonzero"}
+    assert (found["outputs_are_logits"].value, found["gradient_nonzero"].value) == (1, 1)
+    assert "rows sum to one: probabilities (softmax)" in str(found["outputs_are_logits"].reason)
+    assert "1 of 4 are saturated" in str(found["outputs_are_logits"].reason)
+
+
+@pytest.mark.fault("B6")
+def test_a_log_softmax_is_noted_and_serves() -> None:
+    found = check_auditable(as_subject(Network(lambda _m, _p, logits: logits.log_softmax(1))), images(), "conv")
+    assert {line.status for line in found} == {"passed"}
+    assert [line.reason for line in found if line.reason] == [
+        "rows are log-probabilities (log-softmax), which serve as logits"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+def test_a_sigmoid_is_told_where_thresholds_would_be_applied_twice(kind: Kind) -> None:
+    def sigmoid(_model: Network, _pixels: Tensor, logits: Tensor) -> Tensor:
+        return (logits[:, :1] if kind == "binary" else logits[:, :2]).sigmoid()
+
+    model = Network(sigmoid)
+    model.classes = ("a", "b")
+    subject = as_subject(model, kind=kind)
+    found = {line.check: line for line in check_auditable(subject, images(), None)}
+    assert "between 0 and 1" in str(found["outputs_are_logits"].reason)
+    assert failed(found) == {"outputs_are_logits"}
+
+
+@pytest.mark.fault("B16")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float32])
+def test_probes_of_other_types_and_layouts_pass(dtype: torch.dtype) -> None:
+    assert not failed(check(Network().to(dtype=dtype, memory_format=torch.channels_last)))
+
+
+@pytest.mark.fault("B17")
+@pytest.mark.parametrize(("channels", "fix"), [(1, "--channels gray"), (4, "wrap the model")])
+def test_channels_that_do_not_suit_are_stated(channels: int, fix: str) -> None:
+    model = Network()
+    model.conv = nn.Conv2d(channels, 6, 3)
+    with pytest.raises(SubjectError, match=rf"images of 3 channels; expected {channels}, which conv takes; fix: {fix}"):
+        check(model)
+
+
+def _raising(_module: nn.Module, _arguments: object, _output: object) -> None:
+    raise RuntimeError("no room left")
+
+
+@pytest.mark.fault("B18")
+def test_a_hook_that_raises_is_named_and_none_of_ours_stays() -> None:
+    model = Network()
+    model.head.register_forward_hook(_raising)
+    with pytest.raises(SubjectError, match="the hook _raising on head, which raises RuntimeError: no room left") as why:
+        check(model)
+    assert why.value.exit_code == 4
+    assert sum(hook_counts(model).values()) == 1
+
+
+@pytest.mark.fault("B18")
+@pytest.mark.parametrize("keep", [lambda output: output, lambda output: output.detach()])
+def test_a_hook_that_keeps_a_tensor_of_every_pass_is_named(keep: Callable[[Tensor], Tensor]) -> None:
+    model, kept = Network(), []
+
+    def hoard(_module: nn.Module, _arguments: object, output: Tensor) -> None:
+        kept.append(keep(output))
+
+    model.conv.register_forward_hook(hoard)
+    with pytest.raises(SubjectError, match=r"kept after the pass, 3 after 3 passes .* by the hook .*hoard on conv"):
+        check(model)
+    assert sum(hook_counts(model).values()) == 1
+
+
+def test_a_hook_that_keeps_the_last_output_only_is_let_be() -> None:
+    model, last = Network(), {}
+    model.conv.register_forward_hook(lambda _m, _a, output: last.update(output=output))
+    assert not failed(check(model))
 
 
 @pytest.mark.parametrize(
@@ -169,11 +255,13 @@ def test_layers_without_a_map(layer: str, told: str) -> None:
     assert told in str(checks["map_shape"].reason)
 
 
+@pytest.mark.fault("B7", "B9")
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
         (lambda _m, _p, logits: logits[:, :1], r"found \[B, 1\].*nobody declared.*declare kind='binary'"),
-        (lambda _m, _p, logits: logits[:, :2], "found 2 logits; expected 3, one for each of a, b, c"),
+        (lambda _m, _p, logits: logits[:, :2], "found 2 logits; expected 3, one for each of a, b, c.*not replaced"),
+        (lambda _m, _p, logits: logits.argmax(1), r"whole numbers, shape \[3\], as argmax gives them; expected logits"),
         (lambda _m, _p, logits: logits[0], r"shape \[3\]"),
         (lambda _m, _p, logits: {"logits": logits}, r"a dict with logits \[3, 3\]"),
         (lambda _m, _p, logits: (logits,), "found a tuple"),
@@ -191,9 +279,10 @@ def test_fatal_faults(spoil: Spoil, told: str) -> None:
     assert not any(len(module._forward_hooks) for module in model.modules())
 
 
-def test_images_that_do_not_suit_the_model() -> None:
-    with pytest.raises(SubjectError, match=r"MODEL_FORWARD.*expected input.*channels.*\[2, 1, 8, 8\]"):
-        check(Network(), torch.rand(2, 1, 8, 8))
+def test_a_forward_pass_that_fails_is_told_with_its_shape() -> None:
+    model = Network(lambda _m, pixels, _logits: pixels.view(7))
+    with pytest.raises(SubjectError, match=r"MODEL_FORWARD.*RuntimeError: shape.*a forward pass of \[3, 3, 8, 8\]"):
+        check(model)
 
 
 def test_works_inside_inference_mode() -> None:

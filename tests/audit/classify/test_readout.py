@@ -28,6 +28,7 @@ def single(flat: bool = False) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), *head, *([nn.Flatten(0)] if flat else [])).eval()
 
 
+@pytest.mark.fault("B4")
 @pytest.mark.parametrize("flat", [False, True])
 def test_the_softmax_of_two_is_the_sigmoid_of_one(flat: bool) -> None:
     model, images = single(flat), torch.rand(5, 3, 8, 8)
@@ -37,6 +38,7 @@ def test_the_softmax_of_two_is_the_sigmoid_of_one(flat: bool) -> None:
     torch.testing.assert_close(both[:, 1] - both[:, 0], model(images).reshape(-1))
 
 
+@pytest.mark.fault("B4")
 def test_maps_explain_the_logit_with_the_sign_of_the_prediction() -> None:
     model, images = single(), torch.rand(6, 3, 8, 8)
     found = SinglePass("model.0")(TwoClasses(model), images)
@@ -192,6 +194,7 @@ class Gives(nn.Module):
         return self.make(self.body(images))
 
 
+@pytest.mark.fault("B3")
 @pytest.mark.parametrize(
     ("make", "key"),
     [
@@ -222,6 +225,7 @@ def test_a_key_that_is_not_there_lists_those_that_are() -> None:
         Picked(Gives(lambda z: z), "logits")(torch.rand(4, 3, 12, 12))
 
 
+@pytest.mark.fault("B3")
 def test_without_a_key_an_output_of_several_things_is_refused_with_their_shapes() -> None:
     subject = as_subject(Gives(lambda z: Several(z, z)), classes=CLASSES)
     with pytest.raises(SubjectError, match=r"a Several with logits \[4, 2\], features \[4, 2\].*--output-key"):

@@ -93,7 +93,7 @@ def test_transforms_that_masks_cannot_follow_are_refused() -> None:
         as_subject(Named(), classes=["a", "b"], transform=lambda image: image)
 
 
-@pytest.mark.parametrize("model", ["resnet18", lambda images: images, None])
+@pytest.mark.parametrize("model", ["resnet18", dict, None])
 def test_what_is_no_module_is_refused(model: object) -> None:
     with pytest.raises(SubjectError, match="MODEL_TYPE"):
         as_subject(model, classes=["a", "b"])

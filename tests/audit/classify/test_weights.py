@@ -48,6 +48,7 @@ def test_safetensors_hold_the_same(tmp_path: Path) -> None:
     assert all(torch.equal(read_weights(tmp_path / "w.safetensors").tensors[n], v) for n, v in state.items())
 
 
+@pytest.mark.fault("A2", "A4")
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -63,6 +64,7 @@ def test_what_is_no_safetensors_is_named(tmp_path: Path, content: bytes, told: s
         read_weights(tmp_path / "w.safetensors")
 
 
+@pytest.mark.fault("A3")
 def test_the_first_half_of_a_safetensors_is_refused(tmp_path: Path) -> None:
     save_file(network().state_dict(), tmp_path / "w.safetensors")
     whole = (tmp_path / "w.safetensors").read_bytes()
@@ -71,6 +73,7 @@ def test_the_first_half_of_a_safetensors_is_refused(tmp_path: Path) -> None:
         read_weights(tmp_path / "w.safetensors")
 
 
+@pytest.mark.fault("A1")
 def test_a_file_that_is_not_there_comes_with_the_nearest_name(tmp_path: Path) -> None:
     for name in ("best_model.pt", "aaa.pt", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
@@ -90,6 +93,7 @@ class Runs:
         return os.system, (f"touch {self.target}",)
 
 
+@pytest.mark.fault("A5", "A6")
 def test_pickled_code_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({"state_dict": network().state_dict(), "x": Runs(tmp_path / "ran")}, tmp_path / "w.pt")
     for forced in ("0", "1"):
@@ -101,6 +105,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.fault("A9")
 def test_a_pickled_network_is_told_apart_from_an_attack(tmp_path: Path) -> None:
     torch.save(network(), tmp_path / "net.pt")
     with pytest.raises(SubjectError, match=r"state_dict.*--model-class"):
@@ -111,6 +116,7 @@ def test_a_pickled_network_is_told_apart_from_an_attack(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.fault("A7")
 def test_lightnings_instantiator_is_refused(tmp_path: Path) -> None:
     content = {"state_dict": network().state_dict(), "hyper_parameters": {"_instantiator": "os.system"}}
     torch.save(content, tmp_path / "w.ckpt")
@@ -160,6 +166,7 @@ def test_eight_bit_floats_are_looked_at(tmp_path: Path) -> None:
         read_weights(tmp_path / "w.pt")
 
 
+@pytest.mark.fault("A13")
 def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
     state = network().state_dict()
     state["4.bias"][1] = math.nan
@@ -175,6 +182,7 @@ def test_a_file_without_weights_says_what_it_holds(tmp_path: Path, content: Any)
         read_weights(tmp_path / "w.pt")
 
 
+@pytest.mark.fault("A14")
 def test_another_file_than_expected_is_refused(tmp_path: Path) -> None:
     torch.save(network().state_dict(), tmp_path / "w.pt")
     digest = hashlib.sha256((tmp_path / "w.pt").read_bytes()).hexdigest()
@@ -183,6 +191,7 @@ def test_another_file_than_expected_is_refused(tmp_path: Path) -> None:
         read_weights(tmp_path / "w.pt", expect_sha256="0" * 64)
 
 
+@pytest.mark.fault("A11")
 @given(st.lists(st.sampled_from(PREFIXES), max_size=3))
 def test_prefixes_of_wrappers_come_off_and_the_logits_are_the_same(chain: list[str]) -> None:
     trained, fresh, prefix = network().eval(), network(seed=1).eval(), "".join(chain)
@@ -192,6 +201,7 @@ def test_prefixes_of_wrappers_come_off_and_the_logits_are_the_same(chain: list[s
     torch.testing.assert_close(fresh(images), trained(images), rtol=0, atol=0)
 
 
+@pytest.mark.fault("A11")
 def test_a_prefix_that_not_every_name_has_stays() -> None:
     state = {f"module.{name}": value for name, value in network().state_dict().items()}
     state["extra"] = torch.zeros(1)
@@ -208,6 +218,7 @@ def test_a_network_whose_own_names_begin_like_a_wrapper_keeps_them() -> None:
     assert fit_weights(Wrapped(), of(Wrapped().state_dict())) == ""
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -225,3 +236,25 @@ def test_weights_fit_whole_or_not_at_all(change: Any, told: str) -> None:
         fit_weights(module, of(state))
     assert "--model-arg" in str(refused.value)
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+@pytest.mark.fault("A16")
+def test_what_was_saved_on_a_gpu_is_read_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = network().state_dict()
+    with monkeypatch.context() as patch:  # what torch writes beside each storage that lies on the first GPU
+        patch.setattr(torch.serialization, "location_tag", lambda _storage: "cuda:0")
+        torch.save(state, tmp_path / "w.pt")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RuntimeError, match="CUDA"):
+        torch.load(tmp_path / "w.pt", weights_only=True)
+    found = read_weights(tmp_path / "w.pt").tensors
+    assert {value.device.type for value in found.values()} == {"cpu"}
+    assert all(torch.equal(found[name], value) for name, value in state.items())
+
+
+@pytest.mark.fault("A15")
+def test_a_tensor_that_is_larger_than_what_is_stored_of_it_is_refused(tmp_path: Path) -> None:
+    torch.save({"w": torch.zeros(1).expand(2**40)}, tmp_path / "w.pt")
+    assert (tmp_path / "w.pt").stat().st_size < 10_000
+    with pytest.raises(IntegrityError, match=r"w of shape \[1099511627776\] on 4 bytes"):
+        read_weights(tmp_path / "w.pt")

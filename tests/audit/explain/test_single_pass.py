@@ -128,6 +128,7 @@ def test_one_forward_and_one_backward(build: Build, inputs: Tensor) -> None:
     assert backwards == [2]
 
 
+@pytest.mark.fault("B8")
 @pytest.mark.parametrize("frozen", [False, True])
 def test_leaves_model_and_inputs_alone(frozen: bool, build: Build, inputs: Tensor) -> None:
     model = build("mobilenet_v3_small")
@@ -178,12 +179,34 @@ def test_in_place_preprocessing_is_no_obstacle() -> None:
     assert float(explanation.maps["saliency", "absolute"].max()) > 0
 
 
+@pytest.mark.fault("B16")
 def test_double_precision_models_get_double_inputs() -> None:
     images, model = torch.rand(2, 3, 8, 8), Network()
     single = SinglePass("conv")(model, images)
     double = SinglePass("conv")(model.double(), images)
     assert double.maps["gradcam", "absolute"].dtype == torch.float32
     assert relative(double.native["gradcam"], single.native["gradcam"]) <= 1e-5
+
+
+@pytest.mark.fault("B16")
+@pytest.mark.parametrize(
+    ("change", "tolerance"),
+    [
+        (lambda model: model.to(torch.bfloat16), 0.05),
+        (lambda model: model.to(memory_format=torch.channels_last), 1e-5),
+    ],
+)
+def test_other_types_and_memory_layouts_give_the_same_maps(
+    change: Callable[[nn.Module], nn.Module], tolerance: float
+) -> None:
+    images, model = torch.rand(2, 3, 8, 8), Network()
+    plain = SinglePass("conv")(model, images)
+    other = SinglePass("conv")(change(model), images)
+    for method, native in other.native.items():
+        assert native.dtype == torch.float32
+        # On average: a rectifier whose input rounds to the other side of zero changes single pixels.
+        reference = plain.native[method].abs().mean()
+        assert (native - plain.native[method]).abs().mean() <= tolerance * reference
 
 
 def test_nonfinite_logits_are_the_callers_to_see() -> None:
@@ -239,18 +262,12 @@ def test_layers_that_give_no_map_are_refused(hook_count: Count) -> None:
         SinglePass("head")(model, torch.rand(2, 3, 8, 8))
     with pytest.raises(SubjectError, match="layer con: found no module"):
         SinglePass("con")(model, torch.rand(2, 3, 8, 8))
-    with pytest.raises(SubjectError, match="0 forward and 0 backward"):
+    with pytest.raises(SubjectError, match="0 forward calls, 0 backward"):
         SinglePass("spare")(unused, torch.rand(2, 3, 8, 8))
     assert hook_count(model) == hook_count(unused) == 0
 
 
-def test_a_layer_that_runs_twice_is_refused() -> None:
-    relu = nn.ReLU()
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 4, 3), relu, nn.Flatten(), nn.Linear(64, 2))
-    with pytest.raises(SubjectError, match="2 forward and 2 backward"):
-        SinglePass("1")(model, torch.rand(2, 3, 8, 8))
-
-
+@pytest.mark.fault("B18")
 def test_users_hooks_stay(hook_count: Count) -> None:
     model = Network()
     seen: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from figureground.audit import tables
@@ -124,6 +125,7 @@ def test_outputs_that_are_not_finite_silence_all_methods():
         assert of(found, method).loc[2, "region_shares"] is None
 
 
+@pytest.mark.fault("B14", better="The status is degenerate, its reason zero_map.")
 @pytest.mark.parametrize(
     ("value", "reason"),
     [(0.0, "zero_map"), (1e-13, "zero_map"), (np.nan, "map_not_finite"), (np.inf, "map_not_finite")],
@@ -163,10 +165,11 @@ def test_what_stands_in_an_absent_mask_stands_for_nothing():
     assert attribution_rows(**given).equals(attribution_rows(**changed("has_mask", 1, False)))
 
 
+@pytest.mark.fault("D7")
 @pytest.mark.parametrize("value", [0, 255], ids=["ground", "all ignored"])
 def test_an_empty_mask(value):
     found = of(attribution_rows(**changed("masks", 4, value)), "gradcam").loc[4]
-    assert found["status"] == "mask_empty"
+    assert found["status"] == "no_object"
     assert found[MEASURES].isna().all()
     assert (dict(found["region_shares"])["top"] is None) == (value == 255)
 
@@ -190,11 +193,13 @@ def test_a_tiny_object_has_no_density_ratio_on_a_coarse_map():
     assert np.isfinite(saliency.loc[0, "ldr"])
 
 
+@pytest.mark.fault("D13", better="the reason says which extreme it is: object_too_small or object_too_large")
 def test_a_single_pixel_is_too_small_even_for_saliency():
     found = of(attribution_rows(**_square(_square(batch(), 0, 1), 1, 2)), "saliency")
     assert found["reason"].tolist()[:2] == ["object_too_small", None]
 
 
+@pytest.mark.fault("D13", better="the reason says which extreme it is: object_too_small or object_too_large")
 @pytest.mark.parametrize(("background", "kept"), [(7, False), (8, True), (0, False)])
 def test_a_full_mask_has_no_density_ratio(background, kept):
     """400 valid pixels: 2 % are 8."""
@@ -208,6 +213,48 @@ def test_a_full_mask_has_no_density_ratio(background, kept):
     assert np.isnan(found["auc_background"]) == (background == 0)
 
 
+@pytest.mark.fault("D3")
+def test_soft_masks_weigh_every_share():
+    given, rng = batch(), np.random.default_rng(5)
+    shares = np.where(
+        given["masks"] == 1, rng.uniform(0.5, 1, given["masks"].shape), rng.uniform(0, 0.49, given["masks"].shape)
+    )
+    found = of(attribution_rows(**given, soft=shares), "saliency")
+    flipped = given | {"masks": np.where(given["masks"] == 255, 255, 1 - given["masks"] % 2).astype(np.uint8)}
+    other = of(attribution_rows(**flipped, soft=1 - shares), "saliency")
+    heat = given["maps"]["saliency", "absolute"].astype(float)
+    valid = given["masks"] != 255
+    for i in range(6):
+        weight, map_ = shares[i][valid[i]], heat[i][valid[i]]
+        assert found.loc[i, "background_share"] == pytest.approx((map_ * (1 - weight)).sum() / map_.sum(), abs=1e-9)
+        assert found.loc[i, "background_area"] == pytest.approx(1 - weight.mean(), abs=1e-9)
+    np.testing.assert_allclose(found["background_share"] + other["background_share"], 1, atol=1e-6)
+    np.testing.assert_allclose(found["ring_share"] + found["far_share"], found["background_share"], atol=1e-9)
+    hard = of(attribution_rows(**given, soft=(given["masks"] == 1).astype(float)), "saliency")
+    pd.testing.assert_frame_equal(hard, of(rows(), "saliency"), rtol=1e-9)
+
+
+def test_a_soft_mask_that_reaches_one_half_nowhere_holds_no_object():
+    given = changed("masks", 0, 0)
+    soft = np.where(given["masks"] == 1, 1.0, 0.3)
+    found = of(attribution_rows(**given, soft=soft), "saliency").loc[0]
+    assert found["status"] == "no_object"
+    assert found[MEASURES].isna().all()
+    with pytest.raises(UsageError, match="MASK_VALUE"):
+        attribution_rows(**given, soft=soft + 1)
+
+
+@pytest.mark.fault("D9")
+def test_why_a_mask_gives_nothing_is_told():
+    given = changed("masks", 0, 0)
+    given["has_mask"][1] = False
+    status = ["object_cropped_out", "size_mismatch", "ok", "ok", "ok", "ok"]
+    found = of(attribution_rows(**given, mask_status=status), "gradcam")
+    assert found["status"].tolist() == status
+    assert found.loc[:1, MEASURES].isna().all(axis=None)
+    assert found.loc[:1, "region_shares"].notna().all()
+
+
 def test_causes_are_named_in_a_fixed_order():
     given = changed("masks", 0, 0)
     given["has_mask"][0], given["finite"][0] = False, False
@@ -218,7 +265,7 @@ def test_causes_are_named_in_a_fixed_order():
     given["maps"]["gradcam", "positive"][0] = 1
     assert of(attribution_rows(**given), "gradcam").loc[0, "status"] == "mask_absent"
     given["has_mask"][0] = True
-    assert of(attribution_rows(**given), "gradcam").loc[0, "status"] == "mask_empty"
+    assert of(attribution_rows(**given), "gradcam").loc[0, "status"] == "no_object"
 
 
 def test_a_batch_does_not_change_its_rows():

@@ -27,6 +27,7 @@ def test_up_to_32_classes_everything_is_kept():
     assert set(rows["status"]) == {"ok"}
 
 
+@pytest.mark.fault("B10", better="The answer is set aside as not_finite, not the row: it may be finite under a change.")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_predicts_nothing_and_never_class_0(bad):
     values = logits(3, 4)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from figureground.audit.journal import Journal
 from figureground.audit.measure.stream import ShardStream
 from figureground.audit.run_folder import RunFolder, read_ledger
 
@@ -40,6 +41,41 @@ def step(module, items):
         }
     )
     return {"numbers": frame, "twice": frame.assign(value=2 * frame["value"])}
+
+
+def streamed(folder, steps, batches=([0, 1], [2], [3, 4], [5, 6])):
+    spent = []
+
+    def counted(module, items):
+        steps.append(len(items["x"]))
+        spent.append(10 * len(items["x"]))
+        return step(module, items)
+
+    stream = ShardStream(folder, {"numbers": SCHEMA, "twice": SCHEMA}, "test", spent)
+    stream(Square(), counted, Numbers(), batches, [0, 0, 1, 4][: len(batches)], lambda _: None)
+    return sum(spent)
+
+
+@pytest.mark.parametrize("spoil", ["truncated", "empty", "flipped", "missing", "nothing"])
+def test_a_damaged_shard_is_done_again_and_no_other(tmp_path, spoil, caplog):
+    streamed(RunFolder.create(tmp_path / "whole"), [])
+    folder, steps = RunFolder.create(tmp_path / "run"), []
+    streamed(folder, steps, [[0, 1], [2], [3, 4]])
+    shard = folder.path / "twice" / "part-test-00001.parquet"
+    data = bytearray(shard.read_bytes())
+    if spoil == "flipped":
+        data[len(data) // 2] ^= 1
+    if spoil != "nothing":
+        shard.write_bytes({"truncated": data[: len(data) // 2], "flipped": bytes(data)}.get(spoil, b""))
+    if spoil == "missing":
+        shard.unlink()
+    again = []
+    assert streamed(RunFolder(folder.path, Journal.read(folder.path)), again) == 70  # finished shards count as well
+    assert again == ([2] if spoil == "nothing" else [2, 2])
+    for name in ("numbers", "twice"):
+        for file in (tmp_path / "whole" / name).iterdir():
+            assert (folder.path / name / file.name).read_bytes() == file.read_bytes()
+    assert ("part-test-00001.parquet: not as it was written; it is done again" in caplog.text) == (spoil != "nothing")
 
 
 @pytest.fixture

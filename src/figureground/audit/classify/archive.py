@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import _compat_pickle
 import pickle
 import struct
 import zipfile
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from figureground.audit.classify.named_code import load_class
 from figureground.errors import IntegrityError, SubjectError
 
 #: What torch raises over an archive whose records do not fit together.
@@ -41,12 +44,24 @@ SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
 #: Modules that a network has no use for, and an attacker has.
 _OUTSIDE = frozenset(
     [
+        "_io",
+        "_posixsubprocess",
+        "asyncio",
+        "bdb",
         "builtins",
+        "code",
+        "codeop",
+        "ctypes",
         "importlib",
+        "io",
+        "logging",
         "marshal",
+        "multiprocessing",
         "nt",
         "os",
+        "pdb",
         "pickle",
+        "pkgutil",
         "posix",
         "pty",
         "runpy",
@@ -54,26 +69,39 @@ _OUTSIDE = frozenset(
         "socket",
         "subprocess",
         "sys",
+        "tarfile",
+        "tempfile",
+        "threading",
+        "timeit",
+        "urllib",
         "webbrowser",
+        "zipfile",
     ]
 )
 #: Classes of a network: who pickled them has pickled the network itself.
 _MODULES = ("torch.nn.modules.", "torchvision.models.", "timm.")
 
 
-def read_archive(path: Path) -> Any:
+def read_archive(path: Path, allow: Sequence[str] = ()) -> Any:
     """What ``torch.save`` wrote, plain types and tensors on the CPU only.
+
+    Parameters
+    ----------
+    path : Path
+    allow : sequence of str
+        Classes by their full names that may be made as well. They are imported, and so their module is executed;
+        those that reach outside the process are refused all the same.
 
     Raises
     ------
     SubjectError
-        The file is absent, damaged, or no archive of tensors.
+        The file is absent, damaged, no archive of tensors, or holds a class that is not allowed.
     IntegrityError
         The file holds pickled code, or declares more content than it has.
     """
     check_file(path)
     _check_archive(path)
-    return _read(path)
+    return _read(path, allow)
 
 
 def check_file(path: Path, *, zipped: bool = True) -> None:
@@ -117,21 +145,13 @@ def _check_archive(path: Path) -> None:
         raise _no_tensors(path, "a TorchScript archive")
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, allow: Sequence[str]) -> Any:
     try:
-        unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-        if any(name.startswith(_MODULES) for name in unsafe) and not any(map(_reaches_out, unsafe)):
-            raise _whole_module(path)
-        if unsafe:
-            raise IntegrityError(
-                "CKPT_PICKLE",
-                str(path),
-                found=f"pickled code: {', '.join(sorted(unsafe)[:5])}",
-                expected="tensors and plain types only",
-                fix=f"if you trust its author, {_FROM_PYTHON}",
-            )
+        unsafe = map(_of_today, torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
+        classes = _allowed(path, sorted(unsafe), allow)
         # Spelled out: an environment variable can switch the default off.
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(classes):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         # torch's own message advises to execute the file, so it is not passed on.
         raise IntegrityError(
@@ -143,6 +163,37 @@ def _read(path: Path) -> Any:
         ) from None
     except _MALFORMED as error:
         raise damaged(path, f"content that torch cannot read ({type(error).__name__})") from None
+
+
+def _allowed(path: Path, unsafe: Sequence[str], allow: Sequence[str]) -> list[Any]:
+    """The classes that may be made, imported; raises where the file holds anything else."""
+    if any(map(_reaches_out, unsafe)):
+        raise IntegrityError(
+            "CKPT_PICKLE",
+            str(path),
+            found=f"pickled code: {', '.join(unsafe[:5])}",
+            expected="tensors and plain types only",
+            fix=f"if you trust its author, {_FROM_PYTHON}",
+        )
+    if any(name.startswith(_MODULES) for name in unsafe):
+        raise _whole_module(path)
+    strangers = sorted(set(unsafe) - set(allow))
+    if strangers:
+        raise SubjectError(
+            "CKPT_GLOBALS",
+            str(path),
+            found=f"objects of {', '.join(strangers)}",
+            expected="tensors and plain types only",
+            fix=f"where these are known and harmless: {' '.join(f'--allow-global {name}' for name in strangers)}",
+        )
+    return [load_class(name) for name in unsafe]
+
+
+def _of_today(name: str) -> str:
+    """The name that Python reads for one that a pickle of the second protocol writes, such as ``commands.Popen``."""
+    module, _, attribute = name.rpartition(".")
+    module, attribute = _compat_pickle.NAME_MAPPING.get((module, attribute), (module, attribute))
+    return f"{_compat_pickle.IMPORT_MAPPING.get(module, module)}.{attribute}"
 
 
 def _reaches_out(name: str) -> bool:

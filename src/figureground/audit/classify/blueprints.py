@@ -13,7 +13,9 @@ Nothing is ever downloaded: weights come from a file.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,9 +25,9 @@ import torch
 import torchvision
 from torch import nn
 
-from figureground.audit.classify.named_code import load_named
+from figureground.audit.classify.named_code import load_named, told
 from figureground.audit.classify.networks import build_network
-from figureground.errors import FiguregroundError, UsageError
+from figureground.errors import FiguregroundError, SubjectError, UsageError
 
 TORCHVISION, TIMM = "torchvision:", "timm:"
 _INSTALL_TIMM = "pip install 'figureground[timm]'"
@@ -72,7 +74,9 @@ class Blueprint:
         Raises
         ------
         UsageError
-            There is no such architecture, class or factory, or it wants other arguments.
+            There is no such architecture, class or factory, or it takes other arguments.
+        SubjectError
+            Arguments are missing that the checkpoint has not saved.
         """
         with torch.random.fork_rng(devices=[]):
             if self.spec.startswith(TORCHVISION):
@@ -117,14 +121,14 @@ def _called(spec: str, make: Callable[..., Any], arguments: Mapping[str, Any], s
     given = {**kept, **arguments}
     missing = [name for name, p in parameters.items() if _needed(p) and name not in given]
     strangers = [name for name in arguments if name not in parameters and not takes_all]
-    if missing or strangers:
-        raise UsageError(
-            "MODEL_ARGUMENTS",
-            spec,
-            found=f"no {', '.join(missing)}" if missing else f"an argument {strangers[0]!r}",
-            expected=f"its arguments: {', '.join(parameters) or 'none'}",
-            fix=" ".join(f"--model-arg {name}=VALUE" for name in missing) or "correct the name",
-        )
+    expected = f"its arguments: {', '.join(parameters) or 'none'}"
+    if strangers:
+        found = f"an argument {strangers[0]!r}"
+        raise UsageError("MODEL_ARGUMENTS", spec, found=found, expected=expected, fix="correct the name")
+    if missing:
+        # Weights without what their class is made with are no model yet, whatever was called.
+        fix = " ".join(f"--model-arg {name}=VALUE" for name in missing)
+        raise SubjectError("MODEL_ARGUMENTS", spec, found=f"no {', '.join(missing)}", expected=expected, fix=fix)
     return _constructed(spec, make, given)
 
 
@@ -142,14 +146,15 @@ def _needed(parameter: inspect.Parameter) -> bool:
 
 def _constructed(spec: str, make: Callable[..., Any], arguments: Mapping[str, Any]) -> nn.Module:
     try:
-        made = make(**arguments)
-    except FiguregroundError:
+        with redirect_stdout(sys.stderr):  # stdout is the command's own
+            made = make(**arguments)
+    except (FiguregroundError, KeyboardInterrupt):
         raise
-    except Exception as error:  # the code of others may raise anything
+    except BaseException as error:  # the code of others may raise anything, and may try to leave
         raise UsageError(
             "MODEL_ARGUMENTS",
             spec,
-            found=f"{type(error).__name__}: {error}",
+            found=told(error),
             expected="arguments with which it can be made",
             fix="give them with --model-arg NAME=VALUE",
         ) from error

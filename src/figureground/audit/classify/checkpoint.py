@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from figureground.audit.classify.archive import damaged, read_archive
 from figureground.audit.classify.module import Classifier
+from figureground.audit.classify.weights import nonfinite_names, not_finite
 from figureground.errors import FiguregroundError, SubjectError
 
 FORMAT = "figureground-classifier/1"
@@ -48,8 +49,16 @@ def save_checkpoint(classifier: Classifier, path: str | Path) -> Path:
     return path
 
 
-def load_checkpoint(path: str | Path) -> Classifier:
+def load_checkpoint(
+    path: str | Path, *, allow_globals: Sequence[str] = (), allow_nonfinite: bool = False
+) -> Classifier:
     """Read a classifier that :func:`save_checkpoint` wrote; nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path
+    allow_globals, allow_nonfinite
+        As for :func:`~figureground.audit.classify.weights.read_weights`.
 
     Returns
     -------
@@ -65,8 +74,12 @@ def load_checkpoint(path: str | Path) -> Classifier:
         The file holds pickled code, or declares more content than it has.
     """
     path = Path(path)
-    content = read_archive(path)
-    return _restored(content, _description(content, path), path)
+    content = read_archive(path, allow_globals)
+    classifier = _restored(content, _description(content, path), path)
+    bad = nonfinite_names(classifier.state_dict())
+    if bad and not allow_nonfinite:
+        raise not_finite(bad, path)
+    return classifier
 
 
 def _content(classifier: Classifier) -> dict[str, Any]:
@@ -141,7 +154,7 @@ def _check_weights(wanted: Mapping[str, Tensor], given: Any, path: Path) -> None
             "CKPT_WEIGHTS",
             str(path),
             found="; ".join(faults[:5]) + rest,
-            expected="finite weights that fit the architecture",
+            expected="weights that fit the architecture",
             fix="save the checkpoint again",
         )
 
@@ -149,7 +162,7 @@ def _check_weights(wanted: Mapping[str, Tensor], given: Any, path: Path) -> None
 def _fault(name: str, wanted: Tensor, given: Tensor) -> str:
     if given.shape != wanted.shape:
         return f"{name} is {list(given.shape)} in place of {list(wanted.shape)}"
-    return "" if bool(torch.isfinite(given).all()) else f"{name} is not finite"
+    return ""
 
 
 def _foreign(path: Path, found: str) -> SubjectError:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from figureground.errors import UsageError
 
+#: Files whose lines in a traceback are not the caller's code.
+_MACHINERY = ("named_code.py", "blueprints.py", "pkgutil.py")
+#: Functions that pickles of NumPy's numbers and arrays call, and that do nothing else.
+_NUMPY = frozenset(
+    f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")
+)
+_Found = TypeVar("_Found")
 _FORMS = "package.module:name, or path/to/file.py:name"
 
 
@@ -38,6 +47,33 @@ def load_named(spec: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]  # callable() narrows Any to a callable that returns Any
 
 
+def load_class(name: str) -> type[Any]:
+    """The class of a full name such as ``package.module.Cfg``; its module is imported, and so executed.
+
+    Raises
+    ------
+    UsageError
+        There is none, its module fails, or it is no class: a function would be called with what a file holds.
+    """
+    found = _guarded(name, lambda: pkgutil.resolve_name(name), "a class that can be imported")
+    if isinstance(found, type) or name in _NUMPY:
+        return found  # type: ignore[no-any-return]  # what NumPy's arrays are made by counts as one
+    raise _refused(name, f"a {type(found).__name__}", "a class")
+
+
+@contextmanager
+def importable(folders: Sequence[Path]) -> Iterator[None]:
+    """Look for modules in these folders, too, after all others."""
+    added = [str(folder.resolve()) for folder in folders if str(folder.resolve()) not in sys.path]
+    sys.path.extend(added)
+    try:
+        yield
+    finally:
+        for folder in added:
+            if folder in sys.path:
+                sys.path.remove(folder)
+
+
 def name_of(function: Callable[..., Any]) -> str:
     """``package.module:function``, by which :func:`load_named` finds it where it has a name at all."""
     name = getattr(function, "__qualname__", type(function).__qualname__)
@@ -50,13 +86,18 @@ def _module(spec: str, place: str) -> ModuleType:
         raise _refused(spec, "a name of another form", _FORMS)
     if file.suffix == ".py" and not file.is_file():
         raise _refused(spec, f"no file {place}", "a file of Python code")
+    find = partial(_from_file, file) if file.suffix == ".py" else partial(importlib.import_module, place)
+    return _guarded(spec, find, "code that can be imported")
+
+
+def _guarded(spec: str, find: Callable[[], _Found], expected: str) -> _Found:
     try:
         with redirect_stdout(sys.stderr), _working_directory():
-            return _from_file(file) if file.suffix == ".py" else importlib.import_module(place)
+            return find()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # what is imported may raise anything, and may try to leave
-        raise _refused(spec, _told(error), "code that can be imported") from error
+        raise _refused(spec, told(error), expected) from error
 
 
 def _from_file(file: Path) -> ModuleType:
@@ -70,12 +111,12 @@ def _from_file(file: Path) -> ModuleType:
     return module
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """The error with the last line of code that it came from."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
+    own = [frame for frame in frames if not frame.filename.endswith(_MACHINERY) and "importlib" not in frame.filename]
     place = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {error}{place}"
+    return f"{type(error).__name__}: {str(error) or 'without a message'}{place}"
 
 
 @contextmanager
@@ -92,5 +133,5 @@ def _working_directory() -> Iterator[None]:
 
 
 def _refused(spec: str, found: str, expected: str) -> UsageError:
-    fix = f"give {_FORMS}; the package's folder must be on PYTHONPATH or be the working directory"
+    fix = f"give {_FORMS}; its folder must be the working directory, on PYTHONPATH, or named by --python-path"
     return UsageError("CODE_SPEC", spec, found=found, expected=expected, fix=fix)

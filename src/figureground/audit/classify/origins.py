@@ -9,10 +9,14 @@ from typing import Any
 
 from torch import nn
 
+from figureground.audit.classify.archive import check_file
 from figureground.audit.classify.blueprints import Blueprint, preset_of
 from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.module import Classifier
-from figureground.audit.classify.weights import check_sha256, fit_weights, read_weights
+from figureground.audit.classify.named_code import importable
+from figureground.audit.classify.opaque import is_program, load_program
+from figureground.audit.classify.weights import Weights, check_sha256, fit_weights, nonfinite_names, read_weights
+from figureground.audit.files import file_sha256
 from figureground.errors import UsageError
 
 
@@ -30,14 +34,28 @@ class Origin:
         The file, where the model is given by name.
     sha256 : str or None
         Of the file, where it must be this one.
+    trusted : str or None
+        SHA-256 of a file whose program may be run: see
+        :func:`~figureground.audit.classify.opaque.load_program`.
+    allow_globals : tuple of str
+        Classes that objects in the file may be of.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite.
+    python_path : tuple of Path
+        Folders in which code that is named is looked for as well.
     """
 
     model_class: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
     sha256: str | None = None
+    trusted: str | None = None
+    allow_globals: tuple[str, ...] = ()
+    allow_nonfinite: bool = False
+    python_path: tuple[Path, ...] = ()
 
 
+NO_WEIGHTS = Weights({}, {}, "")
 #: Nothing was said.
 UNSAID = Origin()
 
@@ -51,10 +69,20 @@ class Built:
     spec: str | None = None
     prefix_removed: str = ""
     preset: Any = None
+    sha256: str | None = None
+    allowed_globals: tuple[str, ...] = ()
+    nonfinite: tuple[str, ...] = ()
 
 
 def load_module(spec: str | Path, *, outputs: int | None, origin: Origin) -> Built:
     """The module; raises what reading, building and fitting raise."""
+    if origin.model_class is None and is_program(Path(spec)):
+        return _program(Path(spec), origin)
+    with importable(origin.python_path):
+        return _loaded(spec, outputs, origin)
+
+
+def _loaded(spec: str | Path, outputs: int | None, origin: Origin) -> Built:
     by_name = not Path(spec).exists() and ":" in str(spec)
     if by_name and origin.model_class is not None:
         raise _twice(str(spec), origin.model_class)
@@ -68,22 +96,55 @@ def load_module(spec: str | Path, *, outputs: int | None, origin: Origin) -> Bui
         raise _no_weights(blueprint)
     if blueprint.of_a_library and outputs is None:
         raise _no_classes(blueprint)
-    return _fitted(blueprint, file, outputs or 0, origin.sha256)
+    return _fitted(blueprint, file, outputs or 0, origin)
+
+
+def _program(path: Path, origin: Origin) -> Built:
+    if origin.weights is not None:
+        raise _twice(str(path), str(origin.weights))
+    check_file(path, zipped=False)
+    check_sha256(path, origin.sha256)
+    module = load_program(path, origin.trusted)
+    # A graph of known operations runs nobody's code.
+    return Built(module, path.suffix != ".onnx", spec=f"{path.suffix.lstrip('.')} program", sha256=file_sha256(path))
 
 
 def _own(path: Path, origin: Origin) -> Built:
     check_sha256(path, origin.sha256)
-    classifier = load_checkpoint(path)
-    # A subclass brings its own forward.
-    return Built(classifier, code_executed=type(classifier) is not Classifier)
+    allow = origin.allow_globals
+    classifier = load_checkpoint(path, allow_globals=allow, allow_nonfinite=origin.allow_nonfinite)
+    return Built(
+        classifier,
+        # A subclass brings its own forward, and an allowed class the module that it is in.
+        code_executed=type(classifier) is not Classifier or bool(allow),
+        allowed_globals=allow,
+        nonfinite=nonfinite_names(classifier.state_dict()),
+    )
 
 
-def _fitted(blueprint: Blueprint, file: Path | None, outputs: int, sha256: str | None) -> Built:
+def _fitted(blueprint: Blueprint, file: Path | None, outputs: int, origin: Origin) -> Built:
     """The weights are read first: what is damaged or dangerous is refused before anybody's code is run."""
-    weights = None if file is None else read_weights(file, expect_sha256=sha256)
-    module = blueprint.build(outputs, None if weights is None else weights.hyper_parameters)
-    prefix = "" if weights is None else fit_weights(module, weights)
-    return Built(module.eval(), not blueprint.of_a_library, blueprint.described, prefix, preset_of(blueprint.spec))
+    weights = NO_WEIGHTS if file is None else _read(file, origin)
+    module = blueprint.build(outputs, weights.hyper_parameters)
+    prefix = "" if file is None else fit_weights(module, weights)
+    return Built(
+        module.eval(),
+        code_executed=not blueprint.of_a_library or bool(weights.allowed),
+        spec=blueprint.described,
+        prefix_removed=prefix,
+        preset=preset_of(blueprint.spec),
+        allowed_globals=weights.allowed,
+        nonfinite=weights.nonfinite,
+    )
+
+
+def _read(file: Path, origin: Origin) -> Weights:
+    return read_weights(
+        file,
+        expect_sha256=origin.sha256,
+        allow_globals=origin.allow_globals,
+        allow_nonfinite=origin.allow_nonfinite,
+    )
 
 
 def _twice(spec: str, other: str) -> UsageError:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from figureground.audit.classify.module import Classifier
-from figureground.audit.classify.named_code import load_named, name_of
+from figureground.audit.classify.named_code import importable, load_named, name_of
+from figureground.audit.classify.opaque import Answering
 from figureground.audit.classify.origins import UNSAID, Built, Origin, load_module
 from figureground.audit.classify.readout import OneNumber, Picked, TwoClasses
 from figureground.audit.target import Target
@@ -22,6 +23,7 @@ from figureground.datasets.transforms import Preprocess
 from figureground.errors import SubjectError, UsageError
 
 PreprocessingSource = Literal["model", "argument", "assumed"]
+Access = Literal["layers", "gradients", "answers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +42,9 @@ class Subject:
         Who said so.
     architecture : str
         Name of the architecture, what was built by name, or the module's class.
-    sha256 : str
-        :func:`weights_sha256` of the module.
+    sha256 : str or None
+        :func:`weights_sha256` of the module; of a program in a file, that of the file; None for a function, which
+        has no weights to compare.
     code_executed : bool
         Whether code other than this package's and its libraries' runs in an audit.
     kind : {"multiclass", "binary", "multilabel", "scalar"}
@@ -50,8 +53,14 @@ class Subject:
         Operating thresholds that the model brings; a policy's go before them.
     cut : float or None
         Of a scalar: the number from which it counts as high.
+    access : {"layers", "gradients", "answers"}
+        What can be had of the model: its layers, or the gradients of its answers, or no more than its answers.
     spec : str or None
         What was built and given the weights of a file; None for a model in memory or a checkpoint of our own.
+    allowed_globals : tuple of str
+        Classes that objects in the file were allowed to be of.
+    nonfinite : tuple of str
+        Weights that are NaN or infinite, and were allowed to be.
     prefix_removed : str
         What stood before the name of every weight in the file, and was taken off because all names then fit.
     """
@@ -61,13 +70,16 @@ class Subject:
     preprocess: Preprocess
     preprocessing_source: PreprocessingSource
     architecture: str
-    sha256: str
+    sha256: str | None
     code_executed: bool
     kind: Kind = "multiclass"
     thresholds: Mapping[str, float] = field(default_factory=dict)
     cut: float | None = None
+    access: Access = "layers"
     spec: str | None = None
     prefix_removed: str = ""
+    allowed_globals: tuple[str, ...] = ()
+    nonfinite: tuple[str, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -87,9 +99,9 @@ def as_subject(
 
     Parameters
     ----------
-    model : nn.Module
+    model : nn.Module or callable
         Any module, LightningModules of either package included. ``DataParallel`` and ``torch.compile``
-        wrappers are taken off, since both lose hooks.
+        wrappers are taken off, since both lose hooks. A function ``[B, C, H, W] -> [B, K]`` is known by its answers.
     classes : sequence of str, optional
         Names in the order of the logits. By default the model's own ``classes`` or ``class_names``, and never
         the data's: a class that is absent from the data would shift all later ones.
@@ -123,7 +135,8 @@ def as_subject(
         preprocess=preprocess,
         preprocessing_source=source,
         architecture=_architecture(module),
-        sha256=weights_sha256(module),
+        sha256=_identity(module),
+        access=access_of(module),
         # A subclass brings its own forward.
         code_executed=type(module) is not Classifier,
         kind=meant,
@@ -170,6 +183,9 @@ def load_subject(
         code_executed=built.code_executed,
         spec=built.spec,
         prefix_removed=built.prefix_removed,
+        sha256=built.sha256 or subject.sha256,
+        allowed_globals=built.allowed_globals,
+        nonfinite=built.nonfinite,
     )
 
 
@@ -217,7 +233,8 @@ def as_number(
     """
     built = _built(model, outputs, origin)
     module = _unwrapped(built.module)
-    function = load_named(read) if isinstance(read, str) else read
+    with importable(origin.python_path):
+        function = load_named(read) if isinstance(read, str) else read
     preprocess, source = _preprocessing(module, transform)
     picked = module if output_key is None else Picked(module, output_key)
     return Subject(
@@ -226,12 +243,15 @@ def as_number(
         preprocess=preprocess,
         preprocessing_source=source,
         architecture=built.spec or _architecture(module),
-        sha256=weights_sha256(module),
+        sha256=built.sha256 or _identity(module),
+        access=access_of(module),
         code_executed=True,
         kind="scalar",
         cut=declared.cut,
         spec=built.spec,
         prefix_removed=built.prefix_removed,
+        allowed_globals=built.allowed_globals,
+        nonfinite=built.nonfinite,
     )
 
 
@@ -282,7 +302,18 @@ def _dtype_and_shape(value: Any) -> str:
     return f"{value.dtype}{list(value.shape)}" if isinstance(value, Tensor) else repr(value)
 
 
+def access_of(module: nn.Module) -> Access:
+    """What can be had of a module, as far as its type says."""
+    return "gradients" if isinstance(module, Answering | torch.jit.ScriptModule) else "layers"
+
+
+def _identity(module: nn.Module) -> str | None:
+    return None if isinstance(module, Answering) else weights_sha256(module)
+
+
 def _architecture(module: nn.Module) -> str:
+    if isinstance(module, Answering):
+        return module.name
     return module.architecture if isinstance(module, Classifier) else type(module).__name__
 
 
@@ -292,12 +323,14 @@ def _unwrapped(model: Any) -> nn.Module:
     model = getattr(model, "_orig_mod", model)
     if isinstance(model, nn.Module):
         return model
+    if callable(model) and not isinstance(model, type):
+        return Answering(model, name_of(model))
     raise SubjectError(
         "MODEL_TYPE",
         "model",
         found=type(model).__name__,
-        expected="a torch.nn.Module or a path to a checkpoint",
-        fix="wrap the function in a torch.nn.Module with a forward method",
+        expected="a torch.nn.Module, a function or a path to a checkpoint",
+        fix="give the network itself, not its class or its weights",
     )
 
 

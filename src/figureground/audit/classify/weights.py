@@ -37,14 +37,26 @@ class Weights:
         Those that a Lightning checkpoint keeps, plain types only; empty otherwise.
     where : str
         The file, for errors.
+    allowed : tuple of str
+        Classes that the file holds objects of, and that the caller has allowed.
+    nonfinite : tuple of str
+        Tensors with values that are not finite; none unless the caller has allowed them.
     """
 
     tensors: Mapping[str, Tensor] = field(repr=False)
     hyper_parameters: Mapping[str, Any]
     where: str
+    allowed: tuple[str, ...] = ()
+    nonfinite: tuple[str, ...] = ()
 
 
-def read_weights(path: str | Path, *, expect_sha256: str | None = None) -> Weights:
+def read_weights(
+    path: str | Path,
+    *,
+    expect_sha256: str | None = None,
+    allow_globals: Sequence[str] = (),
+    allow_nonfinite: bool = False,
+) -> Weights:
     """Weights from ``.safetensors``, or from what ``torch.save`` or Lightning wrote.
 
     Parameters
@@ -52,6 +64,10 @@ def read_weights(path: str | Path, *, expect_sha256: str | None = None) -> Weigh
     path : path
     expect_sha256 : str, optional
         Of the file, in hexadecimal.
+    allow_globals : sequence of str
+        As for :func:`~figureground.audit.classify.archive.read_archive`.
+    allow_nonfinite : bool
+        Whether weights that are NaN or infinite are taken, for research on models that have them.
 
     Raises
     ------
@@ -62,11 +78,16 @@ def read_weights(path: str | Path, *, expect_sha256: str | None = None) -> Weigh
     """
     path = Path(path)
     check_sha256(path, expect_sha256)
-    content = _safetensors(path) if path.suffix == ".safetensors" else read_archive(path)
+    plain = path.suffix == ".safetensors"
+    content = _safetensors(path) if plain else read_archive(path, allow_globals)
     tensors = _tensors(content, path)
     _check_dense(tensors, path)
-    _check_finite(tensors, path)
-    return Weights(tensors, _hyper_parameters(content, path), str(path))
+    _check_stored(tensors, path)
+    bad = nonfinite_names(tensors)
+    if bad and not allow_nonfinite:
+        raise not_finite(bad, path)
+    allowed = () if plain else tuple(allow_globals)
+    return Weights(tensors, _hyper_parameters(content, path), str(path), allowed, bad)
 
 
 def fit_weights(module: nn.Module, weights: Weights) -> str:
@@ -178,26 +199,39 @@ def _is_dense(value: Tensor) -> bool:
     return plain
 
 
+def _check_stored(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors that are larger than what is stored of them: a few bytes could stand for any amount of memory."""
+    for name, value in tensors.items():
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            found = f"{name} of shape {list(value.shape)} on {value.untyped_storage().nbytes()} bytes"
+            fix = "save its own copy: tensor.clone()"
+            raise IntegrityError("CKPT_EXPANDED", str(path), found=found, expected="tensors stored whole", fix=fix)
+
+
+def nonfinite_names(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Names of the tensors with a value that is NaN or infinite."""
+    return tuple(name for name, value in tensors.items() if not _is_finite(value))
+
+
 def _is_finite(value: Tensor) -> bool:
     # Not every type of 8 bits can be asked, but each fits into 32.
     asked = value.float() if value.is_floating_point() and value.element_size() == 1 else value
     return bool(torch.isfinite(asked).all())
 
 
+def not_finite(names: Sequence[str], path: Path) -> SubjectError:
+    """The error for weights that are NaN or infinite."""
+    return SubjectError(
+        "WEIGHTS_FINITE",
+        str(path),
+        found=f"values that are not finite in {_listed(names)}",
+        expected="finite weights",
+        fix="training has diverged: take an earlier checkpoint, or for research --allow-nonfinite",
+    )
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-
-
-def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
-    bad = [name for name, value in tensors.items() if not _is_finite(value)]
-    if bad:
-        raise SubjectError(
-            "WEIGHTS_FINITE",
-            str(path),
-            found=f"values that are not finite in {_listed(bad)}",
-            expected="finite weights",
-            fix="training has diverged: take an earlier checkpoint",
-        )
 
 
 def check_sha256(path: Path, expected: str | None) -> None:

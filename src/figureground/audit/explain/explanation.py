@@ -26,7 +26,8 @@ class Explanation:
         int64 ``[B]``, the class whose logit was explained.
     maps : dict of (method, sign) to Tensor
         float32 ``[B, H, W]``, non-negative, at input resolution. Keys: ``("saliency", "absolute")``,
-        ``("gradcam", "positive")``, ``("gradcam", "absolute")``.
+        ``("gradcam", "positive")``, ``("gradcam", "absolute")``; or ``("occlusion", "positive")``. What was not asked
+        for, or cannot be had of the model, is not there.
     native : dict of method to Tensor
         float32 ``[B, h, w]``, signed, at the resolution of the layer (saliency: of the input).
     layers : dict of method to str

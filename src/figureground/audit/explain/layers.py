@@ -3,49 +3,89 @@
 from __future__ import annotations
 
 import difflib
-import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from figureground.errors import SubjectError
+from figureground.audit.config import LAYOUTS, Layout
+from figureground.audit.forward_errors import forward_failed
+from figureground.audit.layouts import MIN_CELLS, Size, as_map, cells_of, layout_of
+from figureground.errors import UsageError
 
-#: Fewer cells than this cannot tell figure from ground.
-MIN_CELLS = 4
-#: A map whose shape differs more than this from the image's has its axes elsewhere (channels last, tokens).
-MAX_ASPECT_RATIO = 2.0
 #: They hand on, or thin out, the map of the layer before them; that layer is the one to name.
 _PASSING = (
     nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.LPPool2d,
     nn.FractionalMaxPool2d, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout,
     nn.FeatureAlphaDropout, nn.Identity, nn.Flatten,
 )  # fmt: skip
-
-
-#: What a forward pass of somebody else's code raises when the input does not suit it.
-_FORWARD_ERRORS = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
+_NO_MAP = "or leave Grad-CAM out: --methods saliency"
 
 
 @dataclass(frozen=True)
+class CamLayer:
+    """A layer that Grad-CAM can look at.
+
+    Attributes
+    ----------
+    name : str
+        As in ``model.named_modules()``.
+    layout : {"NCHW", "NHWC", "tokens"}
+        How its output is read as a map.
+    calls : int
+        How often it runs in a forward pass. The map is that of its last run.
+    """
+
+    name: str
+    layout: Layout = "NCHW"
+    calls: int = 1
+
+    @property
+    def described(self) -> str:
+        """The name; with its layout where channels are not first, with its runs where there are several."""
+        layout = "" if self.layout == "NCHW" else f", read as {self.layout}"
+        return f"{self.name}{layout}" + (f", the last of its {self.calls} runs" if self.calls > 1 else "")
+
+
+@dataclass(eq=False)
 class _Call:
-    """One completed call of a module: its output's shape, or the type of what is no tensor."""
+    """One completed call of a module: its output's shape, or the type of what is no tensor, and its gradient."""
 
     name: str
     module: nn.Module
     output: tuple[int, ...] | str
+    gradients: list[Tensor] = field(default_factory=list)
+
+    def layout(self, size: Size, wanted: Layout | None) -> Layout | None:
+        """How the output is read as a map; None where it is none."""
+        if isinstance(self.output, str):
+            return None
+        if wanted is None:
+            return layout_of(self.output, size)
+        return wanted if cells_of(self.output, size, wanted) else None
+
+    def cells(self, size: Size, layout: Layout) -> Size:
+        """Height and width of the map."""
+        return (isinstance(self.output, tuple) and cells_of(self.output, size, layout)) or (0, 0)
+
+    def reaches(self, size: Size, layout: Layout) -> bool:
+        """Whether the explained logit depends on the cells of this map."""
+        return any(bool(as_map(gradient, size, layout).any()) for gradient in self.gradients)
 
 
-def choose_layer(model: nn.Module, inputs: Tensor) -> str:
-    """Name of the last layer that still gives a map.
+def choose_layer(model: nn.Module, inputs: Tensor, layout: Layout | None = None) -> CamLayer:
+    """The last layer that still gives a map, and how that map is read.
 
-    That is the last module in order of completion (a container completes after its children) that runs
-    exactly once and gives one ``[B, C, h, w]`` with ``h * w >= 4`` in the proportions of the image, and that
-    is not a pooling, dropout, identity or flatten module, nor the model itself.
+    That is the last module in order of completion (a container completes after its children) that runs exactly once
+    and gives a map of four or more cells in the proportions of the image, on whose cells the largest logit depends:
+    after the last attention of a vision transformer only the class token matters, and a map there would be empty.
+    Pooling, dropout, identity and flatten modules are passed over, and so is the model itself; of tokens also linear
+    layers, which in an attention hold three things side by side.
 
     Parameters
     ----------
@@ -53,16 +93,15 @@ def choose_layer(model: nn.Module, inputs: Tensor) -> str:
         In evaluation mode: the model is run once, on the first image, in the mode that it is in.
     inputs : Tensor
         Float ``[B, C, H, W]``, normalised as the model expects.
-
-    Returns
-    -------
-    str
-        A name from ``model.named_modules()``.
+    layout : {"NCHW", "NHWC", "tokens"}, optional
+        Only layers that are read so. Default: any, channels first where an output could be read both ways.
 
     Raises
     ------
     SubjectError
-        The forward pass fails, the model works on tokens, or no layer gives a map: name one.
+        The forward pass fails.
+    UsageError
+        No layer gives a map.
 
     Examples
     --------
@@ -70,36 +109,78 @@ def choose_layer(model: nn.Module, inputs: Tensor) -> str:
     >>> head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
     >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), head)
     >>> choose_layer(model, torch.rand(1, 3, 8, 8))
-    '1'
+    CamLayer(name='1', layout='NCHW', calls=1)
     """
-    _refuse_attention(model)
-    calls = _once(_calls(model, inputs))
-    size = inputs.shape[-2:]
-    usable = [i for i, call in enumerate(calls) if call.name and _gives_map(call, size)]
-    if not usable:
-        raise _no_layer(f"no layer with a map of {MIN_CELLS} or more cells")
-    tokens = [call for call in calls[usable[-1] + 1 :] if call.name and _gives_tokens(call, size)]
-    if tokens:
-        raise _no_layer(f"tokens: {tokens[-1].name} gives {_told(tokens[-1].output)}")
-    return calls[usable[-1]].name
+    found = usable_layers(model, inputs, layout)
+    if not found:
+        raise _no_layer(layout)
+    return found[-1][0]
 
 
-def check_layer(model: nn.Module, name: str, inputs: Tensor) -> None:
-    """Refuse a named layer that Grad-CAM cannot use; the model is run once, on the first image.
+def usable_layers(
+    model: nn.Module, inputs: Tensor, layout: Layout | None = None, *, keep: CamLayer | None = None
+) -> list[tuple[CamLayer, Size]]:
+    """All layers that :func:`choose_layer` chooses from, in order of completion, with the cells of their maps.
+
+    ``keep`` is among them wherever it runs, as one that was named may be a pooling.
+    """
+    return _usable(_calls(model, inputs), _size(inputs), layout, keep)
+
+
+def _usable(
+    calls: list[_Call], size: Size, wanted: Layout | None = None, keep: CamLayer | None = None
+) -> list[tuple[CamLayer, Size]]:
+    kept = None if keep is None else keep.name
+    named = [c for c in _once(calls, kept) if c.name and (c.name == kept or not isinstance(c.module, _PASSING))]
+    read = [(call, keep.layout if keep and call.name == kept else call.layout(size, wanted)) for call in named]
+    usable = [(c, found) for c, found in read if found and not (found == "tokens" and isinstance(c.module, nn.Linear))]
+    # Where no gradient is known (a dead logit, an output of another shape) the shape alone decides.
+    alive = [(call, found) for call, found in usable if call.reaches(size, found)] or usable
+    return [(CamLayer(call.name, found), call.cells(size, found)) for call, found in alive]
+
+
+def check_layer(model: nn.Module, name: str, inputs: Tensor, layout: Layout | None = None) -> CamLayer:
+    """The named layer, after it was seen to be one that Grad-CAM can use; the model is run once, on the first image.
 
     Raises
     ------
     SubjectError
-        No module has the name (close ones are listed), it does not run exactly once, or its output is not one
-        ``[B, C, h, w]`` in the proportions of the image with ``h * w >= 4``.
+        The forward pass fails.
+    UsageError
+        No module has the name (close ones are listed), it does not run, its output is no map of four or more cells in
+        the proportions of the image, or the largest logit depends on none of its cells. Channels come first unless a
+        layout is named; one that would fit is told.
     """
     _check_name(model, name)
-    calls = [call for call in _calls(model, inputs) if call.module is model.get_submodule(name)]
-    if len(calls) != 1:
-        raise _unusable(name, f"{len(calls)} calls in one forward pass", "exactly one call")
-    if not _gives_map(calls[0], inputs.shape[-2:], named=True):
-        expected = f"one [B, C, h, w] with {MIN_CELLS} or more cells in the proportions of the image"
-        raise _unusable(name, _told(calls[0].output), expected)
+    every, size, wanted = _calls(model, inputs), _size(inputs), layout or "NCHW"
+    calls = [call for call in every if call.module is model.get_submodule(name)]
+    if not calls:
+        raise _unusable(name, "no call in a forward pass", "a layer that runs", "name another layer")
+    last = calls[-1]
+    if last.layout(size, wanted) is None:
+        expected = f"a map of {MIN_CELLS} or more cells in the proportions of the image, as {wanted}"
+        raise _unusable(name, _told(last.output), expected, _another(every, size, last))
+    if any(call.gradients for call in every) and not last.reaches(size, wanted):
+        found = "cells on which the answer does not depend"
+        raise _unusable(name, found, "a map that the answer rests on", _another(every, size))
+    return CamLayer(name, wanted, len(calls))
+
+
+def find_layer(model: nn.Module, inputs: Tensor, name: str | None = None, layout: Layout | None = None) -> CamLayer:
+    """The named layer after a check, or the one that is chosen where none is named; raises what these raise."""
+    return choose_layer(model, inputs, layout) if name is None else check_layer(model, name, inputs, layout)
+
+
+def _another(calls: list[_Call], size: Size, named: _Call | None = None) -> str:
+    """What to name instead: the same layer in the layout that fits, else the layer that would be chosen."""
+    fitting = None if named is None else named.layout(size, None)
+    if named is not None and fitting is not None and named.reaches(size, fitting):
+        return f"--layer {named.name} --layout {fitting}"
+    usable = _usable(calls, size)
+    if not usable:
+        return f"name another layer, {_NO_MAP}"
+    best, _ = usable[-1]
+    return f"--layer {best.name}" + ("" if best.layout == "NCHW" else f" --layout {best.layout}")
 
 
 def _check_name(model: nn.Module, name: str) -> None:
@@ -107,7 +188,7 @@ def _check_name(model: nn.Module, name: str) -> None:
     if name in names:
         return
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    raise SubjectError(
+    raise UsageError(
         "LAYER_UNKNOWN",
         f"layer {name}",
         found="no module of that name",
@@ -121,25 +202,29 @@ def model_dtype(model: nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
 
 
+def _size(inputs: Tensor) -> Size:
+    return int(inputs.shape[-2]), int(inputs.shape[-1])
+
+
 def _calls(model: nn.Module, inputs: Tensor) -> list[_Call]:
+    """Every call of one forward pass of the first image, with the gradient of its largest logit where it has one."""
     calls: list[_Call] = []
 
     def completed(name: str, module: nn.Module, _arguments: Any, output: Any) -> None:
-        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        calls.append(_Call(name, module, shape))
+        call = _Call(name, module, tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__)
+        if isinstance(output, Tensor) and output.requires_grad:
+            output.register_hook(call.gradients.append)  # type: ignore[no-untyped-call]
+        calls.append(call)
 
-    first = inputs[:1].detach().to(model_dtype(model), copy=True)
-    with _hooked(model, completed), torch.no_grad():
-        try:
-            model(first)
-        except _FORWARD_ERRORS as error:
-            raise SubjectError(
-                "MODEL_FORWARD",
-                "model",
-                found=f"{type(error).__name__}: {str(error)[:200]}",
-                expected=f"a forward pass of {list(inputs[:1].shape)}",
-                fix="check the number of channels and the size in the preprocessing",
-            ) from error
+    with torch.inference_mode(False), torch.enable_grad():
+        first = inputs[:1].detach().to(model_dtype(model), copy=True).requires_grad_()
+        with _hooked(model, completed):
+            try:
+                output = model(first.clone())
+            except Exception as error:  # the code of others may raise anything
+                raise forward_failed(error, model, inputs[:1]) from error
+        if isinstance(output, Tensor) and output.ndim == 2 and output.requires_grad:
+            torch.autograd.grad(output.amax(), first, allow_unused=True)
     return calls
 
 
@@ -153,53 +238,25 @@ def _hooked(model: nn.Module, completed: Any) -> Iterator[None]:
             handle.remove()
 
 
-def _once(calls: list[_Call]) -> list[_Call]:
-    names = [call.name for call in calls]
-    return [call for call in calls if names.count(call.name) == 1]
+def _once(calls: list[_Call], kept: str | None = None) -> list[_Call]:
+    """Calls of modules that run once, and the last one of the module that is kept."""
+    times, last = Counter(call.name for call in calls), {call.name: call for call in calls}
+    return [call for call in calls if times[call.name] == 1 or (call.name == kept and last[kept] is call)]
 
 
-def _gives_map(call: _Call, size: torch.Size, *, named: bool = False) -> bool:
-    if isinstance(call.output, str) or len(call.output) != 4:
-        return False
-    if isinstance(call.module, _PASSING) and not named:
-        return False
-    h, w = call.output[-2:]
-    return h * w >= MIN_CELLS and abs(math.log((h / w) / (size[0] / size[1]))) <= math.log(MAX_ASPECT_RATIO)
-
-
-def _gives_tokens(call: _Call, size: torch.Size) -> bool:
-    """Whether positions live on after the last map in another layout: ``[B, N, D]`` or ``[B, h, w, C]``."""
-    if isinstance(call.output, str) or isinstance(call.module, _PASSING):
-        return False
-    if len(call.output) == 3:
-        return min(call.output[1:]) > 1
-    return len(call.output) == 4 and math.prod(call.output[2:]) >= MIN_CELLS and not _gives_map(call, size)
-
-
-def _refuse_attention(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        if isinstance(module, nn.MultiheadAttention):
-            raise _no_layer(f"tokens: {name} is a MultiheadAttention")
-
-
-def _no_layer(found: str) -> SubjectError:
-    return SubjectError(
+def _no_layer(layout: Layout | None) -> UsageError:
+    layouts = ", ".join(LAYOUTS) if layout is None else layout
+    return UsageError(
         "LAYER_CHOICE",
         "model",
-        found=found,
-        expected="a convolutional network that keeps its map to the end",
-        fix="name a layer that gives [B, C, h, w]",
+        found=f"no layer with a map of {MIN_CELLS} or more cells ({layouts})",
+        expected="a network that keeps the places of its input, for Grad-CAM",
+        fix=f"name a layer with --layer and --layout, {_NO_MAP}",
     )
 
 
-def _unusable(name: str, found: str, expected: str) -> SubjectError:
-    return SubjectError(
-        "LAYER_OUTPUT",
-        f"layer {name}",
-        found=found,
-        expected=expected,
-        fix="name another layer, or none to have one chosen",
-    )
+def _unusable(name: str, found: str, expected: str, fix: str) -> UsageError:
+    return UsageError("LAYER_OUTPUT", f"layer {name}", found=found, expected=expected, fix=fix)
 
 
 def _told(output: tuple[int, ...] | str) -> str:

@@ -12,8 +12,10 @@ from captum.attr import Saliency
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from figureground.audit.config import Layout
 from figureground.audit.explain.explanation import Explanation, MapKey
-from figureground.audit.explain.layers import model_dtype
+from figureground.audit.explain.layers import CamLayer, model_dtype
+from figureground.audit.layouts import Size, as_map, cells_of
 from figureground.errors import SubjectError, UsageError
 
 
@@ -33,9 +35,12 @@ class SinglePass:
 
     Parameters
     ----------
-    layer : str
-        Name of the module whose output Grad-CAM weighs, as in ``model.named_modules()``. It must run exactly
-        once in a forward pass and give ``[B, C, h, w]``.
+    layer : str or None
+        Name of the module whose output Grad-CAM weighs, as in ``model.named_modules()``. Where it runs more than once
+        in a forward pass, its last run is weighed. None leaves Grad-CAM out.
+    layout : {"NCHW", "NHWC", "tokens"}
+        How that output is read as a map ``[B, C, h, w]``. Tokens ``[B, N, D]`` that stand before those of the patches
+        are left out.
 
     References
     ----------
@@ -54,7 +59,13 @@ class SinglePass:
     (torch.Size([5, 8, 8]), torch.Size([5, 6, 6]))
     """
 
-    layer: str
+    layer: str | None
+    layout: Layout = "NCHW"
+
+    @classmethod
+    def at(cls, layer: CamLayer | None) -> SinglePass:
+        """The explainer that looks at a layer; None leaves Grad-CAM out."""
+        return cls(None) if layer is None else cls(layer.name, layer.layout)
 
     def __call__(self, model: nn.Module, inputs: Tensor, target: Tensor | None = None) -> Explanation:
         """Explain every image of a batch.
@@ -78,32 +89,33 @@ class SinglePass:
         UsageError
             The targets are not int64 ``[B]`` in range: libraries take -1 for the last class without a word.
         SubjectError
-            The output is not ``[B, K]``, or the layer is absent, gives no map, runs more than
-            once, or has no influence on the logit.
+            The output is not ``[B, K]``, or the layer is absent, gives no map, or has no influence on the logit.
         """
         # An inference tensor cannot be saved for backward, so callers inside inference_mode need a true copy.
         with torch.inference_mode(False), torch.enable_grad():
             pixels = inputs.detach().to(model_dtype(model), copy=True).requires_grad_()
             wanted = None if target is None else target.clone()
             pass_ = _Pass(model, wanted)
-            with _captured(model, self.layer) as capture:
+            capture = _Capture(self.layer or "input", self.layout, (pixels.shape[-2], pixels.shape[-1]))
+            with _captured(model, self.layer, capture):
                 gradient = Saliency(pass_).attribute(pixels)
-            return self._explanation(pass_, gradient, _grad_cam(capture, self.layer))
+            saliency = gradient.detach().float().amax(dim=1)
+            return self._explanation(pass_, saliency, None if self.layer is None else _grad_cam(capture))
 
-    def _explanation(self, pass_: _Pass, gradient: Tensor, cam: Tensor) -> Explanation:
-        saliency = gradient.detach().float().amax(dim=1)
-        maps: dict[MapKey, Tensor] = {
-            ("saliency", "absolute"): saliency,
-            ("gradcam", "positive"): _upsampled(cam.relu(), saliency.shape[-2:]),
-            ("gradcam", "absolute"): _upsampled(cam.abs(), saliency.shape[-2:]),
-        }
+    def _explanation(self, pass_: _Pass, saliency: Tensor, cam: Tensor | None) -> Explanation:
+        maps: dict[MapKey, Tensor] = {("saliency", "absolute"): saliency}
+        native, layers = {"saliency": saliency}, {"saliency": "input"}
+        if cam is not None:
+            maps["gradcam", "positive"] = _upsampled(cam.relu(), saliency.shape[-2:])
+            maps["gradcam", "absolute"] = _upsampled(cam.abs(), saliency.shape[-2:])
+            native["gradcam"], layers["gradcam"] = cam, str(self.layer)
         return Explanation(
             logits=pass_.logits.float(),
             predicted=pass_.predicted,
             target=pass_.target,
             maps=maps,
-            native={"saliency": saliency, "gradcam": cam},
-            layers={"saliency": "input", "gradcam": self.layer},
+            native=native,
+            layers=layers,
         )
 
 
@@ -121,7 +133,7 @@ class _Pass:
         output = checked_logits(self.model(pixels.clone()), len(pixels))
         self.logits = output.detach()
         self.predicted = self.logits.argmax(dim=1)
-        self.target = self.predicted if self.wanted is None else _checked_target(self.wanted, output)
+        self.target = self.predicted if self.wanted is None else checked_target(self.wanted, output)
         if not output.requires_grad:
             raise SubjectError(
                 "MODEL_NO_GRADIENT",
@@ -135,40 +147,55 @@ class _Pass:
 
 @dataclass(eq=False)
 class _Capture:
-    activations: list[Tensor] = field(default_factory=list)
-    gradients: list[Tensor] = field(default_factory=list)
+    """The output of a layer as a map, and its gradient; both of the layer's last run."""
+
+    layer: str
+    layout: Layout
+    size: Size
+    activation: Tensor | None = None
+    gradients: dict[int, Tensor] = field(default_factory=dict)
+    calls: int = 0
+
+    def keep(self, output: Any) -> None:
+        """Called with every output of the layer."""
+        map_ = as_map(_checked_activation(output, self), self.size, self.layout)
+        self.activation, self.calls, at = map_.detach(), self.calls + 1, self.calls + 1
+        if output.requires_grad:
+            output.register_hook(lambda gradient: self.gradients.__setitem__(at, gradient))
 
 
 @contextmanager
-def _captured(model: nn.Module, layer: str) -> Iterator[_Capture]:
-    capture = _Capture()
+def _captured(model: nn.Module, layer: str | None, capture: _Capture) -> Iterator[None]:
+    if layer is None:
+        yield
+        return
 
     def keep(_module: nn.Module, _arguments: Any, output: Any) -> Tensor:
-        activation = _checked_activation(output, layer)
-        capture.activations.append(activation.detach())
-        if activation.requires_grad:
-            activation.register_hook(capture.gradients.append)  # type: ignore[no-untyped-call]
+        capture.keep(output)
         # What follows may work in place on the output (DenseNet's ReLU does) and would overwrite our copy.
-        return activation.clone()
+        return torch.as_tensor(output.clone())
 
     handle = _module_named(model, layer).register_forward_hook(keep)
     try:
-        yield capture
+        yield
     finally:
         handle.remove()
 
 
-def _grad_cam(capture: _Capture, layer: str) -> Tensor:
-    if len(capture.activations) != 1 or len(capture.gradients) != 1:
+def _grad_cam(capture: _Capture) -> Tensor:
+    gradient = capture.gradients.get(capture.calls)
+    if capture.activation is None or gradient is None:
         raise SubjectError(
             "LAYER_CALLS",
-            f"layer {layer}",
-            found=f"{len(capture.activations)} forward and {len(capture.gradients)} backward calls",
-            expected="exactly one of each",
-            fix="name a layer that runs once and feeds the logits",
+            f"layer {capture.layer}",
+            found=f"{capture.calls} forward calls, {len(capture.gradients)} backward",
+            expected="a last forward call that the logit depends on",
+            fix="name a layer that runs and feeds the logits",
         )
-    weights = capture.gradients[0].mean(dim=(2, 3), keepdim=True)
-    return (weights * capture.activations[0]).sum(dim=1).detach().float()
+    # Sums over many cells and channels lose too much in half precision.
+    wide = torch.promote_types(gradient.dtype, torch.float32)
+    weights = as_map(gradient, capture.size, capture.layout).to(wide).mean(dim=(2, 3), keepdim=True)
+    return (weights * capture.activation.to(wide)).sum(dim=1).detach().float()
 
 
 def _upsampled(cam: Tensor, size: torch.Size) -> Tensor:
@@ -190,7 +217,8 @@ def checked_logits(output: Any, rows: int) -> Tensor:
     )
 
 
-def _checked_target(target: Tensor, logits: Tensor) -> Tensor:
+def checked_target(target: Tensor, logits: Tensor) -> Tensor:
+    """The targets themselves where they are int64 ``[B]`` in ``[0, K)``; otherwise a UsageError."""
     rows, classes = logits.shape
     if target.dtype != torch.int64 or target.shape != (rows,):
         found = f"{target.dtype} {list(target.shape)}"
@@ -207,16 +235,19 @@ def _checked_target(target: Tensor, logits: Tensor) -> Tensor:
     )
 
 
-def _checked_activation(output: Any, layer: str) -> Tensor:
-    if isinstance(output, Tensor) and output.ndim == 4:
-        return output
+def _checked_activation(output: Any, capture: _Capture) -> Tensor:
+    held = isinstance(output, Tensor) and output.ndim == (3 if capture.layout == "tokens" else 4)
+    # The layer was chosen, or checked, with its cells; here only what can be read at all matters.
+    if held and (capture.layout != "tokens" or cells_of(output.shape, capture.size, capture.layout)):
+        return torch.as_tensor(output)
     found = f"shape {list(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+    shapes = {"NCHW": "[B, C, h, w]", "NHWC": "[B, h, w, C]", "tokens": "[B, N, D] with one token for each patch"}
     raise SubjectError(
         "LAYER_OUTPUT",
-        f"layer {layer}",
+        f"layer {capture.layer}",
         found=found,
-        expected="[B, C, h, w]",
-        fix="name a convolutional layer",
+        expected=shapes[capture.layout],
+        fix="name a layer that keeps the places of its input, and its --layout",
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from figureground.audit import document
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
+from figureground.audit.judge.file_facts import duplicates, mask_troubles, read_notes
 from figureground.audit.judge.grouping import Grouping
 from figureground.audit.judge.mask_coverage import mask_coverage
 from figureground.audit.recipients import has_environment
@@ -39,6 +40,9 @@ def data_sheet(
         with_mask=int(rows["object_area"].notna().sum()),
         mask_coverage=mask_coverage(rows, grouping.groups, policy),
         mask_sources=_mask_sources(rows),
+        mask_troubles=mask_troubles(rows, grouping.groups),
+        read_notes=read_notes(rows),
+        duplicate_content=duplicates(rows),
         stratum_source=stratum_source,
         n_clusters=int(rows["cluster"].nunique()),
         clusters_given=clusters_given,

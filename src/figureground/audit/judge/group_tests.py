@@ -35,8 +35,8 @@ from figureground.audit.judge.families import adjust_in_turn, benjamini_hochberg
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
 from figureground.audit.judge.rows import estimate_columns
-from figureground.audit.judge.subgroups import REPORTED
 from figureground.audit.judge.weighing import weights_of
+from figureground.audit.methods import reported_in
 
 #: The reference of a level that is compared with all others together.
 OTHERS = "(others)"
@@ -78,7 +78,7 @@ class GroupTests:
     def _values(self, rows: pd.DataFrame) -> dict[_Key, pd.Series]:
         """What is compared, by measure, method and cue, on the index of the rows; measures without a value left out."""
         found: dict[_Key, pd.Series] = {("accuracy", None, None): rows["correct"].astype(float)}
-        for method, sign in REPORTED:
+        for method, sign in reported_in(self.attributions):
             chosen = self.attributions[(self.attributions["method"] == method) & (self.attributions["sign"] == sign)]
             maps = chosen.set_index("row_id").reindex(rows["row_id"])
             for measure in ("ldr", "background_share"):

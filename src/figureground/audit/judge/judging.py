@@ -48,11 +48,12 @@ from figureground.audit.judge.plain_doses import DoseJudge, DoseResponse
 from figureground.audit.judge.plain_untested import plain_untested
 from figureground.audit.judge.repeat import with_repeats
 from figureground.audit.judge.resampled import check_shares
-from figureground.audit.judge.subgroups import REPORTED, SubgroupTable
+from figureground.audit.judge.subgroups import SubgroupTable
 from figureground.audit.judge.untested import why_not
 from figureground.audit.judge.verdict import CueJudge, overall
 from figureground.audit.judge.views import View, views
 from figureground.audit.judge.worst_group import averages, worst_bound
+from figureground.audit.methods import METHODS, REPORTED
 from figureground.audit.task import Task
 
 
@@ -166,7 +167,7 @@ def judge_run(run: Evidenced) -> Judgement:
     """Judge stored tables."""
     seen = [_viewed(run, view) for view in views(run.examples, run.predictions, run.task, run.policy.rare_share)]
     p = holm_over({(at, cue): item for at, one in enumerate(seen) for cue, item in one.found.items()})
-    failed = summary.failed_methods(_all_checks(run), [method for method, _ in REPORTED])
+    failed = summary.failed_methods(_all_checks(run), METHODS)
     parts = [_ViewJudge(run, one, {cue: p[at, cue] for cue in one.found}, failed)() for at, one in enumerate(seen)]
     first = parts[0]
     verdict = overall([cue for part in parts for cue in part.cues], run.policy.required_cues)

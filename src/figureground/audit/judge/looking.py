@@ -14,8 +14,8 @@ import pandas as pd
 from figureground.audit.cues import BACKGROUND, PLACES, REGION, cue_spec
 from figureground.audit.judge.evidence import Look
 from figureground.audit.judge.intervals import Interval, mean_t
-from figureground.audit.judge.subgroups import REPORTED
 from figureground.audit.judge.weighing import weights_of
+from figureground.audit.methods import reported_in
 
 #: Cues that are a property of the picture or of the object, or a mark on it, and no place beside it.
 NO_PLACE = ("global", "geometry", "object")
@@ -59,7 +59,7 @@ def look_at(
         return "no_place"
     if cue != BACKGROUND and cue not in areas:
         return "not_comparable"
-    methods = [key for key in REPORTED if key[0] not in failed_methods]
+    methods = [key for key in reported_in(attributions) if key[0] not in failed_methods]
     if not methods:
         return "not_trusted"
     found = [density(cue, attributions, rows, method, sign, areas, level) for method, sign in methods]

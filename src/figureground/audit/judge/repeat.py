@@ -34,7 +34,9 @@ SAME_ANSWERS = 1e-4
 
 
 def what_differs(
-    models: tuple[str, str], examples: tuple[pd.DataFrame, pd.DataFrame], predictions: tuple[pd.DataFrame, pd.DataFrame]
+    models: tuple[str | None, str | None],
+    examples: tuple[pd.DataFrame, pd.DataFrame],
+    predictions: tuple[pd.DataFrame, pd.DataFrame],
 ) -> list[str]:
     """In what the second run is another than the first: ``data``, ``training``, or both; empty where in nothing.
 

@@ -26,10 +26,9 @@ from figureground.audit.judge.pooling import pool_crossings
 from figureground.audit.judge.resampled import DISAGREES, MATERIAL, bca_distance
 from figureground.audit.judge.rows import estimate_columns, p_value
 from figureground.audit.judge.weighing import weights_of
+from figureground.audit.methods import reported_in
 from figureground.audit.tables import ALL
 
-#: Methods and signs that are reported by subgroup; the second sign of Grad-CAM stays in ``attributions``.
-REPORTED = (("saliency", "absolute"), ("gradcam", "positive"))
 #: Why the measures of maps are missing where a row has no mask: the status of its row in ``attributions``.
 MASK_ABSENT = "mask_absent"
 SHARES = ("background_share", "background_area", "bleed_floor")
@@ -59,7 +58,7 @@ class SubgroupTable:
         ``labels`` are those among the rows given; one without usable rows is reported with n = 0.
         """
         cells = list(make_cells(rows, groups, labels))
-        wide = {key: self._method(key) for key in REPORTED}
+        wide = {key: self._method(key) for key in reported_in(self.attributions)}
         found = [line for cell in cells for line in self._cell(rows[cell.member], cell, wide)]
         table = pd.DataFrame(found)
         pooled = pool_crossings(table, 1 - self.policy.alpha)

@@ -11,6 +11,7 @@ from figureground.audit import document
 from figureground.audit.config import Policy
 from figureground.audit.document import Finding, Message, NotTested, TrustCheck
 from figureground.audit.judge.contrast import Contrast
+from figureground.audit.judge.file_facts import without_most_masks
 
 #: What no test of this version can see. "Not tested" is never "fine".
 UNTESTED_SUBJECTS = (
@@ -18,6 +19,8 @@ UNTESTED_SUBJECTS = (
     ("cues that act only together", "cues are changed one at a time"),
     ("cues that do not vary between the levels of this data", "what never changes here cannot be told apart here"),
 )
+#: Share of masks that look inverted from which on people are told.
+INVERTED = 0.5
 #: Checks of an attribution method whose failure takes the method out of every reading.
 _DISQUALIFYING = ("randomised_weights_", "repeatability_", "maps_not_empty_")
 
@@ -114,6 +117,22 @@ def _about_data(data: document.Data, preprocessing_source: str, policy: Policy) 
         found.append(_fact("masks-partial", "masks_partial", n=data.with_mask, given=data.ok))
     if preprocessing_source == "assumed":
         found.append(_fact("preprocessing-assumed", "preprocessing_assumed"))
+    return found + _about_files(data)
+
+
+def _about_files(data: document.Data) -> list[Finding]:
+    """What in the files themselves may make every number wrong."""
+    found: list[Finding] = []
+    if data.masks_inverted is not None and data.masks_inverted > INVERTED:
+        found.append(_fact("masks-inverted", "masks_inverted", share=data.masks_inverted))
+    labels = without_most_masks(data.mask_troubles)
+    if labels:
+        found.append(_fact("masks-missing", "masks_missing", labels=labels))
+    if data.duplicate_content:
+        found.append(_fact("duplicate-content", "duplicate_content", n=data.duplicate_content))
+    damaged = data.read_notes.get("decoder_warning", 0)
+    if damaged:
+        found.append(_fact("decoder-warnings", "decoder_warnings", n=damaged))
     return found
 
 

@@ -20,6 +20,7 @@ from figureground.audit.measure.masked_maps import (
 )
 from figureground.audit.measure.shares import share_of_region
 from figureground.audit.tables import ATTRIBUTIONS
+from figureground.datasets.columns import MASK_ABSENT, NO_OBJECT
 from figureground.errors import UsageError
 
 #: Where the background covers less than this, its density is an average over almost nothing.
@@ -43,6 +44,8 @@ def attribution_rows(
     regions: Mapping[str, npt.ArrayLike],
     finite: npt.ArrayLike,
     target: str = "predicted",
+    mask_status: Sequence[str] | None = None,
+    soft: npt.ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Measure every map of a batch.
 
@@ -65,6 +68,10 @@ def attribution_rows(
         bool, ``[B]``: whether the logits of the image were all finite.
     target : str
         What was explained: the predicted class, or the name of a finding.
+    mask_status : sequence of str, optional
+        What is known of each mask beyond ``has_mask``, such as ``object_cropped_out``; by default nothing.
+    soft : array_like, optional
+        Of soft masks: float ``[B, H, W]``, the share of each pixel that is object.
 
     Returns
     -------
@@ -75,7 +82,8 @@ def attribution_rows(
 
         - ``ok``: measured. ``ldr`` alone is null with reason ``object_too_large`` (background below 2 % of
           the valid pixels) or ``object_too_small`` (object below two cells of the map).
-        - ``mask_absent``, ``mask_empty``: no mask was given, or it holds no object. Region shares are there.
+        - ``mask_absent``, ``no_object``, or the given status of the mask: there is no mask to measure with, or it
+          holds no object. Region shares are there.
         - ``degenerate``, reason ``zero_map`` or ``map_not_finite``: nothing was measured.
         - ``not_finite``: the model's output was not finite; nothing was measured.
 
@@ -87,11 +95,11 @@ def attribution_rows(
     given, sound = np.asarray(has_mask, dtype=bool), np.asarray(finite, dtype=bool)
     keys, objects = np.asarray(row_ids, dtype=np.int64), ObjectMasks.of(masks)
     _check_lengths(objects.shape[0], row_ids=keys, has_mask=given, finite=sound)
-    objects = _where_given(objects, given)
+    objects = _where_given(objects if soft is None else objects.softened(soft), given)
     frames = []
     for (method, sign), values in maps.items():
         shape = _known(map_shapes, method, "map_shapes")
-        batch = _Measured(MaskedMaps.of(values, objects), shape, given, sound)
+        batch = _Measured(MaskedMaps.of(values, objects), shape, given, sound, mask_status)
         names = {"method": method, "sign": sign, "layer": _known(layers, method, "layers")}
         size = {"map_height": shape[0], "map_width": shape[1]}
         columns = {**batch.numbers(), **batch.texts(values), "region_shares": batch.region_shares(regions)}
@@ -107,6 +115,7 @@ class _Measured:
     map_shape: Shape
     given: BoolArray
     sound: BoolArray
+    mask_status: Sequence[str] | None = None
 
     @property
     def degenerate(self) -> BoolArray:
@@ -130,8 +139,8 @@ class _Measured:
             "auc_background": self.maps.background_auc(),
             "rank_share_1": self.maps.background_rank_share(np.rint(0.01 * masks.n_valid)),
             "rank_share_5": self.maps.background_rank_share(np.rint(0.05 * masks.n_valid)),
-            "ring_share": self.maps.if_object(self.maps.share(ring)),
-            "far_share": self.maps.if_object(self.maps.share(masks.background & ~ring)),
+            "ring_share": self.maps.if_object(self.maps.ground_share(ring)),
+            "far_share": self.maps.if_object(self.maps.ground_share(masks.valid & ~ring)),
         }
         return {name: np.where(self.silent, np.nan, values) for name, values in found.items()}
 
@@ -148,7 +157,9 @@ class _Measured:
         """Status and reason; ``values`` are the maps as they came, to tell zero from not finite."""
         no_object = self.maps.masks.n_object == 0
         causes = [~self.sound, self.degenerate, ~self.given, no_object]
-        status = np.select(causes, ["not_finite", "degenerate", "mask_absent", "mask_empty"], "ok")
+        status = np.select(causes, ["not_finite", "degenerate", MASK_ABSENT, NO_OBJECT], "ok").astype(object)
+        if self.mask_status is not None:  # says why there is no mask, or no object in it
+            status = np.where(np.isin(status, [MASK_ABSENT, NO_OBJECT]), np.array(self.mask_status, object), status)
         known = {"degenerate": self._degenerate_reasons(values), "ok": self._size_reasons()}
         reasons = [str(known[name][i]) or None if name in known else None for i, name in enumerate(status)]
         return {"status": pd.Series(status, dtype=object), "reason": pd.Series(reasons, dtype=object)}
@@ -168,7 +179,10 @@ class _Measured:
 def _where_given(masks: ObjectMasks, given: BoolArray) -> ObjectMasks:
     """Masks without any object in the rows that have none: what stands there stands for nothing."""
     present = given[:, None, None]
-    return ObjectMasks(masks.foreground & present, np.where(present, masks.background, masks.valid))
+    # A soft mask that reaches one half nowhere holds no object for anything else in the audit either.
+    held = present & masks.foreground.any(axis=(1, 2), keepdims=True)
+    soft = None if masks.soft is None else np.where(held, masks.soft, 0.0)
+    return ObjectMasks(masks.foreground & present, np.where(present, masks.background, masks.valid), soft)
 
 
 def _table(frames: Sequence[pd.DataFrame], target: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,14 @@ from torch import Tensor, nn
 
 from figureground.audit import tables
 from figureground.audit.classify.subject import Subject
-from figureground.audit.explain.explanation import Explanation
-from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.explain.explanation import Explainer, Explanation
 from figureground.audit.measure.attribution_rows import attribution_rows
-from figureground.audit.measure.prediction_rows import kept_classes, prediction_rows
+from figureground.audit.measure.prediction_rows import ALL_CLASSES, kept_classes, prediction_rows
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.stream import ShardStream
 from figureground.audit.progress import Progress
 from figureground.audit.run_folder import RunFolder
-from figureground.datasets.columns import SHARD_ROWS
+from figureground.datasets.columns import MASK_STATUSES, SHARD_ROWS
 from figureground.datasets.datamodule import ExampleDataset, as_batch, shard_batches
 from figureground.datasets.schema import Batch
 
@@ -31,7 +30,7 @@ class MeasureStep:
     """Batch to rows: predictions of the unchanged images, and the measures of their maps."""
 
     subject: Subject
-    explainer: SinglePass
+    explainer: Explainer
 
     def __call__(self, module: nn.Module, items: dict[str, Any]) -> dict[str, pd.DataFrame]:
         """Tables ``predictions`` and ``attributions`` of one batch."""
@@ -39,24 +38,42 @@ class MeasureStep:
         inputs = self.subject.preprocess.normalize(batch.image)
         explained = self.explainer(module, inputs)
         logits = explained.logits.float().cpu().numpy()
-        first: dict[str, Any] = {"pass": 0}  # a keyword of Python, so it cannot be written as an argument
-        predictions = prediction_rows(
-            logits,
-            kept=None if task.several else kept_classes(logits, batch.label.cpu().numpy()),
-            several=task.several,
-            row_id=batch.row_id.cpu().numpy(),
-            cue="none",
-            intervention="none",
-            arm="own",
-            dose=0.0,
-            **first,
-        )
+        kept = None if task.several else kept_classes(logits, batch.label.cpu().numpy())
+        predictions = self._rows(logits, kept, batch.row_id)
         explanations = (
             self._by_finding(module, batch, inputs, explained) if task.several else [(batch, explained, None)]
         )
         parts = [_measured(*one) for one in explanations]
         found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=tables.ATTRIBUTIONS.names)
         return {"predictions": predictions, "attributions": found}
+
+    def unanswered(self, items: dict[str, Any]) -> dict[str, pd.DataFrame]:
+        """Rows of images for which memory does not suffice: no prediction, no map, and the reason."""
+        n = len(items["row_id"])
+        logits = np.full((n, len(self.subject.classes)), np.nan, dtype=np.float32)
+        status = np.full(n, "out_of_memory", dtype=object)
+        many = len(self.subject.classes) > ALL_CLASSES and not self.subject.task.several
+        kept = [[int(label)] for label in items["label"]] if many else None
+        rows = self._rows(logits, kept, items["row_id"], status)
+        return {"predictions": rows, "attributions": pd.DataFrame(columns=tables.ATTRIBUTIONS.names)}
+
+    def _rows(
+        self, logits: Any, kept: Sequence[Sequence[int]] | None, row_id: Tensor, status: Any | None = None
+    ) -> pd.DataFrame:
+        """Rows of ``predictions`` for unchanged images."""
+        first: dict[str, Any] = {"pass": 0}  # a keyword of Python, so it cannot be written as an argument
+        return prediction_rows(
+            logits,
+            kept=kept,
+            unusable=status,
+            several=self.subject.task.several,
+            row_id=row_id.cpu().numpy(),
+            cue="none",
+            intervention="none",
+            arm="own",
+            dose=0.0,
+            **first,
+        )
 
     def _by_finding(
         self, module: nn.Module, batch: Batch, inputs: Tensor, explained: Explanation
@@ -80,6 +97,8 @@ def taken(batch: Batch, rows: Tensor) -> Batch:
         mask=batch.mask[rows],
         has_mask=batch.has_mask[rows],
         regions={name: mask[rows] for name, mask in batch.regions.items()},
+        mask_status=None if batch.mask_status is None else batch.mask_status[rows],
+        soft=None if batch.soft is None else batch.soft[rows],
     )
 
 
@@ -95,12 +114,14 @@ def _measured(batch: Batch, explained: Explanation, finding: str | None) -> pd.D
         regions=_regions(batch.regions, batch.image),
         finite=np.isfinite(_numpy(explained.logits)).all(axis=1),
         target=finding or "predicted",
+        mask_status=None if batch.mask_status is None else [MASK_STATUSES[at] for at in batch.mask_status.tolist()],
+        soft=None if batch.soft is None else _numpy(batch.soft),
     )
 
 
 def measure_images(
     subject: Subject,
-    explainer: SinglePass,
+    explainer: Explainer,
     dataset: ExampleDataset,
     folder: RunFolder,
     batch_size: int,

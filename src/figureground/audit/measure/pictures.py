@@ -22,10 +22,11 @@ from torch.utils.data import default_collate
 
 from figureground.audit.classify.subject import Subject
 from figureground.audit.cues import BACKGROUND
-from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.explain.explanation import Explainer
 from figureground.audit.measure.shares import background_share
 from figureground.audit.measure.suite import TupleDataset, tuples_of
 from figureground.audit.measure.transfers.registry import transfer_for
+from figureground.audit.methods import REPORTED
 from figureground.audit.run_folder import RunFolder
 from figureground.audit.task import Task, named
 from figureground.datasets.columns import OBJECT
@@ -33,7 +34,6 @@ from figureground.datasets.datamodule import Row, RowReader
 
 #: Longer side of an encoded picture at most, in pixels.
 MAX_SIDE = 224
-_OVERLAYS = (("saliency", "absolute"), ("gradcam", "positive"))
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Painter:
     Attributes
     ----------
     subject : Subject
-    explainer : SinglePass
+    explainer : Explainer
     reader : RowReader
     rows : mapping of int to Row
         Usable rows by ``row_id``.
@@ -55,7 +55,7 @@ class Painter:
     """
 
     subject: Subject = field(repr=False)
-    explainer: SinglePass = field(repr=False)
+    explainer: Explainer = field(repr=False)
     reader: RowReader = field(repr=False)
     rows: Mapping[int, Row] = field(repr=False)
     folder: RunFolder = field(repr=False)
@@ -70,7 +70,7 @@ class Painter:
             explained = self.explainer(self.subject.module, self.subject.preprocess.normalize(image), self._target())
             keys = self._keys(row, item, explained.logits[0])
             yield keys | {"panel": "original", "asset": self._store(picture(image[0]))}
-            for method, sign in _OVERLAYS:
+            for method, sign in (key for key in REPORTED if key in explained.maps):
                 heat = explained.maps[method, sign].numpy()
                 share = float(background_share(heat, mask)[0]) if bool(item["has_mask"]) and heat.any() else None
                 tile = overlay(image[0], heat[0], mask[0] == OBJECT)
@@ -138,7 +138,7 @@ class Painter:
         image.save(stream, "WEBP", lossless=max(image.size) <= 128, quality=85, method=6)
         digest = hashlib.sha256(stream.getvalue()).hexdigest()
         if not (self.folder.path / "assets" / f"{digest}.webp").exists():
-            self.folder.new_file(f"assets/{digest}.webp").write_bytes(stream.getvalue())
+            self.folder.write_bytes(f"assets/{digest}.webp", stream.getvalue())
         return digest
 
 

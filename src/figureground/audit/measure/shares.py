@@ -156,7 +156,7 @@ def ring_share(attributions: npt.ArrayLike, masks: npt.ArrayLike, map_shape: Sha
     ``ring_share + far_share = background_share``.
     """
     maps = MaskedMaps.of(attributions, masks)
-    return maps.if_object(maps.share(maps.masks.ring(map_shape)))
+    return maps.if_object(maps.ground_share(maps.masks.ring(map_shape)))
 
 
 def far_share(attributions: npt.ArrayLike, masks: npt.ArrayLike, map_shape: Shape) -> FloatArray:
@@ -165,7 +165,7 @@ def far_share(attributions: npt.ArrayLike, masks: npt.ArrayLike, map_shape: Shap
     What upsampling cannot explain away; still lower for large objects, so no threshold either.
     """
     maps = MaskedMaps.of(attributions, masks)
-    return maps.if_object(maps.share(maps.masks.background & ~maps.masks.ring(map_shape)))
+    return maps.if_object(maps.ground_share(maps.masks.valid & ~maps.masks.ring(map_shape)))
 
 
 def relative_background(attributions: npt.ArrayLike, masks: npt.ArrayLike, map_shape: Shape) -> FloatArray:
@@ -231,4 +231,4 @@ def relevance_rank_accuracy(attributions: npt.ArrayLike, masks: npt.ArrayLike) -
     Arras, Osman & Samek (2022), with the expectation over ties that :func:`background_rank_share` explains.
     """
     maps = MaskedMaps.of(attributions, masks)
-    return 1.0 - maps.background_rank_share(maps.masks.n_object)
+    return 1.0 - maps.background_rank_share(np.rint(maps.masks.n_object))

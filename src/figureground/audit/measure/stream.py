@@ -1,13 +1,13 @@
 """Stream batches through a model with ``Trainer.predict`` into Parquet shards; memory stays flat.
 
 The same code runs on one core or on an accelerator. Nothing is returned to the caller: rows go to disk, one file a
-shard of 512 rows, and are read back from there.
+shard of 512 rows, and are read back from there. A shard that an earlier start finished is not done again.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +20,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from figureground.audit.classify.quiet import interruptible, quiet_lightning
+from figureground.audit.files import file_sha256
+from figureground.audit.journal import Done
+from figureground.audit.measure.backing_off import BackingOff, Step, Tables
 from figureground.audit.progress import Advance
 from figureground.audit.run_folder import RunFolder
-
-Tables = Mapping[str, pd.DataFrame]
-Step = Callable[[nn.Module, dict[str, Any]], Tables]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,14 @@ class ShardStream:
         Tables that the step returns.
     prefix : str
         Tells streams apart that write to the same table.
+    spent : list of int
+        Where the step enters the forward passes of every batch; those of finished shards are entered here.
     """
 
     folder: RunFolder = field(repr=False)
     schemas: Mapping[str, pa.Schema] = field(repr=False)
     prefix: str
+    spent: list[int] = field(default_factory=list, repr=False)
 
     def __call__(
         self,
@@ -55,19 +58,46 @@ class ShardStream:
         advance: Advance,
     ) -> None:
         """Run ``step`` on every batch of indices; ``shards[i]`` is the shard of ``batches[i]``, ascending."""
+        batches, shards = self._left(batches, shards, advance)
+        if not batches:
+            return
         writer = _ShardWriter(self, shards, advance)
         with quiet_lightning(), interruptible(), warnings.catch_warnings():
             # Batches are whole items of our own dataset; every row carries its id, so nobody needs their indices.
             warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
             loader = DataLoader(_Batches(dataset, batches), batch_size=None, shuffle=False, num_workers=0)
             trainer = quiet_trainer(callbacks=[writer])
-            trainer.predict(_Stepper(module, step), loader, return_predictions=False)
+            stepper = _Stepper(module, BackingOff(step, self.spent))
+            trainer.predict(stepper, loader, return_predictions=False)
 
-    def write(self, name: str, shard: int, parts: list[pd.DataFrame]) -> None:
-        """One shard of one table."""
-        parts = [part for part in parts if len(part)] or parts[:1]
-        frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-        self.folder.write_table(f"{name}/part-{self.prefix}-{shard:05d}.parquet", frame, self.schemas[name])
+    def write(self, shard: int, held: Mapping[str, list[pd.DataFrame]], spent: int) -> None:
+        """One shard of all tables."""
+        names = {table: f"{table}/part-{self.prefix}-{shard:05d}.parquet" for table in held}
+        for table, parts in held.items():
+            filled = [part for part in parts if len(part)] or parts[:1]
+            frame = pd.concat(filled, ignore_index=True) if len(filled) > 1 else filled[0]
+            self.folder.write_table(names[table], frame, self.schemas[table])
+        if self.folder.journal is not None:
+            files = {name: file_sha256(self.folder.path / name) for name in names.values()}
+            self.folder.journal.finished(self._name(shard), files, spent)
+
+    def _left(
+        self, batches: Sequence[Sequence[int]], shards: Sequence[int], advance: Advance
+    ) -> tuple[list[Sequence[int]], list[int]]:
+        """Batches of the shards that no earlier start finished, and their shards."""
+        done = {shard: self._done(shard) for shard in dict.fromkeys(shards)}
+        self.spent.extend(found.spent for found in done.values() if found is not None)
+        finished = sum(len(batch) for batch, shard in zip(batches, shards, strict=True) if done[shard] is not None)
+        if finished:
+            advance(finished)
+        left = [(batch, shard) for batch, shard in zip(batches, shards, strict=True) if done[shard] is None]
+        return [batch for batch, _ in left], [shard for _, shard in left]
+
+    def _done(self, shard: int) -> Done | None:
+        return None if self.folder.journal is None else self.folder.journal.done(self._name(shard))
+
+    def _name(self, shard: int) -> str:
+        return f"{self.prefix}-{shard:05d}"
 
 
 def quiet_trainer(**options: Any) -> pl.Trainer:
@@ -119,6 +149,8 @@ class _ShardWriter(BasePredictionWriter):
         self._stream, self._shards, self._advance = stream, shards, advance
         self._held: dict[str, list[pd.DataFrame]] = {}
         self._current: int | None = None
+        # Forward passes up to the last shard that was written, and up to the last batch.
+        self._written = self._seen = sum(stream.spent)
 
     def write_on_batch_end(
         self,
@@ -136,12 +168,13 @@ class _ShardWriter(BasePredictionWriter):
             self._current = shard
         for name, frame in prediction.items():
             self._held.setdefault(name, []).append(frame)
+        self._seen = sum(self._stream.spent)
         self._advance(len(batch["row_id"]))
 
     def on_predict_end(self, trainer: Any, pl_module: Any) -> None:
         self._flush()
 
     def _flush(self) -> None:
-        for name, parts in self._held.items():
-            self._stream.write(name, int(self._current or 0), parts)
-        self._held = {}
+        if self._held:
+            self._stream.write(int(self._current or 0), self._held, self._seen - self._written)
+        self._held, self._written = {}, self._seen

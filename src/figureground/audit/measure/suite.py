@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from figureground.audit import tables
 from figureground.audit.classify.subject import Subject
+from figureground.audit.measure.backing_off import take_items
 from figureground.audit.measure.donors import SAME_LEVEL
 from figureground.audit.measure.prediction_rows import ALL_CLASSES, prediction_rows
 from figureground.audit.measure.stream import ShardStream
@@ -240,11 +241,6 @@ def tuples_of(items: Mapping[str, Any], seed: int) -> Tuples:
     )
 
 
-def take_items(items: Mapping[str, Any], keep: torch.Tensor) -> dict[str, Any]:
-    """The items of a batch where ``keep``, bool ``[B]``."""
-    return {name: take_items(value, keep) if isinstance(value, dict) else value[keep] for name, value in items.items()}
-
-
 @dataclass(frozen=True)
 class Suite:
     """Streams contrasts into ``predictions/``.
@@ -313,7 +309,7 @@ class Suite:
             scores,
             frozenset(self._grid(len(wide))),
         )
-        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, name)
+        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, name, step.spent)
         with self.progress(title, len(dataset)) as advance:
             stream(self.subject.module, step, dataset, batches, shards, advance)
         return sum(step.spent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from figureground.audit.methods import METHODS
 from figureground.audit.target import Target
 from figureground.reports import numbers
 from figureground.reports.scales import EffectScale
@@ -13,7 +14,7 @@ from figureground.reports.view import Case, Cases, Panel, Picture, webp_picture
 
 #: Cases of one rule on the page; the rest stays in the run.
 MAX_CASES = 12
-_PANEL_ORDER = ("original", "own_level", "other_level", "saliency", "gradcam")
+_PANEL_ORDER = ("original", "own_level", "other_level", *METHODS)
 
 
 def swap_cases(context: Context) -> tuple[Cases, ...]:
@@ -67,7 +68,7 @@ def _panel(context: Context, row: dict[str, Any], original: dict[str, Any] | Non
     level = row["caption_level"] or ""
     title = say(f"panel.{row['panel']}", level=level) if level else say(f"panel.{row['panel']}.plain")
     share = row["background_share"]
-    if row["panel"] in ("saliency", "gradcam"):
+    if row["panel"] in METHODS:
         known = say("panel.no_share") if share is None else say("panel.share", share=numbers.percent(share))
         lines: tuple[str, ...] = (known,)
         return Panel(title, _picture(context, row), say("panel.map_alt", title=title, lines=lines[0]), lines)

@@ -250,10 +250,10 @@ def _picture(
 def _facts(context: Context) -> tuple[Fact, ...]:
     document, say = context.document, context.words.say
     data, subject = document.data, document.subject
-    months = say("date.months").split()
+    months, identity = say("date.months").split(), subject.model_sha256 or ""
     rows = [
         Fact(say("fact.model"), subject.architecture),
-        Fact(say("fact.model_sha256"), numbers.short_hash(subject.model_sha256), subject.model_sha256),
+        Fact(say("fact.model_sha256"), numbers.short_hash(identity) or numbers.NONE, identity),
         Fact(say("fact.images"), say("fact.images_value", ok=data.ok, given=data.given)),
         Fact(say("fact.backgrounds"), _backgrounds(context)),
         Fact(say("fact.audit"), document.audit.id),

@@ -31,6 +31,9 @@ class DataSection:
     masks: Table | None
     masks_sentence: str
     findings: Table | None
+    troubles: Table | None
+    files: Table | None
+    files_sentence: str
 
 
 def build(context: Context) -> DataSection:
@@ -45,6 +48,9 @@ def build(context: Context) -> DataSection:
         sample=_sample(context),
         strata=_strata(context),
         findings=_findings(context),
+        troubles=_troubles(context),
+        files=_files(context),
+        files_sentence=_files_sentence(context),
     )
 
 
@@ -212,6 +218,62 @@ def _masks(context: Context) -> Table | None:
     keys = ("subgroup", "n", "with_mask", "share", "accuracy_with", "accuracy_without")
     columns = [say(f"column.{key}") for key in keys]
     return table(say("masks.table"), columns, rows, note=more(context, "audit.json"), limit=20)
+
+
+def _troubles(context: Context) -> Table | None:
+    """Masks that give nothing to measure, by label and level."""
+    lines, say = context.document.data.mask_troubles, context.words.say
+    if not lines:
+        return None
+    rows = [
+        [
+            say("subgroup.all") if line.attribute == ALL else frames.pair(line.attribute, line.level),
+            context.words.term("reason", line.status),
+            numbers.count(line.n),
+            numbers.count(line.rows),
+        ]
+        for line in lines
+    ]
+    columns = [say(f"column.{key}") for key in ("subgroup", "reason", "n", "of_rows")]
+    return table(say("masks.troubles"), columns, rows, text_columns=2, note=more(context, "audit.json"), limit=20)
+
+
+def _files(context: Context) -> Table | None:
+    """What was done to pictures and masks beyond decoding."""
+    notes, say = context.document.data.read_notes, context.words.say
+    if not notes:
+        return None
+    rows = [[_note(context, note), numbers.count(n)] for note, n in notes.items()]
+    columns = [say("column.done"), say("column.n")]
+    return table(say("files.table"), columns, rows, note=more(context, "examples.parquet"), limit=20)
+
+
+def _note(context: Context, note: str) -> str:
+    """A note in words; what follows a colon is a mode of colours, or a region and what was wrong with its mask."""
+    kind, mark, rest = note.partition(":")
+    if not mark:
+        return context.words.term("note", note)
+    if kind == "region":
+        name, _, reason = rest.rpartition(":")
+        return context.words.say("note.region", name=name, reason=context.words.term("reason", reason))
+    return context.words.say(f"note.{kind}", mode=rest)
+
+
+def _files_sentence(context: Context) -> str:
+    """How files were read, as far as that was declared."""
+    declared, say = context.document.data.decoding, context.words.say
+    if not declared:
+        return ""
+    exif = say(f"files.exif_{declared['exif']}")
+    others = [f"{name} = {_written(value)}" for name, value in declared.items() if name != "exif"]
+    soft = [say("files.soft")] if declared.get("mask_mode") == "soft" else []
+    return " ".join([exif, *([say("files.declared", what=others)] if others else []), *soft])
+
+
+def _written(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {item}" for name, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _covered(context: Context, line: MaskCoverage) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from figureground.audit.methods import METHODS, REPORTED
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
 from figureground.reports.sections import frames
@@ -12,14 +13,12 @@ from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Chart, Table, table
 
 Ticks = dict[tuple[str, Any, Any], frames.Row]
-#: Method and the sign in which it is shown: saliency has none, Grad-CAM is positive by construction.
-METHODS = (("saliency", "absolute"), ("gradcam", "positive"))
 
 
 def build(context: Context) -> Chart | None:
     """Chart C1 of the report, or None where nothing was measured."""
     words = context.words
-    found = [(method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in METHODS]
+    found = [(method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in REPORTED]
     panels = [
         (words.term("method", method), rows)
         for method, rows in found
@@ -90,7 +89,7 @@ def _reference(ticks: Ticks, panel: str, measure: str, key: tuple[str, str]) -> 
 def _ticks(context: Context) -> Ticks:
     """Reference rows by panel, measure and subgroup; a row without method holds for every method."""
     ticks: Ticks = {}
-    for method, _ in METHODS:
+    for method in METHODS:
         panel = context.words.term("method", method)
         for measure in ("background_area", "bleed_floor"):
             for row in frames.measure_rows(context, measure):

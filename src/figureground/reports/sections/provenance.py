@@ -26,6 +26,7 @@ GLOSSARY = (
     "ldr",
     "material",
     "mask",
+    "occlusion",
     "points",
     "saliency",
     "same_level",
@@ -65,7 +66,7 @@ def _identity(context: Context) -> Table:
     subject, data = document.subject, document.data
     values = {
         "seal": context.result.seal,
-        "model": subject.model_sha256,
+        "model": subject.model_sha256 or context.words.say("provenance.no_identity"),
         "data": data.sha256,
         "manifest": data.manifest_sha256 or NONE,
         "policy": canonical_sha256(document.policy),
@@ -93,6 +94,10 @@ def _built(context: Context) -> dict[str, str]:
     if subject.spec is not None:
         prefix = say("provenance.prefix_removed", prefix=subject.prefix_removed) if subject.prefix_removed else ""
         found["spec"] = f"{subject.spec}{prefix}"
+    if subject.allowed_globals:
+        found["allowed_globals"] = ", ".join(subject.allowed_globals)
+    if subject.nonfinite:
+        found["nonfinite"] = ", ".join(subject.nonfinite[:10]) + ("" if len(subject.nonfinite) <= 10 else ", …")
     return found | ({"target": subject.target} if subject.target is not None else {})
 
 
@@ -112,7 +117,12 @@ def _layer(context: Context) -> str:
     if subject.target_layer is None:
         return NONE
     source = context.words.term("source", subject.layer_source)
-    return context.words.say("provenance.layer_value", layer=subject.target_layer, source=source)
+    layer, say = subject.target_layer, context.words.say
+    if subject.layer_layout != "NCHW":
+        layer = say("provenance.layer_layout", layer=layer, layout=subject.layer_layout)
+    if subject.layer_calls > 1:
+        layer = say("provenance.layer_calls", layer=layer, calls=subject.layer_calls)
+    return say("provenance.layer_value", layer=layer, source=source)
 
 
 def _files(context: Context) -> Table:

@@ -82,6 +82,10 @@ def _limits(context: Context) -> tuple[str, ...]:
         limits.append(say("preprocessing_assumed"))
     if subject.code_executed:
         limits.append(say("limit.code_executed"))
+    if subject.access != "layers":
+        limits.append(say(f"limit.access.{subject.access}"))
+    if subject.model_sha256 is None:
+        limits.append(say("limit.no_identity"))
     return tuple(limits)
 
 

@@ -78,7 +78,7 @@ def test_pictures_without_object_or_background_are_no_test_and_say_why():
     known = torch.tensor([True, True, True])
     partner = box_mask(15, 15, 3, 3).expand(3, -1, -1)
     found = regions_of(masks, known, partner, [rng(), rng(), rng()])
-    assert found.status["background"] == ("ok", "mask_empty", "no_visible_background")
+    assert found.status["background"] == ("ok", "no_object", "no_visible_background")
     absent = regions_of(masks, ~known, partner, [rng(), rng(), rng()])
     assert set(absent.status["equal_area"]) == {"mask_absent"}
     assert set(places_of(masks, known)[0]) == {"background", "object", "whole"}

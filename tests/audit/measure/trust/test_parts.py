@@ -7,6 +7,7 @@ from skimage import morphology
 from torch import nn
 from torchvision.models import resnet18
 
+from figureground.audit.explain.layers import CamLayer
 from figureground.audit.measure.masked_maps import ObjectMasks
 from figureground.audit.measure.shares import log_density_ratio
 from figureground.audit.measure.trust.agreement import map_agreement, occlusion_maps, pooled
@@ -97,12 +98,11 @@ def test_reference_maps():
 def test_earlier_layer_has_another_resolution():
     model = resnet18(weights=None).eval()
     model.train(True)
-    name = earlier_layer(model, "layer4", torch.rand(2, 3, 64, 64))
-    assert name == "layer3"
+    assert earlier_layer(model, CamLayer("layer4"), torch.rand(2, 3, 64, 64)) == CamLayer("layer3")
     assert model.training
     flat = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 2))
-    assert earlier_layer(flat, "1", torch.rand(1, 3, 8, 8)) is None
-    assert earlier_layer(flat, "no such layer", torch.rand(1, 3, 8, 8)) is None
+    assert earlier_layer(flat, CamLayer("1"), torch.rand(1, 3, 8, 8)) is None
+    assert earlier_layer(flat, CamLayer("no such layer"), torch.rand(1, 3, 8, 8)) is None
 
 
 def test_rows_are_spread_over_labels_and_free_of_order():

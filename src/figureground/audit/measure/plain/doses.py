@@ -130,6 +130,6 @@ class DoseStage:
         dataset = TupleDataset(wide, {row.row_id: row for row in self.rows}, self.reader, levels, masks)
         batches, shards = shard_ranges([shard_of[int(row)] for row in wide["row_id"]], self.batch_size)
         step = DoseStep(forward, arms, levels, plain.DOSE_PLACES if masks else (plain.ON_WHOLE,), self.seed)
-        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, "dose")
+        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, "dose", forward.spent)
         with self.progress("Doses and places", len(dataset)) as advance:
             stream(self.subject.module, step, dataset, batches, shards, advance)

@@ -181,6 +181,6 @@ class PlainStage:
         dataset = PlainDataset(ids, partner, by_id, self.reader)
         batches, shards = shard_ranges([shard_of[row] for row in ids], self.batch_size)
         step = PlainStep(forward, pool_colour([by_id[row] for row in ids], self.reader), self.seed)
-        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, "plain")
+        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, "plain", forward.spent)
         with self.progress("Plain interventions", len(dataset)) as advance:
             stream(self.subject.module, step, dataset, batches, shards, advance)

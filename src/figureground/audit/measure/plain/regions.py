@@ -65,7 +65,7 @@ def places_of(mask: Tensor, has_mask: Tensor) -> tuple[dict[str, Tensor], list[t
     empty = ~figure.flatten(1).any(dim=1)
     hidden = background.float().mean(dim=(1, 2)) < MIN_VISIBLE
     places = {ON_BACKGROUND: background, ON_OBJECT: figure, ON_WHOLE: torch.ones_like(figure)}
-    return places, [(~has_mask, "mask_absent"), (empty, "mask_empty"), (hidden, "no_visible_background")]
+    return places, [(~has_mask, "mask_absent"), (empty, "no_object"), (hidden, "no_visible_background")]
 
 
 def equal_area(mask: Tensor, count: int, rng: np.random.Generator) -> Tensor:

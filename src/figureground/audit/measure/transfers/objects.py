@@ -164,4 +164,4 @@ def _put_back(tuples: Tuples) -> Composite:
 
 def _faults(tuples: Tuples) -> list[tuple[Tensor, str]]:
     empty = (_area(tuples.mask) == 0) | torch.stack([_area(m) == 0 for m in tuples.donor_masks.unbind(1)]).any(dim=0)
-    return [(~tuples.masked, "mask_absent"), (empty, "mask_empty")]
+    return [(~tuples.masked, "mask_absent"), (empty, "no_object")]

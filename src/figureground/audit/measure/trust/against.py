@@ -37,16 +37,19 @@ def compare(
 
     All networks explain the class that the trained one predicts. Maps are measured and dropped network by network.
     """
+    trial = reinitialised(module, seeds[0])
+    if trial is None:
+        return "the model cannot be copied"
+    if not trial.changed:
+        return "the model has no parameters to re-initialise"
     target = first.predicted
     smooth = smoothed(mapper, module, sample, first, target, copies, seeds[0])
     found: dict[str, list[dict[str, FloatArray]]] = {method: [] for method in first.methods}
     drawn: tuple[str, ...] = ()
     for seed in seeds:
         fresh = reinitialised(module, seed)
-        if fresh is None:
+        if fresh is None:  # it could be copied a moment ago
             return "the model cannot be copied"
-        if not fresh.changed:
-            return "the model has no parameters to re-initialise"
         drawn = fresh.drawn
         other = _explained(mapper, fresh.module, sample, target, copies, seeds[0])
         for method in first.methods:

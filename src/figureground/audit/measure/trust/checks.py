@@ -11,12 +11,13 @@ import torch
 from figureground.audit import document
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.explain.explanation import Explainer
+from figureground.audit.explain.layers import CamLayer
 from figureground.audit.measure.trust.against import NAME as RANDOMISED
 from figureground.audit.measure.trust.agreement import NAME as AGREEMENT
 from figureground.audit.measure.trust.layers import NAME as SECOND_LAYER
 from figureground.audit.measure.trust.limits import Limits
 from figureground.audit.measure.trust.lines import Outcome, as_table, not_run
-from figureground.audit.measure.trust.maps import Mapper
+from figureground.audit.measure.trust.maps import EXPLAIN_COST, Mapper
 from figureground.audit.measure.trust.masks import NAME as MASKS
 from figureground.audit.measure.trust.repeatability import NAME as REPEATABILITY
 from figureground.audit.measure.trust.sample import choose_rows, read_sample
@@ -75,20 +76,23 @@ class MapChecks:
     subject : Subject
     explainer : Explainer
         The one that the audit uses. A second layer needs a ``SinglePass``.
-    layer : str
-        Layer that Grad-CAM looks at.
+    layer : CamLayer or None
+        Where Grad-CAM looks; None where it is left out.
     seed : int
     limits : Limits
     batch_size : int
         Images explained at once.
+    cost : float
+        Forward-equivalents of one explained image.
     """
 
     subject: Subject
     explainer: Explainer
-    layer: str
+    layer: CamLayer | None
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     batch_size: int = 32
+    cost: float = EXPLAIN_COST
 
     def __call__(self, rows: Sequence[Row], reader: RowReader) -> MapReport:
         """Check the maps of a seeded choice of ``rows``.
@@ -100,9 +104,9 @@ class MapChecks:
         """
         chosen = choose_rows(rows, self.limits.rows, self.seed)
         if not chosen:
-            return _report(_without_rows(), 0.0)
+            return _report(_without_rows(METHODS if self.layer else METHODS[:1]), 0.0)
         sample, module = read_sample(chosen, reader, self.subject.preprocess), self.subject.module
-        mapper = Mapper(self.explainer, self.batch_size)
+        mapper = Mapper(self.explainer, self.batch_size, self.cost)
         # Callers may be inside inference mode, where no gradient can be had.
         with torch.inference_mode(False), evaluating(module):
             first = mapper(module, sample.inputs.clone())
@@ -110,8 +114,8 @@ class MapChecks:
         return _report(outcomes, mapper.spent)
 
 
-def _without_rows() -> list[Outcome]:
-    names = [(name, method) for name in (RANDOMISED, REPEATABILITY, MASKS) for method in METHODS]
+def _without_rows(methods: Sequence[str]) -> list[Outcome]:
+    names = [(name, method) for name in (RANDOMISED, REPEATABILITY, MASKS) for method in methods]
     found = [Outcome(f"{name}_{method}", method, (not_run(method, name, _NO_ROWS),)) for name, method in names]
     return [*found, *(Outcome(name, "", (not_run("", name, _NO_ROWS),)) for name in (AGREEMENT, SECOND_LAYER))]
 

@@ -42,3 +42,8 @@ class Limits:
     max_similarity: float = 0.7
     max_difference: float = 1e-3
     min_agreement: float = 0.2
+
+
+#: For maps that cost many forward passes each: fewer images and copies. Not fewer networks, since an interval over two
+#: says nothing.
+FEW_PASSES = Limits(rows=16, noisy_copies=2)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from figureground.audit.classify.subject import evaluating
 from figureground.audit.explain.explanation import Explainer, Explanation
+from figureground.audit.measure.backing_off import is_exhausted
 from figureground.audit.measure.masked_maps import ZERO_PER_PIXEL, BoolArray, Shape
 
 FloatMaps = npt.NDArray[np.float32]
@@ -75,12 +76,15 @@ class Mapper:
     ----------
     explainer : Explainer
     batch_size : int
+    cost : float
+        Forward-equivalents of one explained image.
     spent : float
         Forward-equivalents so far.
     """
 
     explainer: Explainer
     batch_size: int
+    cost: float = EXPLAIN_COST
     spent: float = field(default=0.0)
 
     def __call__(
@@ -95,14 +99,28 @@ class Mapper:
         """Maps of float ``[N, C, H, W]`` inputs, N at least 1, the module in evaluation mode meanwhile."""
         size, explain = batch_size or self.batch_size, explainer or self.explainer
         device = next((p.device for p in module.parameters()), torch.device("cpu"))
-        found = []
+        found: list[Explanation] = []
         with evaluating(module):
-            for start in range(0, len(inputs), size):
+            while (start := sum(len(part.logits) for part in found)) < len(inputs):
                 part = slice(start, start + size)
                 wanted = None if target is None else target[part].to(device)
-                found.append(explain(module, inputs[part].to(device), wanted))
-        self.spent += EXPLAIN_COST * len(inputs)
+                made = _explained(explain, module, inputs[part].to(device), wanted, last=size == 1)
+                size = size if made is not None else size // 2
+                found += [] if made is None else [made]
+        self.spent += self.cost * len(inputs)
         return _joined(found)
+
+
+def _explained(
+    explain: Explainer, module: nn.Module, inputs: Tensor, target: Tensor | None, *, last: bool
+) -> Explanation | None:
+    """A batch explained; None where memory does not suffice and it can be made smaller."""
+    try:
+        return explain(module, inputs, target)
+    except (MemoryError, RuntimeError) as error:
+        if last or not is_exhausted(error):
+            raise
+        return None
 
 
 def points_somewhere(values: FloatMaps) -> BoolArray:

@@ -65,8 +65,9 @@ def reinitialised(module: nn.Module, seed: int) -> Reinitialised | None:
             if callable(reset):
                 reset()
         drawn = [name for name, value in fresh.named_parameters() if _untouched(value, before[name])]
+        parameters = dict(fresh.named_parameters())
         for name in drawn:
-            fresh.get_parameter(name).normal_(0.0, float(before[name].square().mean().sqrt()))
+            parameters[name].normal_(0.0, float(before[name].square().mean().sqrt()))
         changed = any(not torch.equal(value, before[name]) for name, value in fresh.named_parameters())
     device = next((value.device for value in module.parameters()), torch.device("cpu"))
     return Reinitialised(fresh.to(device), tuple(drawn), changed)

@@ -7,18 +7,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import nn
 
+from figureground.audit.explain.layers import CamLayer
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.measure.masked_maps import ObjectMasks
 from figureground.audit.measure.trust import against, agreement, layers, masks, references, repeatability
 from figureground.audit.measure.trust.estimates import correlation_of, mean_of
 from figureground.audit.measure.trust.limits import Limits
 from figureground.audit.measure.trust.lines import TOO_FEW, Line, Outcome, degenerate, not_run, reference
-from figureground.audit.measure.trust.maps import FloatMaps, Mapper, Maps, points_somewhere
+from figureground.audit.measure.trust.maps import EXPLAIN_COST, FloatMaps, Mapper, Maps, points_somewhere
 from figureground.audit.measure.trust.sample import Sample
 from figureground.errors import SubjectError
 
 #: The class activation method that the second layer is about.
 CAM = "gradcam"
+#: Maps from answers alone, beside which there is no second method.
+OCCLUSION = "occlusion"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,7 @@ class Study:
     sample: Sample
     first: Maps
     mapper: Mapper
-    layer: str
+    layer: CamLayer | None
     seed: int
     limits: Limits
 
@@ -95,6 +98,8 @@ class Study:
         size = self.sample.masks.shape[1:]
         fine = next((method for method in methods if self.first.shape(method) == size), methods[0])
         other = next((method for method in methods if method != fine), None)
+        if other is None and fine == OCCLUSION:
+            return (not_run("", agreement.NAME, "occlusion is the only method", len(self.sample)),)
         if other is None:
             return self._occluded(fine)
         pair = (self._primary(fine), self._primary(other))
@@ -128,19 +133,20 @@ class Study:
 
     def _second_layer(self) -> Outcome:
         name = layers.NAME
-        if CAM not in self.first.methods or not isinstance(self.mapper.explainer, SinglePass):
+        if self.layer is None or not isinstance(self.mapper.explainer, SinglePass):
             return Outcome(name, CAM, (not_run(CAM, name, "no class activation map that can look elsewhere"),))
         blank = self._degenerate(CAM, name)
         if blank is not None:
             return Outcome(name, CAM, (blank,))
         layer = layers.earlier_layer(self.module, self.layer, self.sample.inputs)
+        self.mapper.spent += EXPLAIN_COST  # of the one image by which it was looked for
         if layer is None:
             return Outcome(name, CAM, (not_run(CAM, name, "no earlier layer with another resolution"),))
         try:
-            there = replace(self.mapper.explainer, layer=layer)
+            there = replace(self.mapper.explainer, layer=layer.name, layout=layer.layout)
             other = self.mapper(self.module, self.sample.inputs, self.first.predicted, explainer=there)
         except SubjectError as error:
-            return Outcome(name, CAM, (not_run(CAM, name, f"{layer}: {error.code}"),))
+            return Outcome(name, CAM, (not_run(CAM, name, f"{layer.name}: {error.code}"),))
         rate = float(1 - other.usable(CAM).mean())
         if rate > self.limits.max_degenerate:
             blank = degenerate(CAM, name, rate, len(self.sample), self.limits.max_degenerate)

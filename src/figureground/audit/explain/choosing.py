@@ -1,0 +1,98 @@
+"""Which maps can be had of a model: of its layers, of its gradients, or of its answers alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from figureground.audit.classify.subject import Access
+from figureground.audit.config import AuditConfig
+from figureground.audit.explain.explanation import Explainer
+from figureground.audit.explain.layers import CamLayer, find_layer, model_dtype
+from figureground.audit.explain.occlusion import OcclusionMaps
+from figureground.audit.explain.single_pass import SinglePass
+from figureground.errors import UsageError
+
+#: What a forward pass of somebody else's code raises when the input does not suit it.
+FORWARD_ERRORS = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
+
+#: A forward and a backward pass cost about as much as this many forward passes.
+SINGLE_PASS_COST = 3.0
+
+
+@dataclass(frozen=True)
+class Explaining:
+    """How a model is explained.
+
+    Attributes
+    ----------
+    explainer : Explainer
+    layer : CamLayer or None
+        That Grad-CAM looks at; None where it cannot be had, or was left out.
+    access : {"layers", "gradients", "answers"}
+        What can be had of the model, as it showed itself.
+    """
+
+    explainer: Explainer
+    layer: CamLayer | None
+    access: Access
+
+    def cost(self, height: int, width: int) -> float:
+        """Forward-equivalents for one image."""
+        if isinstance(self.explainer, OcclusionMaps):
+            return self.explainer.cost(height, width)
+        return SINGLE_PASS_COST
+
+
+def choose_explainer(module: nn.Module, sample: Tensor, access: Access, config: AuditConfig) -> Explaining:
+    """The explainer for what can be had of a model.
+
+    Parameters
+    ----------
+    module : nn.Module
+        In evaluation mode.
+    sample : Tensor
+        Float ``[1, C, H, W]``, normalised.
+    access : {"layers", "gradients", "answers"}
+        As far as its type says; a model whose answers have no gradient is known by its answers.
+    config : AuditConfig
+        Of which ``methods``, ``layer`` and ``layout`` are looked at; by default a layer is chosen.
+
+    Raises
+    ------
+    UsageError
+        A layer is named, and the model has none that could be looked at.
+    """
+    seen = access if access == "answers" or _has_gradient(module, sample) else "answers"
+    if seen != "layers" and config.layer is not None:
+        raise _no_layers(config.layer, seen)
+    if seen == "answers":
+        return Explaining(OcclusionMaps(), None, seen)
+    if seen == "gradients" or "gradcam" not in config.methods:
+        return Explaining(SinglePass(None), None, seen)
+    layer = find_layer(module, sample, config.layer, config.layout)
+    return Explaining(SinglePass.at(layer), layer, seen)
+
+
+def _has_gradient(module: nn.Module, sample: Tensor) -> bool:
+    """Whether the answers depend on the input in a way that autograd can follow."""
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            pixels = sample.detach().to(model_dtype(module), copy=True).requires_grad_()
+            output = module(pixels.clone())
+    except FORWARD_ERRORS:  # told by the probes, which say more
+        return True
+    return not isinstance(output, Tensor) or not output.is_floating_point() or output.requires_grad
+
+
+def _no_layers(layer: str, access: Access) -> UsageError:
+    had = "its answers alone" if access == "answers" else "its answers and their gradients"
+    return UsageError(
+        "LAYER_NONE",
+        f"layer {layer}",
+        found=f"a model of which {had} can be had",
+        expected="a torch module, in whose layers Grad-CAM can look",
+        fix="leave --layer out, or give the weights and --model-class",
+    )

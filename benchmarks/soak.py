@@ -85,7 +85,7 @@ def l2(rows: int, folder: Path) -> Found:
 
 
 def l5(rows: int, folder: Path) -> Found:
-    """Render a run whose tables were multiplied to that many images, and as many rows of each kind of result."""
+    """Render a run whose tables of images and of results were multiplied to that many rows each."""
     small = fg.run_audit(
         tiny(), _pictures(240, folder), out=folder / "small", cues=["background"], report=False, all=True, **SAID
     )
@@ -180,7 +180,7 @@ def tiny() -> nn.Module:
 
 
 def _captum(model: nn.Module, table: Path, rows: int) -> float:
-    """Seconds an image of the loop that people write: read, predict, Saliency, LayerGradCam, share of the background."""
+    """Seconds an image of the loop that people write: read, predict, Saliency, LayerGradCam, background share."""
     frame = pd.read_csv(table, nrows=rows)
     saliency, cam = Saliency(model), LayerGradCam(model, model[2])
     start = time.perf_counter()
@@ -259,19 +259,14 @@ def _masks(folder: Path, side: int) -> None:
 
 
 def _multiplied(small: Path, big: Path, rows: int) -> Path:
-    """A sealed run with that many images: every table of rows repeated under new ids, all other files as they were."""
-    folder, times = RunFolder.create(big), -(-rows // len(read_table(small, "examples")))
+    """A sealed run whose tables of rows have so many each, repeated under new ids; all other files as they were."""
+    folder = RunFolder.create(big)
     several = ("examples", "attributions", "predictions", "strata", "scores")
     for name in several:
         part = read_table(small, name)
-        parts = [part.assign(row_id=part["row_id"] ^ (turn << 20)) for turn in range(times)]
-        whole = (
-            pd.concat(parts, ignore_index=True).head(rows)
-            if name == "examples"
-            else pd.concat(parts, ignore_index=True)
-        )
+        parts = [part.assign(row_id=part["row_id"] ^ (turn << 20)) for turn in range(-(-rows // max(len(part), 1)))]
         written = f"{name}.parquet" if (small / f"{name}.parquet").is_file() else f"{name}/part-all-00000.parquet"
-        folder.write_table(written, whole, tables.SCHEMAS[name])
+        folder.write_table(written, pd.concat(parts or [part], ignore_index=True).head(rows), tables.SCHEMAS[name])
     for name in read_seal(small):
         if name.split("/")[0].removesuffix(".parquet") not in several:
             shutil.copyfile(small / name, folder.new_file(name))

@@ -471,7 +471,7 @@ def check_inputs(
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
     subject = None
     if model is not None:  # data alone are checked without torch
-        asked = _asked(
+        subject = _asked(
             model,
             model_class,
             model_args,
@@ -481,8 +481,7 @@ def check_inputs(
             allow_nonfinite=allow_nonfinite,
             python_path=tuple(map(Path, python_path)),
             **said,
-        )
-        subject = asked.subject(declared)
+        ).subject(declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
     check_cues(tuple(cues or ()), "cues")

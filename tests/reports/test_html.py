@@ -324,3 +324,23 @@ def test_what_was_changed_is_told_of_the_cue_that_was_changed(cue: str, finished
     (card,) = build(Context(result, load("en"))).cards
     assert "exchanged" in card.sentences[0] or "changed to that of another kind" in card.sentences[0]
     assert "background" not in " ".join([*card.sentences, card.alt])
+
+
+@pytest.mark.fault("F8")
+def test_a_chart_that_cannot_be_drawn_says_so_and_the_rest_stands(
+    finished: Any, report: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from figureground.reports.sections import causal, cover, performance
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("no <ink>")
+
+    for module, name in ((causal, "swap_chart"), (performance, "interval_chart"), (cover, "frequency_chart")):
+        monkeypatch.setattr(module, name, broken)
+    page = Page(render_html(finished))
+    assert page.open == []
+    assert "failed: this chart could not be drawn (ZeroDivisionError: no <ink>)" in page.text
+    whole = Page(report)
+    assert [words for words in ("accuracy", "Relies on") if words.lower() not in page.text.lower()] == []
+    assert len(page.all("table")) == len(whole.all("table"))
+    assert 0 < len(page.all("picture")) < len(whole.all("picture"))

@@ -15,7 +15,7 @@ from figureground.audit import document, tables
 from figureground.audit.classify.subject import Subject
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import BACKGROUND, apart, cue_spec
-from figureground.audit.judge.contrasts import Contrasted, contrast_cues, to_hold
+from figureground.audit.judge.contrasts import Contrasted, contrast_each, to_hold
 from figureground.audit.judge.effects import material
 from figureground.audit.judge.plain_doses import moving
 from figureground.audit.judge.untested import obstacle
@@ -150,7 +150,7 @@ class CausalStage:
         """What every cue has shown so far, once for each view; cues that can show nothing material are left out."""
         examples, predictions = read_table(folder.path, "examples"), read_table(folder.path, "predictions")
         return [
-            contrast_cues(
+            contrast_each(
                 view.examples,
                 view.predictions,
                 strata,
@@ -161,7 +161,7 @@ class CausalStage:
                 view.scale,
                 least=material(self.policy, view.scale),
                 clusters=view.clusters,
-            )
+            )[0]
             for view in views(examples, predictions, self.task, self.policy.rare_share)
         ]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch.utils.data import default_collate
 
-from figureground.audit.classify.probes import check_auditable
-from figureground.audit.classify.subject import Subject, evaluating
+from figureground.audit.classify.subject import Subject
+from figureground.audit.config import AuditConfig
 from figureground.audit.document import TrustCheck
-from figureground.audit.explain.layers import choose_layer
+from figureground.audit.probing import probed
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.target import Target
 from figureground.datasets.datamodule import RowReader, rows_of
@@ -19,14 +19,18 @@ _ROWS = 4
 
 
 def try_model(
-    subject: Subject, source: Source, examples: Examples, recorded: Recorded | None, target: Target | None
-) -> tuple[str, tuple[TrustCheck, ...]]:
+    subject: Subject,
+    source: Source,
+    examples: Examples,
+    recorded: Recorded | None,
+    target: Target | None,
+    looking: AuditConfig,
+) -> tuple[str | None, tuple[TrustCheck, ...]]:
     """The layer that Grad-CAM would look at, and what the probes found on the first usable rows that were decoded."""
     reader = RowReader(source, subject.preprocess, subject.classes)
     rows = rows_of(examples.usable[examples.usable["sha256"].notna()].head(_ROWS))
     sample = subject.preprocess.normalize(default_collate([reader(row) for row in rows])["image"])
-    with evaluating(subject.module):
-        layer = choose_layer(subject.module, sample[:1])
-        probes = check_auditable(subject, sample, layer)
+    found = probed(subject, sample, looking)
+    layer = found.explaining.layer
     told = not_reconciled() if recorded is None else Reconcile(subject, source, recorded, target)(examples)
-    return layer, (*probes, told)
+    return None if layer is None else layer.described, (*found.checks, told)

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from figureground.datasets.columns import MASK_STATUSES, OBJECT, SHARD_ROWS
-from figureground.datasets.pixels import Pixels
+from figureground.datasets.pixels import Pixels, mask_status
 from figureground.datasets.row_faults import RowFault
 from figureground.datasets.schema import Batch
 from figureground.datasets.sources import Source
-from figureground.datasets.transforms import Preprocess, mask_status
+from figureground.datasets.transforms import Preprocess
 from figureground.errors import DataError
 
 #: Decoded rows are kept up to this many bytes: the swap reads every row several times, in random order.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -35,13 +35,15 @@ from figureground.datasets.identity import row_id
 from figureground.datasets.images import MAX_PIXELS, MIN_SIDE
 from figureground.datasets.manifest import levels_of
 from figureground.datasets.masks import border_share
-from figureground.datasets.pixels import Pixels
+from figureground.datasets.pixels import Pixels, mask_status
 from figureground.datasets.refusals import REPEATED, check_known, check_repeated, repetitions
 from figureground.datasets.row_faults import RowFault
 from figureground.datasets.sampling import SAMPLED_OUT, Drawn
 from figureground.datasets.sources import Source
-from figureground.datasets.transforms import Preprocess, mask_status
 from figureground.errors import DataError, ManifestError, UsageError
+
+if TYPE_CHECKING:
+    from figureground.datasets.transforms import Preprocess
 
 #: Names that the examples table uses itself.
 TABLE_COLUMNS = (
@@ -139,8 +141,9 @@ class Intake:
             advance(int(left_out.sum()))
         wanted_rows = frame.index[~left_out].tolist()
         there = self._looked_up(source, frame, wanted_rows)
-        frame.loc[there, "status"] = "ok"
-        advance(len(there))
+        if there:
+            frame.loc[there, "status"] = "ok"
+            advance(len(there))
         given, read = _labels_of(table), _Readings()
         for position in sorted(set(wanted_rows).difference(there)):
             read.add(position, self._read(source, given(position), position))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from figureground.datasets.columns import GROUND, IGNORE, MASK_ABSENT, NO_OBJECT, OBJECT
+from figureground.datasets.columns import CROPPED_OUT, GROUND, IGNORE, MASK_ABSENT, NO_OBJECT, OBJECT
 from figureground.datasets.images import Picture
 from figureground.datasets.masks import Mask, fitting
 from figureground.datasets.row_faults import MaskQuestion, RowFault
 from figureground.errors import UsageError
+
+if TYPE_CHECKING:
+    from figureground.datasets.transforms import Preprocess
 
 ThreeValued = npt.NDArray[np.uint8]
 #: Masks, or regions, by column, each read when it is asked for.
@@ -122,3 +126,11 @@ def _read(name: str, read: Callable[[], Mask], size: tuple[int, int], where: str
         ) from question
     except RowFault as fault:
         return fault
+
+
+def mask_status(pixels: Pixels, preprocess: Preprocess | None) -> str:
+    """``ok``, or why measures that need the object have nothing to measure at the model's input."""
+    status = pixels.mask_status
+    if status != "ok" or pixels.mask is None or preprocess is None:
+        return status
+    return "ok" if (preprocess.mask(pixels.mask) == OBJECT).any() else CROPPED_OUT

@@ -12,8 +12,6 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
-from figureground.datasets.columns import CROPPED_OUT, OBJECT
-from figureground.datasets.pixels import Pixels
 from figureground.errors import UsageError
 
 Interpolation = Literal["bilinear", "bicubic"]
@@ -137,14 +135,6 @@ class Preprocess:
         if self.crop is not None:
             picture = tv.center_crop(picture, [self.crop] if isinstance(self.crop, int) else list(self.crop))
         return picture
-
-
-def mask_status(pixels: Pixels, preprocess: Preprocess | None) -> str:
-    """``ok``, or why measures that need the object have nothing to measure at the model's input."""
-    status = pixels.mask_status
-    if status != "ok" or pixels.mask is None or preprocess is None:
-        return status
-    return "ok" if (preprocess.mask(pixels.mask) == OBJECT).any() else CROPPED_OUT
 
 
 def _only(size: Any) -> int | tuple[int, int]:

@@ -40,15 +40,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart for wide and for narrow screens, the result in words, and its numbers."""
+    """A chart for wide and for narrow screens, the result in words, and its numbers; ``failed`` says why none is."""
 
     identifier: str
     title: str
-    wide: Picture
-    narrow: Picture
+    wide: Picture | None
+    narrow: Picture | None
     alt: str
     caption: str
     tables: tuple[Table, ...] = ()
+    failed: str = ""
 
 
 @dataclass(frozen=True)

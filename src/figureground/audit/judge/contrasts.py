@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from figureground.audit.judge.intervals import Interval
 from figureground.audit.judge.multiplicity import holm
 from figureground.audit.judge.observations import SwapObservations, observe
 from figureground.audit.judge.rows import as_estimate, estimate_columns
+from figureground.errors import FiguregroundError
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,38 @@ def contrast_cues(
         if scale != "decision" or largest_effect(observed) >= least:
             found[cue] = Contrasted(observed, judge(observed))
     return found
+
+
+def contrast_each(
+    examples: pd.DataFrame,
+    predictions: pd.DataFrame,
+    strata: pd.DataFrame,
+    classes: tuple[str, ...],
+    cues: Sequence[str],
+    *settings: Any,
+    **more: Any,
+) -> tuple[dict[str, Contrasted], dict[str, str]]:
+    """:func:`contrast_cues`, cue by cue; and why, of the cues whose computation failed."""
+    found: dict[str, Contrasted] = {}
+    failed: dict[str, str] = {}
+    for cue in cues:
+        with failing(cue, failed):
+            found |= contrast_cues(examples, predictions, strata, classes, [cue], *settings, **more)
+    return found, failed
+
+
+@contextmanager
+def failing(cue: str, failed: dict[str, str]) -> Iterator[None]:
+    """Note what goes wrong with one cue, so that the others are judged all the same.
+
+    What is told to a person as it is, and want of memory, are passed on.
+    """
+    try:
+        yield
+    except (FiguregroundError, MemoryError):
+        raise
+    except Exception as error:  # our own bug, or a library's, must not cost the rest of an audit
+        failed[cue] = f"{type(error).__name__}: {error}"
 
 
 def largest_effect(observed: SwapObservations) -> float:

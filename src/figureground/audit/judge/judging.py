@@ -24,8 +24,9 @@ from figureground.audit.judge.competence import competence
 from figureground.audit.judge.contrast import Contrast
 from figureground.audit.judge.contrasts import (
     Contrasted,
-    contrast_cues,
+    contrast_each,
     explained_by,
+    failing,
     fires,
     holm_over,
     yielding,
@@ -154,13 +155,14 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Viewed:
-    """One view of the run (all of it, or one finding) with its contrasts."""
+    """One view of the run (all of it, or one finding) with its contrasts, and why some could not be computed."""
 
     view: View
     rows: pd.DataFrame = field(repr=False)
     found: dict[str, Contrasted] = field(repr=False)
     assayed: dict[str, Assayed] = field(repr=False)
     doses: dict[str, DoseResponse] = field(repr=False)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def judge_run(run: Evidenced) -> Judgement:
@@ -221,7 +223,7 @@ def judge_run(run: Evidenced) -> Judgement:
 
 def _viewed(run: Evidenced, view: View) -> _Viewed:
     rows = scored(view.examples, view.predictions, view.classes)
-    found = contrast_cues(
+    found, failed = contrast_each(
         view.examples,
         view.predictions,
         run.strata,
@@ -232,13 +234,15 @@ def _viewed(run: Evidenced, view: View) -> _Viewed:
         view.scale,
         clusters=view.clusters,
     )
-    return _Viewed(
-        view,
-        rows,
-        found,
-        assay_cues(found, run.scores, run.strata, view.examples, run.policy, run.config.seed),
-        DoseJudge(view.examples, view.predictions, run.strata, view.classes, run.policy)(found),
-    )
+    dosed = DoseJudge(view.examples, view.predictions, run.strata, view.classes, run.policy)
+    assayed: dict[str, Assayed] = {}
+    doses: dict[str, DoseResponse] = {}
+    for cue, item in found.items():
+        with failing(cue, failed):
+            assayed |= assay_cues({cue: item}, run.scores, run.strata, view.examples, run.policy, run.config.seed)
+            doses |= dosed({cue: item})
+    found = {cue: item for cue, item in found.items() if cue not in failed}
+    return _Viewed(view, rows, found, assayed, doses, failed)
 
 
 @dataclass(frozen=True)
@@ -373,6 +377,8 @@ class _ViewJudge:
         yields: Mapping[str, list[document.Explained]],
     ) -> document.CueVerdict:
         run, item, judge = self.run, self.seen.found.get(cue), CueJudge(self.run.policy, cue)
+        if cue in self.seen.failed:
+            return judge.failed(self.seen.failed[cue], self.seen.view.finding)
         if item is None and cue not in self.seen.view.testable([cue]):
             return judge.not_tested("masks_not_of_finding", "next_declare_masks", setting.finding)
         if item is None:

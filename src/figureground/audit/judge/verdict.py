@@ -74,6 +74,10 @@ class CueJudge:
         """The verdict where a test of the data said beforehand that no contrast would mean anything."""
         return self._without_contrast("inconclusive", reason, next_step, finding, **args)
 
+    def failed(self, error: str, finding: str | None = None) -> CueVerdict:
+        """The verdict where the computation itself went wrong."""
+        return self._without_contrast("error", "cue_failed", "next_report_failure", finding, error=error)
+
     def _without_contrast(
         self, status: State, reason: str, next_step: str | Message, finding: str | None, **args: object
     ) -> CueVerdict:

@@ -11,6 +11,7 @@ from figureground.audit.document import STATE_ORDER, CueVerdict, Direction, Esti
 from figureground.reports import numbers
 from figureground.reports.figures.frequency import frequency_chart
 from figureground.reports.scales import EffectScale
+from figureground.reports.sections.charts import drawn
 from figureground.reports.sections.context import (
     Context,
     chip,
@@ -241,8 +242,8 @@ def _picture(
         for e, key, warm in shown
         if e is not None and e.estimate is not None
     ]
-    svg, width, height = frequency_chart(pd.DataFrame(rows))
-    return svg_picture(svg, width, height), context.words.say(
+    picture = drawn(lambda: svg_picture(*frequency_chart(pd.DataFrame(rows))))
+    return None if isinstance(picture, str) else picture, context.words.say(
         "cover.dots_alt", change=_change(context, cue), parts="; ".join(str(r["title"]) for r in rows)
     )
 

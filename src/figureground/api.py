@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from figureground.audit.checked import Checked
     from figureground.audit.classify.asking import AskedModel
     from figureground.audit.classify.module import Classifier
+    from figureground.audit.classify.recognising import Fit
     from figureground.audit.classify.train import TrainConfig
     from figureground.audit.config import Layout
     from figureground.audit.reconciling import Recorded
@@ -425,6 +426,31 @@ def train_classifier(
     )
 
 
+def recognise_weights(weights: str | Path, *, allow_globals: Sequence[str] = ()) -> list[Fit]:
+    """The architectures of torchvision and timm whose tensors a file of weights has, by name and shape, all of them.
+
+    Parameters
+    ----------
+    weights : path
+        ``.safetensors``, or what ``torch.save`` or Lightning wrote. Nothing in it is executed.
+    allow_globals : sequence of str
+        As for :func:`run_audit`.
+
+    Returns
+    -------
+    list of Fit
+        ``spec`` for ``model_class``, the number of ``outputs``, and the ``prefix`` that would be taken off every name.
+
+    Raises
+    ------
+    SubjectError, IntegrityError
+        The file is absent, damaged or dangerous, or holds no weights.
+    """
+    from figureground.audit.classify.recognising import recognise
+
+    return recognise(weights, tuple(allow_globals))
+
+
 def check_inputs(
     data: Any,
     model: Any | None = None,
@@ -507,6 +533,7 @@ __all__ = [
     "check_inputs",
     "judge_again",
     "load_run",
+    "recognise_weights",
     "render_report",
     "run_audit",
     "train_classifier",

@@ -13,6 +13,7 @@ import typer
 
 from figureground.file_options import reads_files
 from figureground.options import (
+    WEIGHTS,
     AllowGlobal,
     AllowNonfinite,
     Bicubic,
@@ -22,6 +23,7 @@ from figureground.options import (
     ColumnMap,
     Crop,
     Data,
+    DataOrWeights,
     Environment,
     ExpectPredictions,
     ExpectSha,
@@ -50,6 +52,7 @@ from figureground.options import (
     as_preprocess,
     as_thresholds,
     as_uncertain,
+    fit_lines,
 )
 
 if TYPE_CHECKING:
@@ -101,7 +104,7 @@ def demo(
 @app.command()
 @reads_files
 def check(
-    data: Data,
+    data: DataOrWeights,
     model: Annotated[
         str | None, typer.Option("--model", help="Model whose probes are run as well, as for `audit`.")
     ] = None,
@@ -145,6 +148,9 @@ def check(
     files: dict[str, Any],
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
+    if data.suffix in WEIGHTS:
+        _recognised(data, allow_global or [])
+        return
     from figureground.api import check_inputs
     from figureground.reports.checked import check_lines
 
@@ -183,6 +189,23 @@ def check(
         typer.echo(line)
     failed = any(probe.status == "failed" for probe in found.probes)
     raise typer.Exit(3 if found.quarantined or failed else 0)
+
+
+def _recognised(file: Path, allow_globals: list[str]) -> None:
+    from figureground.api import recognise_weights
+    from figureground.errors import SubjectError
+
+    found = recognise_weights(file, allow_globals=allow_globals)
+    if not found:
+        raise SubjectError(
+            "WEIGHTS_ARCHITECTURE",
+            str(file),
+            found="tensors that no architecture of torchvision or timm has, all of them",
+            expected="one that fits whole, by name and shape; timm is an extra: pip install 'figureground[timm]'",
+            fix="name its class with --model-class; a checkpoint of `figureground train` needs none",
+        )
+    for line in fit_lines(file, found):
+        typer.echo(line)
 
 
 @app.command(name="manifest")

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from figureground.audit.classify.recognising import Fit
     from figureground.datasets.transforms import Preprocess
 
 Data = Annotated[Path, typer.Argument(help="Manifest (CSV or Parquet), or a folder that holds manifest.csv.")]
+DataOrWeights = Annotated[
+    Path,
+    typer.Argument(
+        help="Manifest (CSV or Parquet), or a folder that holds manifest.csv; or a file of weights, whose architecture "
+        "is looked for."
+    ),
+]
+#: How files of weights end.
+WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 ColumnMap = Annotated[
     list[str] | None, typer.Option("--column", help="Map a column: ROLE=NAME, for example label=diagnosis. Repeatable.")
 ]
@@ -262,6 +273,16 @@ def as_thresholds(pairs: list[str] | None) -> dict[str, float]:
         if not mark or not name:
             raise typer.BadParameter(f"{pair!r}: expected NAME=0.3", param_hint="--threshold")
     return found
+
+
+def fit_lines(file: Path, found: Sequence[Fit]) -> Iterator[str]:
+    """What fits a file of weights, with the command that audits it."""
+    for fit in found:
+        taken = f", after {fit.prefix!r} is taken off every name" if fit.prefix else ""
+        ends = [f"NAME{at}" for at in range(fit.outputs)]
+        names = ",".join(ends if len(ends) <= 3 else [ends[0], "...", ends[-1]])
+        yield f"{fit.spec} fits whole, with {fit.outputs} outputs{taken}:"
+        yield f"  figureground audit {file} DATA -o RUN --model-class {fit.spec} --classes {names}"
 
 
 def as_mapping(pairs: list[str] | None) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,17 @@ from typing import Any
 import torch
 import torchvision
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 from figureground.audit.classify.blueprints import TIMM, TORCHVISION, Blueprint
 from figureground.audit.classify.weights import prefixes, read_weights
+from figureground.errors import UsageError
 
 _Shapes = Mapping[str, tuple[int, ...]]
 #: What torchvision's architectures are built with where nothing is said.
 _OUTPUTS = 1000
+#: Kernels of fewer channels are made for a moment by some, to learn what a layer would be like.
+_SMALL = 16
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def recognise(path: str | Path, allow_globals: tuple[str, ...] = ()) -> list[Fit
 
 def _fitting(given: _Shapes) -> Iterator[tuple[str, int]]:
     for spec, usual in _candidates(given):
-        outputs = _outputs(_shapes(spec, usual), given, usual)
-        if outputs is not None and (outputs == usual or _shapes(spec, outputs) == given):
+        outputs = _outputs(_shapes(spec, usual, given), given, usual)
+        if outputs is not None and (outputs == usual or _shapes(spec, outputs, given) == given):
             yield spec, outputs
 
 
@@ -105,38 +107,57 @@ def _outputs(wanted: _Shapes | None, given: _Shapes, usual: int) -> int | None:
     return outputs
 
 
-def _shapes(spec: str, outputs: int) -> _Shapes | None:
-    """Shapes of the tensors of an architecture; None where it cannot be built without memory."""
-
-    def build() -> nn.Module:
-        return Blueprint(spec).build(outputs)
-
-    for without in (_without_memory, _pretended):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what libraries say of architectures that nobody asked for
-                state = without(build).state_dict()
-        except Exception:  # noqa: S112  (some compute with their own weights, which have none here)
-            continue
-        return {name: tuple(value.shape) for name, value in state.items()}
-    return None
+def _shapes(spec: str, outputs: int, given: _Shapes) -> _Shapes | None:
+    """Shapes of the tensors of an architecture; None as soon as one is seen that the file does not have."""
+    kernels = None if "pruned" in spec else frozenset(shape for shape in given.values() if len(shape) == 4)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what libraries say of architectures that nobody asked for
+            state = _built(spec, outputs, kernels).state_dict()
+    except _Stranger:
+        return None
+    return {name: tuple(value.shape) for name, value in state.items()}
 
 
-def _without_memory(build: Callable[[], nn.Module]) -> nn.Module:
-    with _Empty():
-        return build()
+def _built(spec: str, outputs: int, kernels: frozenset[tuple[int, ...]] | None) -> nn.Module:
+    try:
+        with _Empty(kernels, outputs):
+            return Blueprint(spec).build(outputs)
+    except UsageError as error:
+        if isinstance(error.__cause__, _Stranger):
+            raise error.__cause__ from None
+    # A few run a part of themselves to learn its size, which takes weights. All of their kernels are in the file.
+    return Blueprint(spec).build(outputs)
 
 
-def _pretended(build: Callable[[], nn.Module]) -> nn.Module:
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        return build()
+class _Stranger(Exception):
+    """A kernel that the file does not have: this architecture need not be built further."""
 
 
 class _Empty(TorchFunctionMode):
-    """Weights on the meta device, and everything else where it is: widths are computed with small tensors."""
+    """Weights on the meta device, and everything else where it is: widths are computed with small tensors.
+
+    Kernels of convolutions are looked up as they are made, so that most architectures end after a few layers. Some
+    libraries make small or depthwise ones that they throw away again; those are passed over, and so are architectures
+    whose layers are replaced after they were made (``kernels`` None).
+    """
+
+    def __init__(self, kernels: frozenset[tuple[int, ...]] | None, outputs: int) -> None:
+        super().__init__()
+        self.kernels, self.outputs = kernels, outputs
+        self.tails = frozenset(shape[1:] for shape in kernels or ())
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         more = dict(kwargs or {})
-        if func is torch.empty and more.get("device") is None:
-            more["device"] = "meta"
-        return func(*args, **more)
+        if func is not torch.empty or more.get("device") is not None:
+            return func(*args, **more)
+        made = func(*args, **more | {"device": "meta"})
+        if self._strange(tuple(made.shape)):
+            raise _Stranger(str(list(made.shape)))
+        return made
+
+    def _strange(self, shape: tuple[int, ...]) -> bool:
+        if self.kernels is None or len(shape) != 4 or shape[0] < _SMALL or shape[1] == 1:
+            return False
+        last = shape[0] == self.outputs and shape[1:] in self.tails
+        return shape not in self.kernels and not last

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from figureground.options import (
+    AttributeTable,
     Bicubic,
     By,
     ClassNames,
     ColumnMap,
     Crop,
     Data,
+    Dedupe,
     Environment,
     ExpectPredictions,
     ExpectSha,
+    JoinOn,
     KindOf,
     Layer,
     Mean,
@@ -33,13 +36,17 @@ from figureground.options import (
     Seed,
     SplitName,
     Std,
+    SuppliedBy,
     Thresholds,
+    TrainingTable,
     UncertainLabels,
     WeightsFile,
     as_arguments,
+    as_groups,
     as_list,
     as_mapping,
     as_preprocess,
+    as_suppliers,
     as_thresholds,
     as_uncertain,
 )
@@ -97,6 +104,9 @@ def check(
         str | None, typer.Option("--model", help="Model whose probes are run as well, as for `audit`.")
     ] = None,
     column: ColumnMap = None,
+    attributes: AttributeTable = None,
+    on: JoinOn = None,
+    dedupe: Dedupe = False,
     by: By = None,
     environment: Environment = None,
     root: Root = None,
@@ -132,7 +142,10 @@ def check(
         data,
         model,
         columns=as_mapping(column),
-        by=as_list(by),
+        attributes=attributes,
+        on=on,
+        dedupe=dedupe,
+        by=as_groups(by),
         environment=environment,
         root=root,
         split=split,
@@ -196,6 +209,9 @@ def train(
     ] = None,
     seed: Seed = 0,
     column: ColumnMap = None,
+    attributes: AttributeTable = None,
+    on: JoinOn = None,
+    dedupe: Dedupe = False,
     root: Root = None,
     split: SplitName = None,
     uncertain: UncertainLabels = None,
@@ -215,6 +231,9 @@ def train(
         data,
         out=out,
         columns=as_mapping(column),
+        attributes=attributes,
+        on=on,
+        dedupe=dedupe,
         root=root,
         split=split,
         preprocess=preprocess,
@@ -247,6 +266,11 @@ def audit(
         Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds and consequences.")
     ] = None,
     column: ColumnMap = None,
+    attributes: AttributeTable = None,
+    on: JoinOn = None,
+    dedupe: Dedupe = False,
+    train: TrainingTable = None,
+    supplied_by: SuppliedBy = None,
     root: Root = None,
     split: SplitName = None,
     threshold: Thresholds = None,
@@ -304,7 +328,12 @@ def audit(
         kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
         transform=as_preprocess(resize, crop, mean, std, bicubic),
         columns=as_mapping(column),
-        by=as_list(by),
+        attributes=attributes,
+        on=on,
+        dedupe=dedupe,
+        train=train,
+        supplied_by=as_suppliers(supplied_by),
+        by=as_groups(by),
         cues=as_list(cue),
         environment=environment,
         policy=declared,
@@ -351,7 +380,7 @@ def judge(
     from figureground.audit.exits import exit_code
     from figureground.reports.closing import closing_lines
 
-    result = judge_again(run, out=out, by=as_list(by), policy=policy, repeat=repeat or (), overwrite=overwrite)
+    result = judge_again(run, out=out, by=as_groups(by), policy=policy, repeat=repeat or (), overwrite=overwrite)
     for line in closing_lines(result):
         typer.echo(line)
     typer.echo(f"report: {out / 'report.en.html'}")

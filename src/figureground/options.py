@@ -11,13 +11,39 @@ import typer
 if TYPE_CHECKING:
     from figureground.datasets.transforms import Preprocess
 
-Data = Annotated[Path, typer.Argument(help="Manifest (CSV or Parquet), or a folder that holds manifest.csv.")]
+Data = Annotated[
+    Path,
+    typer.Argument(
+        help="Manifest (CSV or Parquet), a folder that holds manifest.csv, or one that save_to_disk of Hugging Face "
+        "datasets wrote."
+    ),
+]
 ColumnMap = Annotated[
     list[str] | None, typer.Option("--column", help="Map a column: ROLE=NAME, for example label=diagnosis. Repeatable.")
 ]
 By = Annotated[
     list[str] | None,
-    typer.Option("--by", help="Subgroups: columns and crossings, for example site,sex,site*sex. Repeatable."),
+    typer.Option(
+        "--by",
+        help="Subgroups: columns, numbers cut at edges, and crossings, for example site,age:18,40,65,site*sex. "
+        "Repeatable.",
+    ),
+]
+AttributeTable = Annotated[
+    Path | None,
+    typer.Option("--attributes", help="Table (CSV or Parquet) of what is known of each patient, site or device."),
+]
+JoinOn = Annotated[str | None, typer.Option("--on", help="Column by which --attributes is joined to the data.")]
+Dedupe = Annotated[bool, typer.Option("--dedupe", help="Leave out rows that repeat another one in every cell.")]
+TrainingTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--train", help="What the model was trained on: units, pictures and near-duplicates that both have are counted."
+    ),
+]
+SuppliedBy = Annotated[
+    list[str] | None,
+    typer.Option("--supplied-by", help="Who supplied an input: data=client, policy=auditor, model=tool. Repeatable."),
 ]
 Environment = Annotated[
     str | None, typer.Option("--environment", help="Column that says which background, site or scanner an image has.")
@@ -204,6 +230,25 @@ def as_thresholds(pairs: list[str] | None) -> dict[str, float]:
             mark = ""
         if not mark or not name:
             raise typer.BadParameter(f"{pair!r}: expected NAME=0.3", param_hint="--threshold")
+    return found
+
+
+def as_groups(texts: list[str] | None) -> list[str] | None:
+    """Subgroups, whose edges are separated by commas as they are themselves; None where there is none."""
+    from figureground.audit.judge.edges import join_edges
+
+    parts = as_list(texts)
+    return None if parts is None else join_edges(parts)
+
+
+def as_suppliers(pairs: list[str] | None) -> dict[str, str]:
+    """``INPUT=PARTY`` pairs, separated by commas or repeated."""
+    found: dict[str, str] = {}
+    for pair in as_list(pairs) or []:
+        name, mark, party = pair.partition("=")
+        if not mark:
+            raise typer.BadParameter(f"{pair!r}: expected INPUT=PARTY, as data=client", param_hint="--supplied-by")
+        found[name.strip()] = party.strip()
     return found
 
 

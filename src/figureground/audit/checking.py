@@ -27,6 +27,8 @@ from figureground.audit.target import Target
 from figureground.datasets.datamodule import RowReader, rows_of
 from figureground.datasets.findings import label_columns
 from figureground.datasets.intake import Examples, Intake
+from figureground.datasets.joining import Attributes
+from figureground.datasets.normalized import Normalized
 from figureground.datasets.sources import open_source
 
 #: t(0.975) + t(0.8) for many units: the smallest effect found with power 0.8 is this many standard errors.
@@ -47,6 +49,9 @@ def check(
     cues: Sequence[str] | None = None,
     policy: Policy | None = None,
     recorded: Recorded | None = None,
+    attributes: Attributes | None = None,
+    normalized: Normalized | None = None,
+    dedupe: bool = False,
 ) -> Checked:
     """Read all rows; with a subject also run its probes on the first usable rows."""
     policy = policy or Policy()
@@ -54,11 +59,13 @@ def check(
         declared_task(subject.task, policy)
     known = subject.classes if subject is not None else tuple(classes or ())
     names_labels = () if policy.target is not None else known
-    source = open_source(data, classes=names_labels, columns=columns, root=root)
+    source = open_source(
+        data, classes=names_labels, columns=columns, root=root, attributes=attributes, normalized=normalized
+    )
     table = source.table()
     several = bool(label_columns(table)) if subject is None else subject.task.several
     names = known or label_columns(table) or _classes(table, policy)
-    intake = Intake(names, split, several=several, uncertain=policy.uncertain, numbered=policy.target)
+    intake = Intake(names, split, several=several, uncertain=policy.uncertain, numbered=policy.target, dedupe=dedupe)
     examples = intake(source, table)
     probes: tuple[document.TrustCheck, ...] = ()
     layer = None
@@ -67,7 +74,7 @@ def check(
         layer, probes = _probe(subject, examples, reader)
         told = not_reconciled() if recorded is None else Reconcile(subject, source, recorded, policy.target)(examples)
         probes = (*probes, told)
-    grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups)
+    grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups, levels=examples.levels)
     grey = subject is not None and subject.preprocess.channels == 1
     reach = _reach(examples, policy, grey)(cues or default_cues(examples.regions), grouping.groups)
     found = _checked(examples, grouping, probes, layer, reach)

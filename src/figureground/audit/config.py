@@ -177,6 +177,8 @@ class AuditConfig(_Frozen):
     columns: dict[str, str] = Field(default_factory=dict)
     environment: str | None = None
     split: str | None = None
+    on: str | None = Field(None, description="column by which a table of attributes was joined to the data")
+    dedupe: bool = Field(False, description="whether rows that repeat another one in every cell are left out")
     layer: str | None = None
     target: str | None = Field(None, description="package.module:function that makes one number of each output")
     batch_size: int = Field(64, ge=1)

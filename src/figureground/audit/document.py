@@ -12,13 +12,16 @@ from figureground.audit.document_data import (
     Cell,
     Data,
     Group,
+    Joined,
     Level,
     MaskCoverage,
     MaskUse,
     NotUsed,
     Sample,
     SampledStratum,
+    TrainingOverlap,
 )
+from figureground.audit.supplied import Party
 
 State = Literal["demonstrated", "suspected", "not_detected", "inconclusive", "not_tested", "error"]
 #: Worst first: the order in which ``verdict.status`` rolls up.
@@ -81,6 +84,9 @@ class Audit(Part):
     seed: int
     cost: Cost | None = None
     judged: Judged | None = Field(None, description="null where the run was judged as it was measured")
+    supplied_by: dict[str, Party | None] = Field(
+        default_factory=dict, description="who supplied each input: client, auditor or tool; null: not declared"
+    )
 
 
 class Subject(Part):
@@ -415,6 +421,7 @@ __all__ = [
     "Group",
     "GroupPerformance",
     "HumanInput",
+    "Joined",
     "Judged",
     "Level",
     "MaskCoverage",
@@ -431,6 +438,7 @@ __all__ = [
     "State",
     "Subject",
     "Tool",
+    "TrainingOverlap",
     "TrustCheck",
     "Verdict",
     "WorstBound",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -39,8 +39,10 @@ from figureground.audit.rejudge import MEASURED
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder, file_sha256, read_table
 from figureground.audit.sampling import recorded
+from figureground.audit.supplied import Party
 from figureground.audit.taking_in import TakeIn
 from figureground.audit.task import Task
+from figureground.audit.training_data import TrainingData
 from figureground.datasets.datamodule import ExampleDataset, RowReader, rows_of
 from figureground.datasets.intake import Examples
 from figureground.datasets.sources import Source
@@ -81,6 +83,10 @@ class Pipeline:
         Seconds from any origin, for the time expected.
     recorded : Recorded or None
         Answers that the model gave in use, which its answers here must be.
+    training : TrainingData or None
+        What the model was trained on, to be compared with the rows of the audit.
+    supplied_by : mapping of str to str or None
+        By input, who supplied it.
     """
 
     subject: Subject = field(repr=False)
@@ -90,6 +96,8 @@ class Pipeline:
     progress: Progress = silent
     timer: Callable[[], float] = perf_counter
     recorded: Recorded | None = None
+    training: TrainingData | None = None
+    supplied_by: Mapping[str, Party | None] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
@@ -102,6 +110,7 @@ class Pipeline:
         self._declare(folder)
         examples = self._take_in()
         folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
+        overlap = None if self.training is None else self.training.compare(self.source, examples, self.progress)
         reader = self._reader(examples)
         with evaluating(self.subject.module):
             layer, probes = self._probe(examples, reader)
@@ -120,7 +129,7 @@ class Pipeline:
                 *caused.costs,
             ]
             checks = [*probes, *maps.checks, *caused.checks]
-            judgement = self._judge(folder, examples, reader, cues, checks)
+            judgement = self._judge(folder, examples, reader, cues, checks, overlap)
             self._write_tables(folder, judgement)
             gallery = self._picture(folder, explainer, reader, examples, judgement, caused)
         folder.write_table("gallery.parquet", gallery, tables.GALLERY)
@@ -180,6 +189,7 @@ class Pipeline:
         reader: RowReader,
         cues: Sequence[str],
         checks: Sequence[document.TrustCheck],
+        overlap: document.TrainingOverlap | None = None,
     ) -> Judgement:
         with self.progress("Judging", 1) as advance:
             evidence = Evidenced(
@@ -191,12 +201,13 @@ class Pipeline:
                 attributes=examples.attributes,
                 clusters_given=examples.clusters_given,
                 sample=recorded(examples, self.config, self.policy),
+                levels=examples.levels,
                 task=self.task,
                 cues=tuple(cues),
                 config=self.config,
                 policy=self.policy,
                 checks=checks,
-                source=self._origin(),
+                source=self._origin(overlap),
                 preprocessing_source=self.subject.preprocessing_source,
                 regions=examples.regions,
                 grey=self.subject.preprocess.channels == 1,
@@ -242,9 +253,12 @@ class Pipeline:
             advance(len(judgement.tiles))
         return pd.DataFrame(lines, dtype=object)  # a null among row ids would turn them into floats
 
-    def _origin(self) -> dict[str, Any]:
+    def _origin(self, overlap: document.TrainingOverlap | None) -> dict[str, Any]:
         path = Path(self.source.where)
+        joined = getattr(self.source, "joined", None)
         return {
+            "joined": None if joined is None else dict(joined),
+            "overlap": None if overlap is None else overlap.model_dump(mode="json"),
             "source": self.source.kind,
             "reading": getattr(self.source, "reading", None),
             "manifest_sha256": file_sha256(path) if self.source.kind == "manifest" else None,
@@ -286,6 +300,7 @@ class Pipeline:
                 seed=self.config.seed,
                 tool=document.Tool(name="figureground", version=software()["figureground"]),
                 cost=cost,
+                supplied_by=dict(self.supplied_by),
             ),
             subject=subject,
             policy={**self.policy.declared, "sha256": self.policy.sha256},

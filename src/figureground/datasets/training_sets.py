@@ -16,6 +16,8 @@ from torch.utils.data import Dataset, TensorDataset
 from figureground.datasets.datamodule import CACHE_BYTES, LabelledImages, Row, RowReader, rows_of
 from figureground.datasets.findings import Uncertain, label_columns
 from figureground.datasets.intake import Examples, Intake
+from figureground.datasets.joining import Attributes
+from figureground.datasets.normalized import Normalized
 from figureground.datasets.sources import DatasetSource, Source, open_source
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import UsageError
@@ -45,12 +47,16 @@ def labelled_images(
     preprocess: Preprocess | None,
     seed: int,
     uncertain: Uncertain | None = None,
+    *,
+    attributes: Attributes | None = None,
+    normalized: Normalized | None = None,
+    dedupe: bool = False,
 ) -> TrainingSets:
     """Read the rows of a split (default ``train``; all without a split column) and split off a validation set.
 
     Parameters
     ----------
-    data, columns, root
+    data, columns, root, attributes, normalized
         As for :func:`~figureground.datasets.sources.open_source`.
     classes : sequence of str or None
         None: the labels found, sorted; for several findings their columns, in the order of the table.
@@ -60,12 +66,17 @@ def labelled_images(
         Of the draw of validation clusters.
     uncertain : {"exclude", "positive", "negative"} or None
         What an uncertain label of a finding counts as.
+    dedupe : bool
+        Whether rows that repeat another one in every cell are left out; otherwise they are refused.
     """
-    source = open_source(data, classes=classes or (), columns=columns, root=root)
+    source = open_source(
+        data, classes=classes or (), columns=columns, root=root, attributes=attributes, normalized=normalized
+    )
     table = source.table()
     several = bool(label_columns(table))
     names = tuple(classes) if classes is not None else _names(table, source)
-    examples = Intake(names, split, default_split="train", several=several, uncertain=uncertain)(source, table)
+    intake = Intake(names, split, default_split="train", several=several, uncertain=uncertain, dedupe=dedupe)
+    examples = intake(source, table)
     prepared = preprocess or Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3)
     if prepared.resize is None and len(examples.sizes()) > 1:
         found = ", ".join(f"{w}x{h}" for h, w in list(examples.sizes())[:4])

@@ -15,11 +15,13 @@ from figureground.options import (
     AttributeTable,
     Bicubic,
     By,
+    ClassMap,
     ClassNames,
     ColumnMap,
     Crop,
     Data,
     Dedupe,
+    DicomTags,
     Environment,
     ExpectPredictions,
     ExpectSha,
@@ -33,6 +35,7 @@ from figureground.options import (
     OutputKey,
     Resize,
     Root,
+    SaltFile,
     Seed,
     SplitName,
     Std,
@@ -42,6 +45,7 @@ from figureground.options import (
     UncertainLabels,
     WeightsFile,
     as_arguments,
+    as_class_map,
     as_groups,
     as_list,
     as_mapping,
@@ -171,20 +175,42 @@ def check(
 
 @app.command(name="manifest")
 def build(
-    source: Annotated[Path, typer.Argument(help="Folder with one folder for each class, or a COCO file.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder with one folder for each class, or laid out as Pascal VOC; a COCO file; a table of boxes (CSV "
+            "or Parquet: image, label, xmin, ymin, xmax, ymax); with --tags a folder of DICOM files."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV file; its folder must hold all pictures and masks.")],
     masks: Annotated[
         Path | None,
-        typer.Option("--masks", help="Folder of masks under the pictures' names; of COCO, where they are written."),
+        typer.Option(
+            "--masks",
+            help="Folder of masks under the pictures' names; of annotations and boxes, where they are written.",
+        ),
     ] = None,
-    images: Annotated[Path | None, typer.Option("--images", help="Of COCO: folder of the pictures.")] = None,
-    boxes: Annotated[bool, typer.Option("--boxes", help="Of COCO: boxes where outlines are missing.")] = False,
+    images: Annotated[Path | None, typer.Option("--images", help="Of COCO and boxes: folder of the pictures.")] = None,
+    boxes: Annotated[bool, typer.Option("--boxes", help="Of COCO and VOC: boxes where outlines are missing.")] = False,
+    class_map: ClassMap = None,
+    tags: DicomTags = None,
+    salt: SaltFile = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier manifest.")] = False,
 ) -> None:
-    """Write a manifest from a folder of pictures or from COCO annotations."""
+    """Write a manifest from folders of pictures or DICOM files, from COCO or VOC annotations, or from boxes."""
     from figureground.datasets.building import build_manifest
 
-    built = build_manifest(source, out, masks=masks, images=images, boxes=boxes, overwrite=overwrite)
+    built = build_manifest(
+        source,
+        out,
+        masks=masks,
+        images=images,
+        boxes=boxes,
+        class_map=as_class_map(class_map),
+        tags=as_list(tags),
+        salt=None if salt is None else salt.read_bytes(),
+        overwrite=overwrite,
+    )
     for reason, n in built.left_out.items():
         typer.echo(f"{n} {reason}")
     names = ", ".join(map(str, built.frame.columns))

@@ -82,6 +82,27 @@ NumberOf = Annotated[
     ),
 ]
 
+ClassMap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class-map",
+        help="Labels by the names of folders: 1=cat,2=dog, or a JSON file. Needed where folders are numbers.",
+    ),
+]
+DicomTags = Annotated[
+    list[str] | None,
+    typer.Option("--tags", help="Of DICOM: tags that become columns: Manufacturer,PatientSex,PatientAge. Repeatable."),
+]
+SaltFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--salt",
+        help="Of DICOM: file that keys the hashes of patients. Default: random, so that no other table has the same.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+
 _MODELS = "Of the model"
 ModelClass = Annotated[
     str | None,
@@ -231,6 +252,17 @@ def as_thresholds(pairs: list[str] | None) -> dict[str, float]:
         if not mark or not name:
             raise typer.BadParameter(f"{pair!r}: expected NAME=0.3", param_hint="--threshold")
     return found
+
+
+def as_class_map(given: list[str] | None) -> dict[str, str] | str | None:
+    """``FOLDER=LABEL`` pairs, or the one JSON file that was named."""
+    parts = as_list(given)
+    if parts is None or (len(parts) == 1 and "=" not in parts[0]):
+        return None if parts is None else parts[0]
+    pairs = [part.partition("=") for part in parts]
+    if not all(mark and name and label for name, mark, label in pairs):
+        raise typer.BadParameter(f"{','.join(parts)!r}: expected FOLDER=LABEL", param_hint="--class-map")
+    return {name: label for name, _, label in pairs}
 
 
 def as_groups(texts: list[str] | None) -> list[str] | None:

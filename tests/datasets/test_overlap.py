@@ -57,7 +57,7 @@ def test_units_equal_pictures_and_pictures_that_look_alike(tmp_path):
             "a.png": scene(0),
             "b.png": scene(1),
             "c.png": scene(2),
-            "d.png": brighter.resize((96, 96)),
+            "d.png": smaller,
             "e.png": scene(5),
         },
         clusters=["p7", "p8", "p1", "p9", "p4"],

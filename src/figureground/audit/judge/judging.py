@@ -184,6 +184,7 @@ def judge_run(run: Evidenced) -> Judgement:
         dict(run.source),
         run.policy,
         run.stratum_source,
+        () if run.task.several else run.task.classes,
     ).model_copy(update={"sample": run.sample, **_by_finding(run, seen, grouping)})
     contrasts, rows = {one.view.finding: _background(one) for one in seen}, _all_rows(run, seen)
     measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})

@@ -130,8 +130,8 @@ def _ledger(context: Context) -> Table:
 
 
 def _ledger_sentence(context: Context) -> str:
-    parts = [_counts(context), inputs.reading(context), inputs.joined(context), inputs.overlap(context)]
-    return " ".join(filter(None, parts))
+    told = (inputs.reading, inputs.absent, inputs.joined, inputs.overlap)
+    return " ".join(filter(None, [_counts(context), *(tell(context) for tell in told)]))
 
 
 def _counts(context: Context) -> str:

@@ -6,6 +6,9 @@ from figureground.audit.document import TrainingOverlap
 from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Table, table
 
+#: So many names of classes and columns are told.
+_SHOWN = 20
+
 
 def reading(context: Context) -> str:
     """How the data was read, where that was not as usual; empty otherwise."""
@@ -22,7 +25,16 @@ def joined(context: Context) -> str:
     if found is None:
         return ""
     values = found.model_dump(include={"on", "entries", "matched", "unmatched", "unused"})
-    return context.words.say("ledger.joined", columns=", ".join(found.columns[:20]), **values)
+    return context.words.say("ledger.joined", columns=", ".join(found.columns[:_SHOWN]), **values)
+
+
+def absent(context: Context) -> str:
+    """Classes of the model that no row has; empty where there is none."""
+    labels = [label for label, n in context.document.data.labels.items() if n == 0]
+    if not labels:
+        return ""
+    shown = ", ".join(labels[:_SHOWN]) + (" …" if len(labels) > _SHOWN else "")
+    return context.words.say("ledger.absent", n=len(labels), labels=shown)
 
 
 def overlap(context: Context) -> str:

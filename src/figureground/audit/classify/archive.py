@@ -18,6 +18,8 @@ from figureground.errors import IntegrityError, SubjectError
 #: What torch raises over an archive whose records do not fit together.
 _MALFORMED = (RuntimeError, ValueError, LookupError, EOFError, TypeError, AttributeError, AssertionError)
 _FROM_PYTHON = "load the model in Python and audit the module itself: fg.run_audit(module, ...)"
+#: The number that torch wrote first, as a pickle of it begins.
+_LEGACY_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 _ZIP_MAGIC, _PICKLE_MAGIC = b"PK", b"\x80"
 #: What people have in place of a checkpoint, by how it begins.
 _IMPOSTORS = {
@@ -96,6 +98,15 @@ def check_file(path: Path, *, zipped: bool = True) -> None:
         raise SubjectError("CKPT_PATH", str(path), found=found, expected="a checkpoint file", fix=_nearby(path))
     with path.open("rb") as file:
         start = file.read(64).lstrip()
+    if start.startswith(_LEGACY_MAGIC):
+        raise IntegrityError(
+            "CKPT_LEGACY",
+            str(path),
+            found="the format of torch before 1.6: bare pickles, whose parts have no checksums",
+            expected="an archive, or .safetensors",
+            fix="save it again where you trust its origin: "
+            f"torch.save(torch.load({path.name!r}, map_location='cpu', weights_only=True), 'again.pt')",
+        )
     if start.startswith(_PICKLE_MAGIC):
         raise IntegrityError(
             "CKPT_PICKLE",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from figureground.audit.checked import Checked
     from figureground.audit.classify.asking import AskedModel
     from figureground.audit.classify.module import Classifier
+    from figureground.audit.classify.recognising import Fit
     from figureground.audit.classify.train import TrainConfig
     from figureground.audit.config import Layout
     from figureground.audit.reconciling import Recorded
@@ -69,6 +70,12 @@ def run_audit(
     output_key: str | None = None,
     expect_predictions: Any | None = None,
     columns: Mapping[str, str] | None = None,
+    attributes: Any | None = None,
+    on: str | None = None,
+    dedupe: bool = False,
+    normalized: tuple[Sequence[float], Sequence[float]] | None = None,
+    train: Any | None = None,
+    supplied_by: Mapping[str, str] | None = None,
     by: Sequence[str] | None = None,
     cues: Sequence[str] | None = None,
     environment: str | None = None,
@@ -100,7 +107,7 @@ def run_audit(
         In memory, giving logits ``[B, K]`` for normalised ``[B, C, H, W]``, or a function that does; a checkpoint of
         ``figureground train``; a file of weights, with ``model_class``; an ONNX file, or one of TorchScript or ``.pt2``
         with ``trust_model``; or ``torchvision:NAME``, ``timm:NAME`` or ``package.module:factory``.
-    data : path, pandas.DataFrame or map-style Dataset
+    data : path, DataFrame, map-style Dataset, LightningDataModule or Hugging Face dataset
         Images with labels, and masks where there are any; see :func:`figureground.datasets.sources.open_source`.
     classes : sequence of str, optional
         Class names in the order of the logits. Needed where the model does not carry them; never taken from the data.
@@ -138,8 +145,23 @@ def run_audit(
         better are told.
     columns : mapping, optional
         ``{role: column name}`` for ``image``, ``label``, ``mask``, ``environment``, ``split``, ``cluster``, ``key``.
+    attributes, on : path or DataFrame, and str, optional
+        A table of what is known of each patient, site or device, and the column that it shares with the data. Keys
+        are strings, and each has one entry; rows without one are ``(missing)`` there, and counted.
+    dedupe : bool
+        Whether rows that repeat another one in every cell are left out and counted; otherwise they are refused.
+    normalized : (sequence of float, sequence of float), optional
+        Mean and standard deviation by channel, where a Dataset yields normalised tensors: they are undone, because
+        cues are changed in pictures. Such tensors are refused where nobody says so.
+    train : as data, optional
+        What the model was trained on (rows with split ``train``, or all where there are no splits): units, pictures
+        and near-duplicates that both have are counted. Without it leakage is not tested.
+    supplied_by : mapping of str to {"client", "auditor", "tool"}, optional
+        Who supplied each input: ``model``, ``data``, ``labels``, ``masks``, ``attributes``, ``train``, ``policy``,
+        ``predictions``.
     by : sequence of str, optional
-        Subgroups: attribute columns, crossings as ``"site*sex"``. Default: every column with 2 to 20 levels.
+        Subgroups: attribute columns, numbers cut at edges as ``"age:18,40,65"``, crossings as ``"site*sex"``.
+        Default: every column with 2 to 20 levels.
     cues : sequence of str, optional
         What the model might lean on, see :mod:`figureground.audit.cues`; by default every cue that the data allows to
         test.
@@ -194,7 +216,11 @@ def run_audit(
     from figureground.audit.resuming import finished
     from figureground.audit.run_folder import RunFolder
     from figureground.audit.sampling import check_asked
+    from figureground.audit.supplied import supplied
+    from figureground.audit.training_data import TrainingData
     from figureground.datasets.decoding import Decoding
+    from figureground.datasets.joining import Attributes
+    from figureground.datasets.normalized import Normalized
     from figureground.datasets.sources import open_source
 
     decoding = Decoding(**files)
@@ -221,6 +247,8 @@ def run_audit(
         environment=environment,
         split=split,
         **looking(methods, layer, layout),
+        on=on,
+        dedupe=dedupe,
         target=asked.target_name,
         batch_size=batch_size,
         max_images=max_images,
@@ -236,14 +264,35 @@ def run_audit(
     subject = asked.subject(declared)
     subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
     names = () if subject.task.scalar else subject.classes
-    folder_of_data = None if root is None else Path(root)
-    source = open_source(data, classes=names, columns=mapping, root=folder_of_data, decoding=decoding)
+    source = open_source(
+        data,
+        classes=names,
+        columns=mapping,
+        root=None if root is None else Path(root),
+        decoding=decoding,
+        attributes=Attributes.read(attributes, on),
+        normalized=Normalized.of(normalized),
+    )
     recorded = _recorded(expect_predictions)
-    inputs = tuple(Path(given) for given in (model, weights, data) if isinstance(given, str | Path))
+    training = TrainingData.read(train, data, names, mapping)
+    own = None if load_policy(policy) == Policy() else policy
+    optional = {"attributes": attributes, "train": train, "policy": own, "predictions": expect_predictions}
+    given = ["model", "data", "labels", "masks", *(name for name, value in optional.items() if value is not None)]
+    suppliers = supplied(supplied_by or {}, given)
+    inputs = tuple(Path(path) for path in (model, weights, data, attributes, train) if isinstance(path, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
     with RunFolder.opened(written, overwrite=overwrite, resume=resume, keep=inputs) as folder:
         done = finished(written, subject, config, declared) if resume else None
-        pipeline = Pipeline(subject, source, config, declared, progress, recorded=recorded)
+        pipeline = Pipeline(
+            subject,
+            source,
+            config,
+            declared,
+            progress,
+            recorded=recorded,
+            training=training,
+            supplied_by=suppliers,
+        )
         found = done or _completed(pipeline, folder, partial(RunFolder.create, written, overwrite=True, keep=inputs))
         if report:
             with progress("Rendering the report", 1) as advance:
@@ -363,6 +412,10 @@ def train_classifier(
     out: str | Path | None = None,
     classes: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
+    attributes: Any | None = None,
+    on: str | None = None,
+    dedupe: bool = False,
+    normalized: tuple[Sequence[float], Sequence[float]] | None = None,
     root: str | Path | None = None,
     split: str | None = None,
     preprocess: Preprocess | None = None,
@@ -379,7 +432,7 @@ def train_classifier(
 
     Parameters
     ----------
-    data : path, DataFrame or Dataset
+    data, attributes, on, dedupe, normalized
         As for :func:`run_audit`; a Dataset with integer labels needs ``classes``.
     out : path, optional
         Self-describing checkpoint to write.
@@ -405,12 +458,25 @@ def train_classifier(
     """
     from figureground.audit.classify import train
     from figureground.datasets.decoding import Decoding
+    from figureground.datasets.joining import Attributes
+    from figureground.datasets.normalized import Normalized
     from figureground.datasets.training_sets import labelled_images
 
     settings = config or train.TrainConfig()
     folder = None if root is None else Path(root)
     parts = labelled_images(
-        data, classes, columns, folder, split, preprocess, settings.seed, uncertain, Decoding(**files)
+        data,
+        classes,
+        columns,
+        folder,
+        split,
+        preprocess,
+        settings.seed,
+        uncertain,
+        Decoding(**files),
+        attributes=Attributes.read(attributes, on),
+        normalized=Normalized.of(normalized),
+        dedupe=dedupe,
     )
     return train.train_classifier(
         parts.train,
@@ -425,12 +491,41 @@ def train_classifier(
     )
 
 
+def recognise_weights(weights: str | Path, *, allow_globals: Sequence[str] = ()) -> list[Fit]:
+    """The architectures of torchvision and timm whose tensors a file of weights has, by name and shape, all of them.
+
+    Parameters
+    ----------
+    weights : path
+        ``.safetensors``, or what ``torch.save`` or Lightning wrote. Nothing in it is executed.
+    allow_globals : sequence of str
+        As for :func:`run_audit`.
+
+    Returns
+    -------
+    list of Fit
+        ``spec`` for ``model_class``, the number of ``outputs``, and the ``prefix`` that would be taken off every name.
+
+    Raises
+    ------
+    SubjectError, IntegrityError
+        The file is absent, damaged or dangerous, or holds no weights.
+    """
+    from figureground.audit.classify.recognising import recognise
+
+    return recognise(weights, tuple(allow_globals))
+
+
 def check_inputs(
     data: Any,
     model: Any | None = None,
     *,
     classes: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
+    attributes: Any | None = None,
+    on: str | None = None,
+    dedupe: bool = False,
+    normalized: tuple[Sequence[float], Sequence[float]] | None = None,
     by: Sequence[str] | None = None,
     environment: str | None = None,
     transform: Preprocess | Any | None = None,
@@ -466,6 +561,8 @@ def check_inputs(
     """
     from figureground.audit.checking import check
     from figureground.datasets.decoding import Decoding
+    from figureground.datasets.joining import Attributes
+    from figureground.datasets.normalized import Normalized
 
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
@@ -499,6 +596,9 @@ def check_inputs(
         decoding=Decoding(**files),
         looking=check_looking(AuditConfig(**looking(methods, layer, layout))),
         full=full,
+        attributes=Attributes.read(attributes, on),
+        normalized=Normalized.of(normalized),
+        dedupe=dedupe,
     )
 
 
@@ -507,6 +607,7 @@ __all__ = [
     "check_inputs",
     "judge_again",
     "load_run",
+    "recognise_weights",
     "render_report",
     "run_audit",
     "train_classifier",

@@ -13,18 +13,25 @@ import typer
 
 from figureground.file_options import reads_files
 from figureground.options import (
+    WEIGHTS,
     AllowGlobal,
     AllowNonfinite,
+    AttributeTable,
     Bicubic,
     By,
     Channels,
+    ClassMap,
     ClassNames,
     ColumnMap,
     Crop,
     Data,
+    DataOrWeights,
+    Dedupe,
+    DicomTags,
     Environment,
     ExpectPredictions,
     ExpectSha,
+    JoinOn,
     KindOf,
     Layer,
     LayoutOf,
@@ -37,19 +44,26 @@ from figureground.options import (
     PythonPath,
     Resize,
     Root,
+    SaltFile,
     Seed,
     SplitName,
     Std,
+    SuppliedBy,
     Thresholds,
+    TrainingTable,
     TrustModel,
     UncertainLabels,
     WeightsFile,
     as_arguments,
+    as_class_map,
+    as_groups,
     as_list,
     as_mapping,
     as_preprocess,
+    as_suppliers,
     as_thresholds,
     as_uncertain,
+    fit_lines,
 )
 
 if TYPE_CHECKING:
@@ -101,11 +115,14 @@ def demo(
 @app.command()
 @reads_files
 def check(
-    data: Data,
+    data: DataOrWeights,
     model: Annotated[
         str | None, typer.Option("--model", help="Model whose probes are run as well, as for `audit`.")
     ] = None,
     column: ColumnMap = None,
+    attributes: AttributeTable = None,
+    on: JoinOn = None,
+    dedupe: Dedupe = False,
     by: By = None,
     environment: Environment = None,
     root: Root = None,
@@ -145,6 +162,9 @@ def check(
     files: dict[str, Any],
 ) -> None:
     """Say what is wrong with the inputs, and what this n can and cannot show."""
+    if data.suffix in WEIGHTS:
+        _recognised(data, allow_global or [])
+        return
     from figureground.api import check_inputs
     from figureground.reports.checked import check_lines
 
@@ -152,7 +172,10 @@ def check(
         data,
         model,
         columns=as_mapping(column),
-        by=as_list(by),
+        attributes=attributes,
+        on=on,
+        dedupe=dedupe,
+        by=as_groups(by),
         environment=environment,
         root=root,
         split=split,
@@ -185,22 +208,61 @@ def check(
     raise typer.Exit(3 if found.quarantined or failed else 0)
 
 
+def _recognised(file: Path, allow_globals: list[str]) -> None:
+    from figureground.api import recognise_weights
+    from figureground.errors import SubjectError
+
+    found = recognise_weights(file, allow_globals=allow_globals)
+    if not found:
+        raise SubjectError(
+            "WEIGHTS_ARCHITECTURE",
+            str(file),
+            found="tensors that no architecture of torchvision or timm has, all of them",
+            expected="one that fits whole, by name and shape; timm is an extra: pip install 'figureground[timm]'",
+            fix="name its class with --model-class; a checkpoint of `figureground train` needs none",
+        )
+    for line in fit_lines(file, found):
+        typer.echo(line)
+
+
 @app.command(name="manifest")
 def build(
-    source: Annotated[Path, typer.Argument(help="Folder with one folder for each class, or a COCO file.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder with one folder for each class, or laid out as Pascal VOC; a COCO file; a table of boxes (CSV "
+            "or Parquet: image, label, xmin, ymin, xmax, ymax); with --tags a folder of DICOM files."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV file; its folder must hold all pictures and masks.")],
     masks: Annotated[
         Path | None,
-        typer.Option("--masks", help="Folder of masks under the pictures' names; of COCO, where they are written."),
+        typer.Option(
+            "--masks",
+            help="Folder of masks under the pictures' names; of annotations and boxes, where they are written.",
+        ),
     ] = None,
-    images: Annotated[Path | None, typer.Option("--images", help="Of COCO: folder of the pictures.")] = None,
-    boxes: Annotated[bool, typer.Option("--boxes", help="Of COCO: boxes where outlines are missing.")] = False,
+    images: Annotated[Path | None, typer.Option("--images", help="Of COCO and boxes: folder of the pictures.")] = None,
+    boxes: Annotated[bool, typer.Option("--boxes", help="Of COCO and VOC: boxes where outlines are missing.")] = False,
+    class_map: ClassMap = None,
+    tags: DicomTags = None,
+    salt: SaltFile = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier manifest.")] = False,
 ) -> None:
-    """Write a manifest from a folder of pictures or from COCO annotations."""
+    """Write a manifest from folders of pictures or DICOM files, from COCO or VOC annotations, or from boxes."""
     from figureground.datasets.building import build_manifest
 
-    built = build_manifest(source, out, masks=masks, images=images, boxes=boxes, overwrite=overwrite)
+    built = build_manifest(
+        source,
+        out,
+        masks=masks,
+        images=images,
+        boxes=boxes,
+        class_map=as_class_map(class_map),
+        tags=as_list(tags),
+        salt=None if salt is None else salt.read_bytes(),
+        overwrite=overwrite,
+    )
     for reason, n in built.left_out.items():
         typer.echo(f"{n} {reason}")
     names = ", ".join(map(str, built.frame.columns))
@@ -226,6 +288,9 @@ def train(
     ] = None,
     seed: Seed = 0,
     column: ColumnMap = None,
+    attributes: AttributeTable = None,
+    on: JoinOn = None,
+    dedupe: Dedupe = False,
     root: Root = None,
     split: SplitName = None,
     uncertain: UncertainLabels = None,
@@ -247,6 +312,9 @@ def train(
         data,
         out=out,
         columns=as_mapping(column),
+        attributes=attributes,
+        on=on,
+        dedupe=dedupe,
         root=root,
         split=split,
         preprocess=preprocess,
@@ -281,6 +349,11 @@ def audit(
         Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds and consequences.")
     ] = None,
     column: ColumnMap = None,
+    attributes: AttributeTable = None,
+    on: JoinOn = None,
+    dedupe: Dedupe = False,
+    train: TrainingTable = None,
+    supplied_by: SuppliedBy = None,
     root: Root = None,
     split: SplitName = None,
     threshold: Thresholds = None,
@@ -354,7 +427,12 @@ def audit(
         kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
         transform=as_preprocess(resize, crop, mean, std, bicubic, channels),
         columns=as_mapping(column),
-        by=as_list(by),
+        attributes=attributes,
+        on=on,
+        dedupe=dedupe,
+        train=train,
+        supplied_by=as_suppliers(supplied_by),
+        by=as_groups(by),
         cues=as_list(cue),
         environment=environment,
         policy=declared,
@@ -405,7 +483,7 @@ def judge(
     from figureground.audit.exits import exit_code
     from figureground.reports.closing import closing_lines
 
-    result = judge_again(run, out=out, by=as_list(by), policy=policy, repeat=repeat or (), overwrite=overwrite)
+    result = judge_again(run, out=out, by=as_groups(by), policy=policy, repeat=repeat or (), overwrite=overwrite)
     for line in closing_lines(result):
         typer.echo(line)
     typer.echo(f"report: {out / 'report.en.html'}")

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from figureground.audit.classify.recognising import Fit
     from figureground.datasets.transforms import Preprocess
 
-Data = Annotated[Path, typer.Argument(help="Manifest (CSV or Parquet), or a folder that holds manifest.csv.")]
+_TABLES = "Manifest (CSV or Parquet), a folder that holds manifest.csv, or one of Hugging Face's save_to_disk"
+Data = Annotated[Path, typer.Argument(help=f"{_TABLES}.")]
+DataOrWeights = Annotated[
+    Path, typer.Argument(help=f"{_TABLES}; or a file of weights, whose architecture is looked for.")
+]
+#: How files of weights end.
+WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 ColumnMap = Annotated[
     list[str] | None, typer.Option("--column", help="Map a column: ROLE=NAME, for example label=diagnosis. Repeatable.")
 ]
 By = Annotated[
     list[str] | None,
-    typer.Option("--by", help="Subgroups: columns and crossings, for example site,sex,site*sex. Repeatable."),
+    typer.Option(
+        "--by",
+        help="Subgroups: columns, numbers cut at edges, and crossings, for example site,age:18,40,65,site*sex. "
+        "Repeatable.",
+    ),
+]
+AttributeTable = Annotated[
+    Path | None,
+    typer.Option("--attributes", help="Table (CSV or Parquet) of what is known of each patient, site or device."),
+]
+JoinOn = Annotated[str | None, typer.Option("--on", help="Column by which --attributes is joined to the data.")]
+Dedupe = Annotated[bool, typer.Option("--dedupe", help="Leave out rows that repeat another one in every cell.")]
+TrainingTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--train", help="What the model was trained on: units, pictures and near-duplicates that both have are counted."
+    ),
+]
+SuppliedBy = Annotated[
+    list[str] | None,
+    typer.Option("--supplied-by", help="Who supplied an input: data=client, policy=auditor, model=tool. Repeatable."),
 ]
 Environment = Annotated[
     str | None, typer.Option("--environment", help="Column that says which background, site or scanner an image has.")
@@ -64,6 +92,27 @@ NumberOf = Annotated[
         metavar="MODULE:FUNCTION",
         help="Function that makes one number of each output; the policy's [target] says what it means. Imported, and "
         "so executed.",
+    ),
+]
+
+ClassMap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class-map",
+        help="Labels by the names of folders: 1=cat,2=dog, or a JSON file. Needed where folders are numbers.",
+    ),
+]
+DicomTags = Annotated[
+    list[str] | None,
+    typer.Option("--tags", help="Of DICOM: tags that become columns: Manufacturer,PatientSex,PatientAge. Repeatable."),
+]
+SaltFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--salt",
+        help="Of DICOM: file that keys the hashes of patients. Default: random, so that no other table has the same.",
+        exists=True,
+        dir_okay=False,
     ),
 ]
 
@@ -261,6 +310,46 @@ def as_thresholds(pairs: list[str] | None) -> dict[str, float]:
             mark = ""
         if not mark or not name:
             raise typer.BadParameter(f"{pair!r}: expected NAME=0.3", param_hint="--threshold")
+    return found
+
+
+def fit_lines(file: Path, found: Sequence[Fit]) -> Iterator[str]:
+    """What fits a file of weights, with the command that audits it."""
+    for fit in found:
+        taken = f", after {fit.prefix!r} is taken off every name" if fit.prefix else ""
+        ends = [f"NAME{at}" for at in range(fit.outputs)]
+        names = ",".join(ends if len(ends) <= 3 else [ends[0], "...", ends[-1]])
+        yield f"{fit.spec} fits whole, with {fit.outputs} outputs{taken}:"
+        yield f"  figureground audit {file} DATA -o RUN --model-class {fit.spec} --classes {names}"
+
+
+def as_class_map(given: list[str] | None) -> dict[str, str] | str | None:
+    """``FOLDER=LABEL`` pairs, or the one JSON file that was named."""
+    parts = as_list(given)
+    if parts is None or (len(parts) == 1 and "=" not in parts[0]):
+        return None if parts is None else parts[0]
+    pairs = [part.partition("=") for part in parts]
+    if not all(mark and name and label for name, mark, label in pairs):
+        raise typer.BadParameter(f"{','.join(parts)!r}: expected FOLDER=LABEL", param_hint="--class-map")
+    return {name: label for name, _, label in pairs}
+
+
+def as_groups(texts: list[str] | None) -> list[str] | None:
+    """Subgroups, whose edges are separated by commas as they are themselves; None where there is none."""
+    from figureground.audit.judge.edges import join_edges
+
+    parts = as_list(texts)
+    return None if parts is None else join_edges(parts)
+
+
+def as_suppliers(pairs: list[str] | None) -> dict[str, str]:
+    """``INPUT=PARTY`` pairs, separated by commas or repeated."""
+    found: dict[str, str] = {}
+    for pair in as_list(pairs) or []:
+        name, mark, party = pair.partition("=")
+        if not mark:
+            raise typer.BadParameter(f"{pair!r}: expected INPUT=PARTY, as data=client", param_hint="--supplied-by")
+        found[name.strip()] = party.strip()
     return found
 
 

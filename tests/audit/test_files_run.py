@@ -86,11 +86,22 @@ def test_masks_that_give_nothing_are_counted_and_their_rows_stay(tmp_path):
         assert words in page
 
 
+ODD = "<img src=x onerror=alert(1)>\n'\"&%41#\u202e\U0001f98a.png"
+
+
 @pytest.mark.slow
-@pytest.mark.fault("D3")
-def test_soft_masks_are_declared_measured_and_told(tmp_path):
-    manifest = data(tmp_path, mask=lambda _: "soft")
-    run = audit(manifest, tmp_path, mask_mode="soft")
+@pytest.mark.fault("D3", "C12")
+def test_soft_masks_are_declared_measured_and_told_whatever_files_are_called(tmp_path):
+    frame = pd.read_csv(data(tmp_path, mask=lambda _: "soft"), dtype=str)
+    (tmp_path / "p2.png").rename(tmp_path / ODD)
+    frame.loc[2, "image"] = ODD
+    frame.to_csv(tmp_path / "manifest.csv", index=False)
+    run = audit(tmp_path / "manifest.csv", tmp_path, mask_mode="soft")
+    assert ODD in run.examples["path"].tolist()
+    assert run.examples["status"].eq("ok").all()
+    assert "<img src=x" not in (run.path / "report.en.html").read_text()
+    row = run.examples.set_index("path").loc[ODD, "row_id"]
+    assert "<img src=x" not in run.show(int(row))._repr_html_()
     share = np.asarray(Image.open(tmp_path / "soft.png")) / 255
     np.testing.assert_allclose(run.examples["object_area"], share.mean(), atol=1e-6)
     np.testing.assert_allclose(run.attributions["background_area"], 1 - share.mean(), atol=1e-6)

@@ -220,7 +220,7 @@ def test_broken_rows_are_set_aside_counted_and_told(shortcut_model, audit_manife
     frame = pd.read_csv(data / "manifest.csv", dtype=str)
     (data / frame.loc[0, "image"]).write_bytes(b"no picture")
     (data / frame.loc[1, "image"]).unlink()
-    frame.loc[2, "label"] = "sandal"
+    frame.loc[2, "label"] = ""
     frame.loc[3, "image"] = "../outside.png"
     frame.loc[4, "lighting"] = "NA"
     frame.loc[5, "lighting"] = ""
@@ -229,7 +229,7 @@ def test_broken_rows_are_set_aside_counted_and_told(shortcut_model, audit_manife
     ledger = run.document.data
     assert ledger.given == ledger.ok + ledger.quarantined + ledger.filtered == 120
     assert ledger.quarantined_by_reason == {
-        "label_unknown": 1,
+        "label_missing": 1,
         "missing_file": 1,
         "not_an_image:text": 1,
         "path_escape": 1,

@@ -34,16 +34,52 @@ def read(path: Path) -> pd.DataFrame:
 
 @pytest.mark.parametrize("deep", ["", "more/"])
 def test_a_folder_for_each_class(tmp_path: Path, deep: str) -> None:
-    for name in ("NA", "2", "10"):
+    for name in ("NA", "cat2", "cat10"):
         picture(tmp_path / "data" / name / f"{deep}a.jpg")
         picture(tmp_path / "data" / name / f"{deep}B.PNG")
     built = build_manifest(tmp_path / "data", tmp_path / "m.csv")
     found = read(tmp_path / "m.csv")
     assert found.columns.tolist() == ["image", "label"]
-    assert sorted(found["label"].unique()) == ["10", "2", "NA"]
+    assert sorted(found["label"].unique()) == ["NA", "cat10", "cat2"]
     assert f"data/NA/{deep}a.jpg" in set(found["image"])
     assert built.left_out == {}
     assert found["image"].tolist() == sorted(found["image"])
+
+
+@pytest.mark.fault(
+    "E9", better="Names of folders are labels; only numbers, which have an order to be lost, need a map."
+)
+def test_folders_that_are_numbers_need_a_class_map_and_no_position_is_used(tmp_path: Path) -> None:
+    for name in ("1", "2", "10"):
+        picture(tmp_path / "data" / name / "a.png")
+    with pytest.raises(ManifestError, match="CLASS_MAP") as caught:
+        build_manifest(tmp_path / "data", tmp_path / "m.csv")
+    assert caught.value.exit_code == 2
+    names = {"1": "cat", "2": "dog", "3": "eel", "10": "fox"}
+    built = build_manifest(tmp_path / "data", tmp_path / "m.csv", class_map=names)
+    assert dict(zip(built.frame["image"], built.frame["label"], strict=True)) == {
+        "data/1/a.png": "cat", "data/2/a.png": "dog", "data/10/a.png": "fox",
+    }  # fmt: skip
+    assert built.left_out == {"pictures of eel": 0}
+    (tmp_path / "map.json").write_text(json.dumps(names))
+    arguments = ["manifest", str(tmp_path / "data"), "-o", str(tmp_path / "m.csv"), "--overwrite", "--class-map"]
+    said = CliRunner().invoke(app, [*arguments, str(tmp_path / "map.json")])
+    assert said.output.splitlines()[0] == "0 pictures of eel"
+    assert CliRunner().invoke(app, [*arguments, "1=cat,2=dog,3=eel,10=fox"]).output == said.output
+    picture(tmp_path / "data" / "11" / "a.png")
+    for wrong in (names, {"1": "cat"}, tmp_path / "none.json"):
+        with pytest.raises(UsageError, match="CLASS_MAP"):
+            build_manifest(tmp_path / "data", tmp_path / "m.csv", class_map=wrong, overwrite=True)
+
+
+@pytest.mark.fault("E9")
+def test_a_class_without_a_folder_moves_no_other(tmp_path: Path) -> None:
+    for name in ("ape", "cat"):  # the model knows a bee, too
+        picture(tmp_path / name / "a.png", value=len(name))
+    build_manifest(tmp_path, tmp_path / "manifest.csv")
+    source = open_source(tmp_path, classes=("ape", "bee", "cat"))
+    examples = Intake(("ape", "bee", "cat"))(source, source.table())
+    assert examples.frame.sort_values("path")["label"].tolist() == ["ape", "cat"]
 
 
 def test_a_folder_for_each_split_and_class(tmp_path: Path) -> None:
@@ -174,6 +210,7 @@ def test_several_categories_are_findings_and_a_crowd_is_ignored(tmp_path: Path) 
         tmp_path / "coco.json", tmp_path / "m.csv", images=tmp_path / "pics", boxes=True, overwrite=True
     )
     assert "mask:dog" in boxed.frame
+    assert boxed.frame["mask_source"].tolist() == ["box", ""]
     assert "annotations without a segmentation" not in boxed.left_out
 
 

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from figureground.datasets.manifest import as_strings, find_manifest, name_columns, read_manifest, reading_of
+from figureground.datasets.manifest import (
+    as_strings,
+    find_manifest,
+    levels_of,
+    name_columns,
+    read_manifest,
+    reading_of,
+)
 from figureground.errors import ManifestError
 
 
@@ -24,6 +31,7 @@ def refused(call, *args):
     return caught.value
 
 
+@pytest.mark.fault("E5", "E6")
 def test_nothing_is_coerced(tmp_path):
     cells = ["NA", "N/A", "null", "None", "nan", "", "01234", "1e5", "9007199254740993", "True", " x"]
     text = "image,label,site\n" + "".join(f"{n}.png,cat,{cell}\n" for n, cell in enumerate(cells))
@@ -32,6 +40,7 @@ def test_nothing_is_coerced(tmp_path):
     assert all(isinstance(value, str) for value in frame.to_numpy().ravel())
 
 
+@pytest.mark.fault("E2")
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_bom_line_ends_quotes_and_blank_lines(tmp_path, ends):
     text = ends.join(["image, label ,note", 'a.png,cat,"one, two"', "", 'b.png,"c""at","line', 'break"', ""])
@@ -41,6 +50,7 @@ def test_bom_line_ends_quotes_and_blank_lines(tmp_path, ends):
     assert frame["label"].tolist() == ["cat", 'c"at']
 
 
+@pytest.mark.fault("E3")
 @pytest.mark.parametrize("row", ["a.png", "a.png,cat,x", "a.png,cat,"])
 def test_every_row_has_the_fields_of_the_header(tmp_path, row):
     error = refused(read_manifest, csv(tmp_path, f"image,label\nz.png,cat\n{row}\n"))
@@ -53,6 +63,7 @@ def test_the_row_number_is_the_line_in_an_editor(tmp_path):
     assert error.where.endswith(":6")
 
 
+@pytest.mark.fault("E3")
 def test_an_open_quote_does_not_swallow_the_rows_below(tmp_path):
     error = refused(read_manifest, csv(tmp_path, 'image,label,site\na.png,cat,x\nb.png,cat,"x\nc.png,dog,y\n'))
     assert (error.code, error.where[-2:]) == ("MANIFEST_QUOTES", ":3")
@@ -60,11 +71,19 @@ def test_an_open_quote_does_not_swallow_the_rows_below(tmp_path):
     assert (error.code, error.where[-2:]) == ("MANIFEST_QUOTES", ":2")
 
 
+@pytest.mark.fault("E3")
+def test_a_nul_is_refused_with_its_line(tmp_path):
+    error = refused(read_manifest, csv(tmp_path, "image,label\na.png,cat\nb\0.png,dog\n"))
+    assert (error.code, error.where[-2:], error.exit_code) == ("MANIFEST_QUOTES", ":3", 2)
+    assert "NUL" in error.found
+
+
 def test_an_endless_field_is_refused(tmp_path):
     error = refused(read_manifest, csv(tmp_path, "image,label\n" + "x" * 200_000 + ",cat\n"))
     assert error.code == "MANIFEST_QUOTES"
 
 
+@pytest.mark.fault("E4")
 @pytest.mark.parametrize("header", ["image,label,label", "image,label, label"])
 def test_a_header_names_each_column_once(tmp_path, header):
     error = refused(read_manifest, csv(tmp_path, f"{header}\na.png,cat,dog\n"))
@@ -72,6 +91,7 @@ def test_a_header_names_each_column_once(tmp_path, header):
     assert "'label'" in error.found
 
 
+@pytest.mark.fault("E2")
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
 def test_another_delimiter_is_read_and_recorded_where_every_row_fits(tmp_path, mark):
     text = f'image{mark}label{mark}note\na.png{mark}cat{mark}1,5\n"b{mark}.png"{mark}dog{mark}2,5\n'
@@ -83,6 +103,7 @@ def test_another_delimiter_is_read_and_recorded_where_every_row_fits(tmp_path, m
     assert "commas" in error.fix
 
 
+@pytest.mark.fault("E2")
 def test_what_spreadsheets_write_is_read_and_recorded_and_other_encodings_are_refused(tmp_path):
     found = read_manifest(csv(tmp_path, "image;label\na.png;J\u00e4ger\n", "cp1252"))
     assert found["label"].tolist() == ["J\u00e4ger"]
@@ -96,11 +117,13 @@ def test_what_spreadsheets_write_is_read_and_recorded_and_other_encodings_are_re
     assert (error.code, "UTF-16" in error.found) == ("MANIFEST_ENCODING", True)
 
 
+@pytest.mark.fault("E1")
 @pytest.mark.parametrize("text", ["", "\n\n"])
 def test_an_empty_file_is_refused(tmp_path, text):
     assert refused(read_manifest, csv(tmp_path, text)).code == "MANIFEST_EMPTY"
 
 
+@pytest.mark.fault("E1")
 def test_where_a_manifest_is_found(tmp_path):
     assert refused(find_manifest, tmp_path).code == "MANIFEST_MISSING"
     parquet = tmp_path / "manifest.parquet"
@@ -112,6 +135,7 @@ def test_where_a_manifest_is_found(tmp_path):
     assert refused(find_manifest, tmp_path / "none.csv").where == str(tmp_path / "none.csv")
 
 
+@pytest.mark.fault("E15")
 def test_parquet_gives_what_its_csv_twin_gives(tmp_path):
     frame = pd.DataFrame(
         {
@@ -128,6 +152,43 @@ def test_parquet_gives_what_its_csv_twin_gives(tmp_path):
     twin = read_manifest(tmp_path / "manifest.csv")
     pd.testing.assert_frame_equal(read_manifest(tmp_path / "manifest.parquet"), twin)
     assert twin["id"].tolist() == ["9007199254740993", "", "7"]
+
+
+@pytest.mark.fault("E15")
+def test_dictionaries_long_strings_and_named_indices_of_parquet_are_columns_like_any_other(tmp_path):
+    sites = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), pa.array(["north", "south", "west"]))
+    table = pa.table({"image": pa.array(["a.png", "b.png"], pa.large_string()), "label": ["cat", "dog"], "site": sites})
+    pq.write_table(table, tmp_path / "plain.parquet")
+    pandas = table.to_pandas().set_index(["image", "site"])
+    pandas.to_parquet(tmp_path / "indexed.parquet")
+    pandas.to_csv(tmp_path / "twin.csv")
+    twin = read_manifest(tmp_path / "twin.csv")
+    for name in ("plain", "indexed"):
+        found = read_manifest(tmp_path / f"{name}.parquet")
+        pd.testing.assert_frame_equal(found[twin.columns], twin)
+    assert levels_of(read_manifest(tmp_path / "plain.parquet")) == {"site": ("north", "south", "west")}
+
+
+def test_declared_levels_follow_their_columns():
+    frame = as_strings(pd.DataFrame({"image": ["a"], "diagnosis": ["x"], "scanner": pd.Categorical(["A"], ["A", "B"])}))
+    named = name_columns(frame, {"label": "diagnosis", "environment": "scanner"}, "DataFrame")
+    assert levels_of(named) == {"scanner": ("A", "B"), "environment": ("A", "B")}
+    moved = name_columns(frame, {"label": "diagnosis", "cluster": "scanner"}, "DataFrame")
+    assert levels_of(moved) == {"cluster": ("A", "B")}
+
+
+@pytest.mark.fault("E4", better="Blanks around a name in the header of a CSV file are no part of it.")
+def test_a_missing_column_is_told_with_the_nearest_name(tmp_path):
+    for near in ("Label", "lable", " label "):
+        frame = pd.DataFrame({"image": ["a.png"], near: ["cat"]})
+        error = refused(name_columns, as_strings(frame), {}, "DataFrame")
+        assert (error.code, error.exit_code) == ("MANIFEST_COLUMN", 2)
+        assert repr(near) in error.found
+        assert f"did you mean {near!r}?" in error.fix
+        assert f"--column 'label={near}'" in error.fix
+        assert "label" in name_columns(as_strings(frame), {"label": near}, "DataFrame")
+    assert "did you mean" not in refused(name_columns, pd.DataFrame({"image": ["a"], "x": ["b"]}), {}, "").fix
+    assert "label" in name_columns(read_manifest(csv(tmp_path, "image, label\na.png,cat\n")), {}, "")
 
 
 def test_what_is_no_parquet_is_refused(tmp_path):

@@ -24,6 +24,8 @@ from figureground.datasets.columns import MASK_ABSENT
 from figureground.datasets.decoding import PLAIN, Decoding
 from figureground.datasets.findings import label_columns
 from figureground.datasets.intake import Examples, Intake
+from figureground.datasets.joining import Attributes
+from figureground.datasets.normalized import Normalized
 from figureground.datasets.sources import open_source
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ def check(
     decoding: Decoding = PLAIN,
     looking: AuditConfig | None = None,
     full: bool = False,
+    attributes: Attributes | None = None,
+    normalized: Normalized | None = None,
+    dedupe: bool = False,
 ) -> Checked:
     """Decode some rows, or all of them, and look up the files of the others.
 
@@ -62,7 +67,15 @@ def check(
         declared_task(subject.task, policy)
     known = subject.classes if subject is not None else tuple(classes or ())
     names_labels = () if policy.target is not None else known
-    source = open_source(data, classes=names_labels, columns=columns, root=root, decoding=decoding)
+    source = open_source(
+        data,
+        classes=names_labels,
+        columns=columns,
+        root=root,
+        decoding=decoding,
+        attributes=attributes,
+        normalized=normalized,
+    )
     table = source.table()
     several = bool(label_columns(table)) if subject is None else subject.task.several
     names = known or label_columns(table) or _classes(table, policy)
@@ -72,6 +85,7 @@ def check(
         several=several,
         uncertain=policy.uncertain,
         numbered=policy.target,
+        dedupe=dedupe,
         preprocess=None if subject is None else subject.preprocess,
     )
     if not full and recorded is None:
@@ -83,7 +97,7 @@ def check(
         from figureground.audit.trial import try_model  # data alone are checked without torch
 
         layer, probes = try_model(subject, source, examples, recorded, policy.target, looking or AuditConfig())
-    grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups)
+    grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups, levels=examples.levels)
     grey = subject is not None and subject.preprocess.channels == 1
     reach = _reach(examples, policy, grey)(cues or default_cues(examples.regions), grouping.groups)
     found = _checked(examples, grouping, probes, layer, reach)

@@ -184,6 +184,8 @@ class AuditConfig(_Frozen):
     columns: dict[str, str] = Field(default_factory=dict)
     environment: str | None = None
     split: str | None = None
+    on: str | None = Field(None, description="column by which a table of attributes was joined to the data")
+    dedupe: bool = Field(False, description="whether rows that repeat another one in every cell are left out")
     layer: str | None = None
     layout: Layout | None = Field(None, description="how the output of the layer is read; None: by its shape")
     methods: tuple[Method, ...] = Field(METHODS, description="attribution methods; saliency is always among them")

@@ -12,6 +12,7 @@ from figureground.audit.document_data import (
     Cell,
     Data,
     Group,
+    Joined,
     Level,
     MaskCoverage,
     MaskTrouble,
@@ -19,7 +20,9 @@ from figureground.audit.document_data import (
     NotUsed,
     Sample,
     SampledStratum,
+    TrainingOverlap,
 )
+from figureground.audit.supplied import Party
 
 State = Literal["demonstrated", "suspected", "not_detected", "inconclusive", "not_tested", "error"]
 #: Worst first: the order in which ``verdict.status`` rolls up.
@@ -82,6 +85,9 @@ class Audit(Part):
     seed: int
     cost: Cost | None = None
     judged: Judged | None = Field(None, description="null where the run was judged as it was measured")
+    supplied_by: dict[str, Party | None] = Field(
+        default_factory=dict, description="who supplied each input: client, auditor or tool; null: not declared"
+    )
 
 
 class Subject(Part):
@@ -428,6 +434,7 @@ __all__ = [
     "Group",
     "GroupPerformance",
     "HumanInput",
+    "Joined",
     "Judged",
     "Level",
     "MaskCoverage",
@@ -445,6 +452,7 @@ __all__ = [
     "State",
     "Subject",
     "Tool",
+    "TrainingOverlap",
     "TrustCheck",
     "Verdict",
     "WorstBound",

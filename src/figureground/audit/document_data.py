@@ -114,13 +114,44 @@ class MaskTrouble(Part):
     rows: int = Field(description="usable rows of the label or level")
 
 
+class Joined(Part):
+    """A table of attributes that was joined to the data by key, many rows to one entry."""
+
+    on: str = Field(description="column of the key")
+    columns: list[str]
+    sha256: str | None = Field(description="of the file; null for a table in memory")
+    entries: int
+    unused: int = Field(description="entries that no row refers to")
+    matched: int = Field(description="rows that have an entry")
+    unmatched: int = Field(description="rows that have none; what it would say is (missing)")
+
+
+class TrainingOverlap(Part):
+    """What the rows that were looked at share with the data that the model was trained on."""
+
+    training_sha256: str | None = Field(description="of the table of the training data; null where it is no file")
+    training_rows: int
+    unreadable: int = Field(description="training rows whose picture could not be read, and was not compared")
+    rows: int = Field(description="rows of the audit that were compared")
+    shared_units: int | None = Field(description="independent units in both; null where either table names none")
+    unit_rows: int = Field(description="rows of the audit of those units")
+    equal: int = Field(description="rows whose picture, pixel by pixel, is in the training data")
+    alike: int = Field(description="other rows of which a picture there looks alike, by a perceptual hash")
+    near_bits: int = Field(description="bits of 144 by which pictures that look alike may differ")
+    row_ids: dict[str, list[str]] = Field(description="first rows of each kind: unit, equal, alike")
+
+
 class Data(Part):
     """What was given, and the ledger: given = ok + quarantined + filtered."""
 
-    source: str = Field(description="manifest | dataframe | dataset")
+    source: str = Field(description="manifest | dataframe | dataset | datamodule | huggingface")
     sha256: str = Field(description="of the examples table: keys, labels, attributes and content hashes")
     manifest_sha256: str | None
-    reading: str | None = Field(None, description="how the manifest was read, where that was not UTF-8 with commas")
+    reading: str | None = Field(
+        None, description="how the data was read, where a manifest was not UTF-8 with commas or tensors were normalised"
+    )
+    joined: Joined | None = None
+    overlap: TrainingOverlap | None = Field(None, description="null: nobody gave the training data; leakage not tested")
     given: int
     ok: int
     quarantined: int

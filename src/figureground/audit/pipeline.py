@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -45,8 +45,10 @@ from figureground.audit.resuming import check_data, declared_of, memory_of
 from figureground.audit.run_folder import RunFolder, read_table
 from figureground.audit.sampling import recorded
 from figureground.audit.settling import settled
+from figureground.audit.supplied import Party
 from figureground.audit.taking_in import TakeIn
 from figureground.audit.task import Task
+from figureground.audit.training_data import TrainingData
 from figureground.datasets.datamodule import ExampleDataset, RowReader, rows_of
 from figureground.datasets.intake import Examples
 from figureground.datasets.sources import Source
@@ -85,6 +87,10 @@ class Pipeline:
         Seconds from any origin, for the time expected.
     recorded : Recorded or None
         Answers that the model gave in use, which its answers here must be.
+    training : TrainingData or None
+        What the model was trained on, to be compared with the rows of the audit.
+    supplied_by : mapping of str to str or None
+        By input, who supplied it.
     """
 
     subject: Subject = field(repr=False)
@@ -94,6 +100,8 @@ class Pipeline:
     progress: Progress = silent
     timer: Callable[[], float] = perf_counter
     recorded: Recorded | None = None
+    training: TrainingData | None = None
+    supplied_by: Mapping[str, Party | None] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
@@ -107,13 +115,20 @@ class Pipeline:
         examples = self._take_in(folder)
         folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
         check_data(folder)
+        overlap = None if self.training is None else self.training.compare(self.source, examples, self.progress)
         reader = self._reader(examples)
         with evaluating(self.subject.module):
             seen = probed(self.subject, self._sample(examples, reader), self.config)
-            return replace(self, subject=seen.subject)._measure(folder, examples, reader, seen, started)
+            return replace(self, subject=seen.subject)._measure(folder, examples, reader, seen, overlap, started)
 
     def _measure(
-        self, folder: RunFolder, examples: Examples, reader: RowReader, seen: Probed, started: str
+        self,
+        folder: RunFolder,
+        examples: Examples,
+        reader: RowReader,
+        seen: Probed,
+        overlap: document.TrainingOverlap | None,
+        started: str,
     ) -> AuditResult:
         with evaluating(self.subject.module):
             explainer, layer = seen.explaining.explainer, seen.explaining.layer
@@ -134,7 +149,7 @@ class Pipeline:
                 *caused.costs,
             ]
             checks = [*probes, *maps.checks, *caused.checks]
-            judgement = self._judge(folder, examples, reader, cues, checks)
+            judgement = self._judge(folder, examples, reader, cues, checks, overlap)
             self._write_tables(folder, judgement)
             gallery = self._picture(folder, explainer, reader, examples, judgement, caused)
         folder.write_table("gallery.parquet", gallery, tables.GALLERY)
@@ -198,6 +213,7 @@ class Pipeline:
         reader: RowReader,
         cues: Sequence[str],
         checks: Sequence[document.TrustCheck],
+        overlap: document.TrainingOverlap | None = None,
     ) -> Judgement:
         with self.progress("Judging", 1) as advance:
             evidence = Evidenced(
@@ -209,12 +225,13 @@ class Pipeline:
                 attributes=examples.attributes,
                 clusters_given=examples.clusters_given,
                 sample=recorded(examples, self.config, self.policy),
+                levels=examples.levels,
                 task=self.task,
                 cues=tuple(cues),
                 config=self.config,
                 policy=self.policy,
                 checks=checks,
-                source=self._origin() | {"masks_inverted": examples.masks_inverted},
+                source=self._origin() | _seen(examples, overlap),
                 preprocessing_source=self.subject.preprocessing_source,
                 regions=examples.regions,
                 grey=self.subject.preprocess.channels == 1,
@@ -261,8 +278,9 @@ class Pipeline:
         return pd.DataFrame(lines, dtype=object)  # a null among row ids would turn them into floats
 
     def _origin(self) -> dict[str, Any]:
-        path = Path(self.source.where)
+        path, joined = Path(self.source.where), getattr(self.source, "joined", None)
         return {
+            "joined": None if joined is None else dict(joined),
             "source": self.source.kind,
             "reading": getattr(self.source, "reading", None),
             "manifest_sha256": file_sha256(path) if self.source.kind == "manifest" else None,
@@ -307,6 +325,7 @@ class Pipeline:
                 seed=self.config.seed,
                 tool=document.Tool(name="figureground", version=software()["figureground"]),
                 cost=cost,
+                supplied_by=dict(self.supplied_by),
             ),
             subject=subject,
             policy={**self.policy.declared, "sha256": self.policy.sha256},
@@ -317,6 +336,12 @@ class Pipeline:
             **judgement.parts(),
         )
         folder.write_json("audit.json", whole.model_dump(mode="json"))
+
+
+def _seen(examples: Examples, overlap: document.TrainingOverlap | None) -> dict[str, Any]:
+    """What was found on the rows that were read, for the description of the data."""
+    shared = None if overlap is None else overlap.model_dump(mode="json")
+    return {"masks_inverted": examples.masks_inverted, "overlap": shared}
 
 
 def _looked_at(layer: CamLayer | None, config: AuditConfig) -> dict[str, Any]:

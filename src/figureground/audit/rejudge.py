@@ -18,7 +18,7 @@ from typing import Any
 from figureground.audit import clock, document, run_folder, tables
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256, load_policy
 from figureground.audit.judge.again import Again, check_measured, deviations
-from figureground.audit.judge.grouping import check_declared
+from figureground.audit.judge.grouping import check_groups
 from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
 from figureground.audit.judge.repeat import check_thresholds, shared_images, what_differs
 from figureground.audit.judge.stored import evidence_of
@@ -176,7 +176,7 @@ class Rejudge:
 
     def _check(self, stored: Stored, policy: Policy, evidence: Evidenced, again: Again) -> None:
         columns = ["environment"] if has_environment(evidence.examples) else []
-        check_declared([*columns, *evidence.attributes], again.exploratory)
+        check_groups(evidence.examples, [*columns, *evidence.attributes], again.exploratory)
         strata = evidence.strata.merge(evidence.examples[["row_id", "cluster"]], on="row_id")
         check_measured(stored.declared, policy, strata, evidence.checks, "policy")
 

@@ -13,7 +13,7 @@ import pandas as pd
 from figureground.audit.classify.subject import Subject
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import default_cues
-from figureground.audit.judge.grouping import check_declared
+from figureground.audit.judge.grouping import check_groups
 from figureground.audit.pace import Pace, Planner, WarmUp, in_words, parts_of, some_rows
 from figureground.audit.progress import Progress, silent
 from figureground.audit.sampling import SamplePlan, least_units, needed_units, seconds_of
@@ -55,7 +55,6 @@ class TakeIn:
         """Read the rows that were drawn; raises :class:`UsageError` where the time asked for is too short."""
         table = self.source.table()
         attributes = attribute_columns(table)
-        check_declared(["environment", *attributes], self.config.by)  # told before hours of work
         intake = Intake(
             self.subject.classes,
             self.config.split,
@@ -63,8 +62,10 @@ class TakeIn:
             uncertain=self.policy.uncertain,
             numbered=self.policy.target,
             preprocess=self.subject.preprocess,
+            dedupe=self.config.dedupe,
         )
         rows = intake.candidates(table, self.source.where)
+        check_groups(rows, ["environment", *attributes], self.config.by)  # told before hours of work
         regions = tuple(n.removeprefix(REGION_PREFIX) for n in table.columns if n.startswith(REGION_PREFIX))
         planner, pace = self._planner(rows, regions), self._pace(rows, regions)
         fits = None

@@ -10,7 +10,6 @@ has a mask without an object. Runs of another size than their picture are writte
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,9 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image
 
-from figureground.datasets.columns import IGNORE, LABEL_PREFIX, MASK_PREFIX, OBJECT
+from figureground.datasets.annotated import annotated_cells, without_unused_masks, write_mask
+from figureground.datasets.columns import IGNORE, OBJECT
 from figureground.datasets.folders import BuiltTable, check_inside, relative
 from figureground.datasets.images import MAX_PIXELS
 from figureground.datasets.outlines import OutlineFault, outline
@@ -98,9 +97,9 @@ def from_coco(coco: Coco, pictures: Path, root: Path, masks: Path, *, boxes: boo
     single = all(len(_shown(coco, image)) == 1 for image in coco.images)
     masks.mkdir(parents=True, exist_ok=True)
     rows = [_Row(coco, image, masks, root, boxes, counts)(pictures, single) for image in coco.images]
-    used = {str(category) for row in rows for category in row.pop("")}
-    kept = [name for name in rows[0] if not name.startswith(MASK_PREFIX) or name.removeprefix(MASK_PREFIX) in used]
-    return BuiltTable(pd.DataFrame(rows)[kept], {reason: n for reason, n in sorted(counts.items()) if n})
+    return BuiltTable(
+        pd.DataFrame(without_unused_masks(rows)), {reason: n for reason, n in sorted(counts.items()) if n}
+    )
 
 
 @dataclass(frozen=True)
@@ -113,16 +112,21 @@ class _Row:
     counts: Counter[str]
 
     def __call__(self, pictures: Path, single: bool) -> dict[str, Any]:
-        """Cells of the row; under ``""`` the categories that have a mask."""
+        """Cells of the row."""
         shown = _shown(self.coco, self.image)
         files = {name: file for name in shown if (file := self._written(name))}
-        row: dict[str, Any] = {"image": relative(pictures / self.image["file_name"], self.root), "": set(files)}
-        if single:
-            return row | {"label": shown[0], "mask": files.get(shown[0], "")}
-        row |= {f"{LABEL_PREFIX}{name}": str(int(name in shown)) for name in self.coco.categories.values()}
-        if not shown:
-            files = dict.fromkeys(self.coco.categories.values(), self._saved(np.zeros(self._size, np.uint8), "none"))
-        return row | {f"{MASK_PREFIX}{name}": files.get(name, "") for name in self.coco.categories.values()}
+        row = {"image": relative(pictures / self.image["file_name"], self.root)}
+        names = None if single else list(self.coco.categories.values())
+        if names and not shown:  # nothing is on it, which is something else than a mask that is not there
+            files = dict.fromkeys(names, self._saved(np.zeros(self._size, np.uint8), "none"))
+        row |= annotated_cells(shown, files, names)
+        return row | ({"mask_source": self._origin(files)} if self.boxes else {})
+
+    def _origin(self, files: Mapping[str, str]) -> str:
+        """Who drew the masks of this picture, where boxes may be among them."""
+        annotations = self.coco.annotations.get(self.image["id"], [])
+        kinds = {"human" if one.get("segmentation") else "box" for one in annotations}
+        return "" if not files else "box" if "box" in kinds else "human"
 
     def _written(self, category: str) -> str | None:
         """Path of the category's mask in this picture below the root; None where nothing outlines it."""
@@ -144,11 +148,8 @@ class _Row:
         return int(self.image["height"]), int(self.image["width"])
 
     def _saved(self, mask: Mask, name: str) -> str:
-        """Path of a mask below the root, once it is written."""
-        stem = re.sub(r"[^\w.-]+", "_", str(Path(self.image["file_name"]).with_suffix("")))
-        file = self.masks / f"{stem}-{self.image['id']}-{name}.png"
-        Image.fromarray(mask).save(file)
-        return relative(file, self.root)
+        """Path of a mask below the root, once it is written; ids keep names apart that no file name can tell."""
+        return write_mask(mask, self.image["file_name"], f"{self.image['id']}-{name}", self.masks, self.root)
 
     def _draw(self, mask: Mask, annotation: Mapping[str, Any]) -> Mask | None:
         """Enter an annotation into the mask; given back where it has another size."""

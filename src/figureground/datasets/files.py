@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Thread
 from time import sleep
@@ -19,6 +20,19 @@ PAUSES = (0.05, 0.5)
 #: Seconds after which a file counts as unreadable, whatever the disk is waiting for.
 PATIENCE = 60.0
 _FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+#: Kinds of file systems that lie on this machine, and those that hold no data.
+_LOCAL = frozenset(
+    (
+        *("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "ramfs", "overlay"),
+        *("squashfs", "iso9660", "udf", "vfat", "exfat", "ntfs", "ntfs3"),
+    )
+)
+_NO_DISKS = frozenset(
+    (
+        *("proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "mqueue", "securityfs", "debugfs", "tracefs"),
+        *("pstore", "bpf", "configfs", "hugetlbfs", "fusectl", "binfmt_misc", "autofs", "rpc_pipefs", "nsfs"),
+    )
+)
 #: A name that holds a NUL, and a ring of links before Python 3.13, are no OSError.
 _NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RuntimeError)
 _URL = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
@@ -60,7 +74,7 @@ class Files:
             raise _missing(kind, "an empty cell; expected a path")
         for pause in (*self.pauses, None):
             try:
-                return _within(self.patience, lambda: _bytes_of(self._inside(cell)))
+                return self._attempt(cell)
             except _NO_FILE as error:
                 raise _missing(kind, f"{shown(cell)} is not a file") from error
             except OSError as error:
@@ -68,6 +82,20 @@ class Files:
                     raise _failing(kind, cell, error) from error
                 sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+    @cached_property
+    def _waits(self) -> bool:
+        try:
+            mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            mounts = ""
+        return may_stall(self.base, mounts)
+
+    def _attempt(self, cell: str) -> bytes:
+        # A thread for every file takes longer than reading a small one: only where the disk may be far away.
+        if not self._waits:
+            return _bytes_of(self._inside(cell))
+        return _within(self.patience, lambda: _bytes_of(self._inside(cell)))
 
     def _inside(self, cell: str) -> Path:
         """The real path of a cell below the root."""
@@ -85,6 +113,26 @@ class Files:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise PathEscape("path_escape", f"{shown(cell)} is a device, a pipe or a socket; only files are opened")
         return file
+
+
+def may_stall(base: Path, mounts: str) -> bool:
+    """Whether files below a folder may lie on something else than a disk of this machine.
+
+    ``mounts`` are the lines of ``/proc/self/mounts``; without them, nobody knows, and they may.
+
+    Examples
+    --------
+    >>> table = "/dev/sda1 / ext4 rw 0 0\\nserver:/x /data nfs4 rw 0 0"
+    >>> may_stall(Path("/home/a"), table), may_stall(Path("/data/a"), table), may_stall(Path("/"), table)
+    (False, True, True)
+    """
+    known = [line.split(" ")[1:3] for line in mounts.splitlines() if line.count(" ") >= 2]
+    kinds = {Path(place.replace("\\040", " ")): kind for place, kind in known}
+    above = max(
+        (place for place in kinds if base.is_relative_to(place)), key=lambda place: len(place.parts), default=None
+    )
+    below = [kind for place, kind in kinds.items() if place.is_relative_to(base) and kind not in _NO_DISKS]
+    return above is None or not {kinds[above], *below} <= _LOCAL
 
 
 def shown(name: str) -> str:

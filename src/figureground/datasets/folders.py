@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from figureground.datasets.class_map import labels_of
 from figureground.errors import ManifestError, UsageError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -41,7 +42,9 @@ class BuiltTable:
     left_out: Mapping[str, int]
 
 
-def from_folder(source: Path, root: Path, masks: Path | None = None) -> BuiltTable:
+def from_folder(
+    source: Path, root: Path, masks: Path | None = None, class_map: Mapping[str, str] | None = None
+) -> BuiltTable:
     """One row for each picture below ``source``, in sorted order.
 
     Parameters
@@ -52,11 +55,13 @@ def from_folder(source: Path, root: Path, masks: Path | None = None) -> BuiltTab
         The data root, which holds ``source`` and ``masks``.
     masks : Path, optional
         Masks under the same relative names, with any usual suffix.
+    class_map : mapping of str to str, optional
+        Labels by the names of folders; needed where these are numbers. A class without a folder is counted.
 
     Raises
     ------
     ManifestError
-        There is no such folder, or no picture in a folder of a class.
+        There is no such folder, no picture in a folder of a class, or a folder without a label.
     UsageError
         Something lies outside the root.
     """
@@ -74,10 +79,15 @@ def from_folder(source: Path, root: Path, masks: Path | None = None) -> BuiltTab
         frame = frame.assign(split=frame["first"].map(SPLITS), label=frame["second"])
     else:
         frame = frame.assign(label=frame["first"])
+    labels = labels_of(sorted(set(frame["label"])), class_map, str(source))
+    frame["label"] = frame["label"].map(labels)
+    for absent in [label for label in (class_map or {}).values() if label not in set(labels.values())]:
+        counts[f"pictures of {absent}"] = 0
     if masks is not None:
         counts["pictures without a mask"] = int((frame["mask"] == "").sum())
     columns = [name for name in ("image", "label", "split", "mask") if name in frame]
-    return BuiltTable(frame[columns], {reason: n for reason, n in sorted(counts.items()) if n})
+    told = {reason: n for reason, n in sorted(counts.items()) if n or reason.startswith("pictures of ")}
+    return BuiltTable(frame[columns], told)
 
 
 def check_inside(path: Path, root: Path) -> None:

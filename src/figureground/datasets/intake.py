@@ -33,8 +33,10 @@ from figureground.datasets.findings import (
 )
 from figureground.datasets.identity import row_id
 from figureground.datasets.images import MAX_PIXELS, MIN_SIDE
+from figureground.datasets.manifest import levels_of
 from figureground.datasets.masks import border_share
 from figureground.datasets.pixels import Pixels, mask_status
+from figureground.datasets.refusals import REPEATED, check_known, check_repeated, repetitions
 from figureground.datasets.row_faults import RowFault
 from figureground.datasets.sampling import SAMPLED_OUT, Drawn
 from figureground.datasets.sources import Source
@@ -112,6 +114,8 @@ class Intake:
     decode : callable or None
         Given a position, whether that row is decoded; others whose files are plainly there count as usable, without
         size, area and hash. None: all are.
+    dedupe : bool
+        Whether rows that repeat another one in every cell are filtered; otherwise they are refused.
     """
 
     classes: Sequence[str]
@@ -123,14 +127,14 @@ class Intake:
     numbered: Numbered | None = None
     preprocess: Preprocess | None = None
     decode: Callable[[int], bool] | None = None
+    dedupe: bool = False
 
     def __call__(
         self, source: Source, table: pd.DataFrame, advance: Callable[[int], None] = lambda _: None
     ) -> Examples:
         """Read the rows of ``table``, which is ``source.table()``; raises :class:`DataError` if none is usable."""
-        self._check_labels(table, source.where)
-        table = _identified(table, source.where)
-        wanted, attributes = self._wanted_split(table, source.where), attribute_columns(table)
+        levels, (table, wanted) = levels_of(table), self._checked(table, source.where)
+        attributes = attribute_columns(table)
         frame, drawn = self._chosen(self._known(table, attributes), wanted)
         left_out = frame["status"].notna()
         if left_out.any():
@@ -146,7 +150,6 @@ class Intake:
             advance(1)
         frame = _completed(frame, read.frame())
         frame = frame.sort_values("row_id", kind="stable").reset_index(drop=True)
-        frame = _without_repetitions(frame)
         if not (frame["status"] == "ok").any():
             raise _nothing_usable(frame, source.where)
         regions = tuple(n.removeprefix(REGION_PREFIX) for n in table.columns if n.startswith(REGION_PREFIX))
@@ -158,15 +161,26 @@ class Intake:
             drawn,
             findings=label_columns(table),
             masked_findings=mask_columns(table),
+            levels={name: found for name, found in levels.items() if name in (*attributes, "environment")},
         )
 
     def candidates(self, table: pd.DataFrame, where: str) -> pd.DataFrame:
         """Rows of the wanted split as far as the table alone knows them, by position; with ``masked``."""
+        table, wanted = self._checked(table, where)
+        known = self._known(table, attribute_columns(table))
+        known = known if wanted is None else known[known["split"] == wanted]
+        return known[~repetitions(known)]
+
+    def _checked(self, table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, str | None]:
+        """The table with ``row_id``, and the split that is wanted; whatever rules it out as a whole is refused."""
         self._check_labels(table, where)
         table = _identified(table, where)
         wanted = self._wanted_split(table, where)
-        known = self._known(table, attribute_columns(table))
-        return known if wanted is None else known[known["split"] == wanted]
+        rows = table if wanted is None else table[table["split"] == wanted]
+        if not self.several and self.numbered is None:
+            check_known(rows["label"], self.classes, where)
+        check_repeated(rows, where, dedupe=self.dedupe)
+        return table, wanted
 
     def _check_labels(self, table: pd.DataFrame, where: str) -> None:
         _check_kind(table, self.several, where)
@@ -209,6 +223,9 @@ class Intake:
             other = frame["split"] != wanted
             frame.loc[other, "status"], frame.loc[other, "weight"] = "filtered", float("nan")
             frame.loc[other, "reason"] = "split:" + frame.loc[other, "split"].replace("", MISSING)
+        copies = repetitions(frame[frame["status"].isna()]).reindex(frame.index, fill_value=False)
+        frame.loc[copies, ["status", "reason"]] = ["filtered", REPEATED]
+        frame.loc[copies, "weight"] = float("nan")
         if self.sample is None:
             return frame.drop(columns="masked"), None
         candidates = frame["status"].isna()
@@ -264,9 +281,8 @@ class Intake:
         if self.numbered is not None and label != "":
             if self.numbered.number(label) is None:
                 raise RowFault("label_unknown", f"{label!r} is no number, nor a label that the target gives one")
-        elif label not in self.classes:
-            detail = f"{label!r} is not a class of the model ({', '.join(self.classes[:8])})"
-            raise RowFault("label_missing" if label == "" else "label_unknown", detail)
+        elif label == "":
+            raise RowFault("label_missing", f"an empty cell; expected one of {', '.join(self.classes[:8])}")
 
     def _wanted_split(self, table: pd.DataFrame, where: str) -> str | None:
         if "split" not in table.columns:
@@ -300,6 +316,8 @@ class Examples:
         Findings that the data has labels for; empty where it has one label a row.
     masked_findings : tuple of str
         Findings that it has masks of their own for.
+    levels : mapping of str to tuple of str
+        Levels that the data declares for columns, whether a row has them or not.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -309,6 +327,7 @@ class Examples:
     drawn: Drawn | None = field(default=None, repr=False)
     findings: tuple[str, ...] = ()
     masked_findings: tuple[str, ...] = ()
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def usable(self) -> pd.DataFrame:
@@ -462,16 +481,6 @@ def _check_kind(table: pd.DataFrame, several: bool, where: str) -> None:
         expected="a column label:NAME for each finding of the model" if several else "one column label",
         fix="name the column of each finding label:NAME" if several else "declare kind='multilabel' for this model",
     )
-
-
-def _without_repetitions(frame: pd.DataFrame) -> pd.DataFrame:
-    # The same picture twice counts once: a copy is no further evidence. The first in sorted row_id stays.
-    usable = frame[frame["status"] == "ok"]
-    if usable["path"].notna().all():
-        copies = usable.index[usable.duplicated("path")]
-        frame.loc[copies, ["status", "reason"]] = ["quarantined", "row_repeated"]
-        frame.loc[copies, "detail"] = "the same file is named by an earlier row"
-    return frame
 
 
 def _no_split(where: str, found: str, wanted: str) -> UsageError:

@@ -7,6 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +17,7 @@ import pandas as pd
 from figureground.datasets.columns import LABEL_PREFIX, PREFIXES, ROLES
 from figureground.errors import ManifestError
 
-_UTF8, _CP1252, _READING = "UTF-8", "Windows-1252", "reading"
+_UTF8, _CP1252, _READING, _LEVELS = "UTF-8", "Windows-1252", "reading", "levels"
 _CODECS = {_UTF8: "utf-8-sig", _CP1252: "cp1252"}
 #: Rows that are taken over at once, and distinct cells of a column up to which each is kept once.
 _CHUNK, _KEPT_ONCE = 4096, 50_000
@@ -133,16 +134,42 @@ def _even(rows: _Reader) -> bool:
     return len(widths) == 1 and widths.total() > 1
 
 
+def levels_of(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Levels that a table declares for its columns, whether a row has them or not; empty where it declares none."""
+    return dict(frame.attrs.get(_LEVELS, {}))
+
+
+def declare_levels(frame: pd.DataFrame, levels: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The table with levels declared for some of its columns, as :func:`levels_of` tells them."""
+    frame.attrs[_LEVELS] = {name: tuple(found) for name, found in levels.items()}
+    return frame
+
+
 def as_strings(frame: pd.DataFrame) -> pd.DataFrame:
     """Every cell as the string that a person would type; missing values become empty strings.
+
+    An index that has a name is a column like any other. Categories stay known to :func:`levels_of`, those without a
+    row too.
 
     Raises
     ------
     ManifestError
         ``MANIFEST_HEADER`` for two columns of one name.
     """
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index(level=[name for name in frame.index.names if name is not None], allow_duplicates=True)
     _check_unique([str(name) for name in frame.columns], "table")
-    return pd.DataFrame({str(name): [_text(value) for value in frame[name]] for name in frame.columns}, dtype=object)
+    columns = {str(name): [_text(value) for value in frame[name]] for name in frame.columns}
+    return declare_levels(pd.DataFrame(columns, dtype=object), _categories(frame))
+
+
+def _categories(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    kinds = {str(name): frame[name].dtype for name in frame.columns}
+    return {
+        name: tuple(_text(value) for value in kind.categories)
+        for name, kind in kinds.items()
+        if isinstance(kind, pd.CategoricalDtype)
+    }
 
 
 def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.DataFrame:
@@ -157,7 +184,14 @@ def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str) ->
     moved = {name for role, name in columns.items() if role != "environment"} - set(columns)
     renamed = renamed.drop(columns=[name for name in moved if name in renamed.columns])
     _check_needed(renamed, where)
-    return renamed
+    return declare_levels(renamed, _renamed_levels(levels_of(frame), columns, moved))
+
+
+def _renamed_levels(
+    levels: Mapping[str, tuple[str, ...]], columns: Mapping[str, str], moved: set[str]
+) -> dict[str, tuple[str, ...]]:
+    kept = {name: found for name, found in levels.items() if name not in {*moved, *columns}}
+    return kept | {role: levels[name] for role, name in columns.items() if name in levels}
 
 
 def _check_needed(frame: pd.DataFrame, where: str) -> None:
@@ -168,9 +202,9 @@ def _check_needed(frame: pd.DataFrame, where: str) -> None:
             raise ManifestError(
                 "MANIFEST_COLUMN",
                 where,
-                found=f"columns {', '.join(frame.columns)}",
+                found=f"columns {', '.join(map(repr, frame.columns))}",
                 expected=f"a column named {role}",
-                fix=f"rename one, or map it: --column {role}=NAME",
+                fix=_nearest(role, list(frame.columns)),
             )
     if several and "label" in frame.columns:
         raise ManifestError(
@@ -180,6 +214,15 @@ def _check_needed(frame: pd.DataFrame, where: str) -> None:
             expected="one label a row, or one column for each finding, not both",
             fix="rename the column that is no label, for example to diagnosis",
         )
+
+
+def _nearest(role: str, columns: Sequence[str]) -> str:
+    """What to do about a role without a column; a name that differs in blanks or capitals only is the nearest."""
+    plain = {name.strip().casefold(): name for name in reversed(columns)}
+    near = get_close_matches(role, plain, n=1)
+    if not near:
+        return f"rename one, or map it: --column {role}=NAME"
+    return f"did you mean {plain[near[0]]!r}? rename it, or map it: --column '{role}={plain[near[0]]}'"
 
 
 def _check_mapping(frame: pd.DataFrame, role: str, name: str, where: str) -> None:
@@ -195,7 +238,7 @@ def _check_mapping(frame: pd.DataFrame, role: str, name: str, where: str) -> Non
         raise ManifestError(
             "MANIFEST_COLUMN",
             where,
-            found=f"columns {', '.join(frame.columns)}",
+            found=f"columns {', '.join(map(repr, frame.columns))}",
             expected=f"a column named {name}",
             fix=f"check the mapping {role}={name}",
         )
@@ -222,6 +265,8 @@ def _numbered(path: Path, reader: _Reader) -> Iterator[tuple[int, list[str]]]:
     first = 1
     try:
         for row in reader:
+            if any("\0" in cell for cell in row):  # no name of a file holds one, and other tools cut the cell there
+                raise csv.Error("a NUL byte")
             if row:
                 yield first, row
             first = reader.line_num + 1
@@ -231,7 +276,7 @@ def _numbered(path: Path, reader: _Reader) -> Iterator[tuple[int, list[str]]]:
             f"{path}:{first}",
             found=f"a row that cannot be split: {error}",
             expected="fields that are plain, or wholly inside one pair of quotes",
-            fix="close or double the quotes",
+            fix="close or double the quotes; a table with NUL bytes was not saved as text: save it as CSV UTF-8",
         ) from error
 
 

@@ -1,4 +1,7 @@
-"""Where rows come from: a manifest, a DataFrame, or a map-style Dataset. All give the same pictures and strings."""
+"""Where rows come from: a manifest, a DataFrame, a Dataset, a data module, a Hugging Face dataset.
+
+All give the same pictures and strings.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from figureground.datasets import manifest
+from figureground.datasets import huggingface, manifest
 from figureground.datasets.columns import LABEL_PREFIX, MASK_PREFIX, REGION_PREFIX
 from figureground.datasets.decoding import PLAIN, Decoding
 from figureground.datasets.files import Files, PathEscape, shown
@@ -27,8 +30,12 @@ from figureground.datasets.images import (
     decoded,
     read_picture,
 )
+from figureground.datasets.joining import Attributes
+from figureground.datasets.label_cells import label_cells
+from figureground.datasets.lightning_data import dataset_of, is_datamodule
 from figureground.datasets.lookup import Lookup
 from figureground.datasets.masks import Mask, array_mask, decode_mask, picture_mask
+from figureground.datasets.normalized import Normalized, check_scale
 from figureground.datasets.pixels import Pixels, row_pixels
 from figureground.datasets.row_faults import RowFault
 from figureground.errors import IntegrityError, ManifestError, UsageError
@@ -45,7 +52,7 @@ class Source(Protocol):
 
     @property
     def kind(self) -> str:
-        """``manifest``, ``dataframe`` or ``dataset``."""
+        """``manifest``, ``dataframe``, ``dataset``, ``datamodule`` or ``huggingface``."""
 
     @property
     def where(self) -> str:
@@ -67,7 +74,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class TableSource:
-    """Rows of a table whose cells name files below ``root``."""
+    """Rows of a table whose cells name files below ``root``, or pictures that ``stored`` holds.
+
+    ``joined`` says what was joined to the table, where that was done; ``reading`` how it was read, where that was not
+    as usual.
+    """
 
     kind: str
     where: str
@@ -75,6 +86,8 @@ class TableSource:
     root: Path
     reading: str | None = None
     decoding: Decoding = PLAIN
+    joined: Mapping[str, Any] | None = None
+    stored: Callable[[str], bytes | None] | None = field(default=None, repr=False)
 
     def table(self) -> pd.DataFrame:
         """Role columns and attributes as strings, with ``key`` and ``path``."""
@@ -87,7 +100,10 @@ class TableSource:
                 expected="a name that the examples table does not use itself",
                 fix="rename it, for example to my_path, or map it: --column image=path",
             )
-        frame["path"] = _relative_paths(frame["image"].tolist(), self.root)
+        paths = _relative_paths(frame["image"].tolist(), self.root)
+        frame["path"] = [
+            None if self._is_stored(cell) else path for cell, path in zip(frame["image"], paths, strict=True)
+        ]
         for name in filter(_names_file, frame.columns):  # bytes that are no UTF-8 can be opened, but not stored
             frame[name] = [shown(cell) for cell in frame[name]]
         if "key" not in frame.columns:
@@ -112,8 +128,9 @@ class TableSource:
 
     def there(self, position: int) -> bool:
         """Whether the row names an image, and its image and masks are plainly there."""
-        named = ((name, cells[position]) for name, cells in self._cells.items() if _names_file(name))
-        return all(self._lookup(cell) for name, cell in named if cell or name == "image")
+        named = {name: cells[position] for name, cells in self._cells.items() if _names_file(name)}
+        wanted = [cell for name, cell in named.items() if cell != "" or name == "image"]
+        return all(self._is_stored(cell) or self._lookup(cell) for cell in wanted)
 
     def pixels(self, position: int) -> Pixels:
         """Read and decode the files of one row."""
@@ -152,7 +169,12 @@ class TableSource:
     def _mask(self, cell: str, decoding: Decoding, label: str, where: str) -> Mask:
         return decode_mask(self._read(cell, "mask", where), decoding, label)
 
+    def _is_stored(self, cell: str) -> bool:
+        return self.stored is not None and cell.startswith(huggingface.STORED)
+
     def _read(self, cell: str, kind: str, where: str) -> bytes:
+        if self.stored is not None and (held := self.stored(cell)) is not None:
+            return held
         try:
             return self._files.read(cell, kind)
         except PathEscape as escape:
@@ -174,8 +196,11 @@ class DatasetSource:
     An item is a mapping with ``image`` and ``label`` (or ``label:NAME`` for each finding), optionally ``mask``,
     ``mask:NAME``, ``key``, ``environment``, ``cluster``, ``split``, ``region:NAME`` and any attributes; or a tuple
     ``(image, label[, mask])``. An image is a PIL picture, uint8 ``[H, W, 3]`` or ``[C, H, W]``, or float ``[C, H, W]``
-    in [0, 1] (rounded to 8 bits). A label is a class name or an index (a number where there are no ``classes``), or,
-    for several findings, a vector with one entry for each of ``classes``: 1, 0, -1 (uncertain), NaN (unknown).
+    in [0, 1] (rounded to 8 bits), or as ``normalized`` says. A label is a class name or an index (a number where there
+    are no ``classes``), or, for several findings, a vector with one entry for each of ``classes``: 1, 0, -1
+    (uncertain), NaN (unknown).
+
+    ``columns`` gives entries of an item the names of their roles; ``attributes`` are joined to the table.
     """
 
     dataset: Any = field(repr=False)
@@ -183,11 +208,43 @@ class DatasetSource:
     kind: str = "dataset"
     where: str = "dataset"
     decoding: Decoding = PLAIN
+    columns: Mapping[str, str] = field(default_factory=dict)
+    attributes: Attributes | None = None
+    normalized: Normalized | None = None
 
     def table(self) -> pd.DataFrame:
-        """Everything but pixels, from one pass over the items."""
+        """Everything but pixels, from one pass over the items; raises where pixels are on no scale that is declared."""
+        found = self._plain if self.attributes is None else self.attributes(self._plain, self.where)
+        taken = set(_taken(self.columns))
+        later = {role: name for role, name in self.columns.items() if name not in taken}
+        # Pixels are no column of the table; a place for them lets roles be named as in any other.
+        return manifest.name_columns(found.assign(image=""), later, self.where).drop(columns="image")
+
+    @property
+    def joined(self) -> Mapping[str, Any] | None:
+        """What was joined to the table; None where nothing was."""
+        return None if self.attributes is None else self.attributes.record(self._plain)
+
+    @property
+    def reading(self) -> str | None:
+        """How pixels were brought back to [0, 1], where they were normalised."""
+        return None if self.normalized is None else self.normalized.told
+
+    @cached_property
+    def _plain(self) -> pd.DataFrame:
         rows = [self._strings(position) for position in range(len(self.dataset))]
-        return manifest.as_strings(pd.DataFrame(rows, dtype=object))
+        found = manifest.as_strings(pd.DataFrame(rows, dtype=object))
+        for name, role in _taken(self.columns).items():
+            if role not in ("image", "label", *found.columns):
+                manifest.name_columns(found.assign(image=""), {role: name}, self.where)  # says that there is none
+        return found
+
+    def _item(self, position: int) -> dict[str, Any]:
+        """One item; what holds pixels or a label has the name of its role already."""
+        item = _as_mapping(self.dataset[position], _taken(self.columns))
+        if self.normalized is not None:
+            item["image"] = self.normalized.undone(item["image"])
+        return item
 
     def there(self, position: int) -> bool:
         """Always: items without pixels are refused when the table is made."""
@@ -195,7 +252,7 @@ class DatasetSource:
 
     def pixels(self, position: int) -> Pixels:
         """Pixels of one item."""
-        item, decoding = _as_mapping(self.dataset[position]), self.decoding
+        item, decoding = self._item(position), self.decoding
         picture = read_item(item["image"], decoding)
         image = picture.image
         masks = {
@@ -220,47 +277,22 @@ class DatasetSource:
         return self._labels(item.get("label")).get("label", "")
 
     def _strings(self, position: int) -> dict[str, Any]:
-        item = _as_mapping(self.dataset[position])
+        item = self._item(position)
+        check_scale(item["image"], f"{self.where}[{position}]")
         found = {
             name: value
             for name, value in item.items()
             if name not in ("image", "mask") and not name.startswith((REGION_PREFIX, MASK_PREFIX))
         }
-        # The names of regions and masks are part of the table; their pixels stay with the item.
-        named = (name for name in item if name.startswith((REGION_PREFIX, MASK_PREFIX)))
+        # That there are regions and masks is part of the table; their pixels stay with the item.
+        named = (name for name in item if name == "mask" or name.startswith((REGION_PREFIX, MASK_PREFIX)))
         found |= {name: "given" for name in named if item[name] is not None}
         found.setdefault("key", f"{position:09d}")
         return found | self._labels(found.pop("label", None))
 
     def _labels(self, label: Any) -> dict[str, str]:
         """One label under its name, or one for each finding."""
-        if label is None:
-            return {}
-        entries = label if isinstance(label, str) else _array(label)
-        if isinstance(entries, str) or entries.ndim == 0:
-            return {"label": self._label(label)}
-        if len(entries) != len(self.classes):
-            raise ManifestError(
-                "DATASET_LABELS",
-                self.where,
-                found=f"{len(entries)} labels an item",
-                expected=f"{len(self.classes)}, one for each of {', '.join(self.classes[:5]) or 'the classes'}",
-                fix="give the classes in the order of the labels, or items with label:NAME",
-            )
-        values = [float(value) for value in entries]
-        return {
-            f"{LABEL_PREFIX}{name}": "" if value != value else f"{value:g}"
-            for name, value in zip(self.classes, values, strict=True)
-        }
-
-    def _label(self, label: Any) -> str:
-        if isinstance(label, str):
-            return label
-        number = float(label)
-        # What is no index of a class (-1 above all, which Python would take from the end; 2.5) stays visible as it is.
-        if number.is_integer():
-            return self.classes[int(number)] if 0 <= number < len(self.classes) else str(int(number))
-        return "" if number != number else repr(number)
+        return label_cells(label, self.classes, self.where)
 
 
 def open_source(
@@ -270,39 +302,99 @@ def open_source(
     columns: Mapping[str, str] | None = None,
     root: Path | None = None,
     decoding: Decoding = PLAIN,
+    attributes: Attributes | None = None,
+    normalized: Normalized | None = None,
 ) -> Source:
     """One :class:`Source` from what a caller gave.
 
     Parameters
     ----------
-    data : path, pandas.DataFrame or map-style Dataset
-        A CSV or Parquet manifest (or a folder with ``manifest.csv``), a frame with the same columns, or a Dataset.
+    data : path, DataFrame, map-style Dataset, LightningDataModule or Hugging Face dataset
+        A CSV or Parquet manifest (or a folder with ``manifest.csv``), a frame with the same columns, a Dataset, a data
+        module with a test or predict dataset, or a ``datasets.Dataset`` or ``DatasetDict`` in memory or as the folder
+        that ``save_to_disk`` wrote.
     classes : sequence of str
         The model's class names, in order; they give names to a Dataset's integer labels.
     columns : mapping, optional
         ``{role: name in the table}``.
     root : Path, optional
-        Nothing outside it is opened. Default: the manifest's folder; for a frame, the common folder of absolute
-        paths, else the working directory.
+        Nothing outside it is opened. Default: the folder of the manifest or dataset; for what is in memory, the
+        common folder of absolute paths, else the working directory.
     decoding : Decoding
         What is declared about its pictures and masks.
+    attributes : Attributes, optional
+        Joined to the rows before roles are named, so that its columns can have roles too.
+    normalized : Normalized, optional
+        How the tensors of a Dataset were normalised.
     """
+    if normalized is not None and not _is_dataset(data):
+        raise _not_tensors(data)
+    if isinstance(data, str | Path) and huggingface.is_saved(Path(data)):
+        folder, saved = Path(data), huggingface.load_saved(Path(data))
+        return _stored_rows(saved, str(folder), classes, columns or {}, root or folder, attributes, decoding)
     if isinstance(data, str | Path):
         path = manifest.find_manifest(Path(data))
-        frame = manifest.name_columns(manifest.read_manifest(path), columns or {}, str(path))
-        return TableSource("manifest", str(path), frame, root or path.parent, manifest.reading_of(frame), decoding)
+        frame, joined = _prepared(manifest.read_manifest(path), columns or {}, str(path), attributes)
+        reading = manifest.reading_of(frame)
+        return TableSource("manifest", str(path), frame, root or path.parent, reading, decoding, joined)
     if isinstance(data, pd.DataFrame):
-        frame = manifest.name_columns(manifest.as_strings(data), columns or {}, "DataFrame")
+        frame, joined = _prepared(manifest.as_strings(data), columns or {}, "DataFrame", attributes)
         base = root or _common_root(frame["image"].tolist())
-        return TableSource("dataframe", "DataFrame", frame, base, decoding=decoding)
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return DatasetSource(data, tuple(classes), decoding=decoding)
+        return TableSource("dataframe", "DataFrame", frame, base, decoding=decoding, joined=joined)
+    if huggingface.is_huggingface(data):
+        return _stored_rows(data, "Hugging Face dataset", classes, columns or {}, root, attributes, decoding)
+    kind = "datamodule" if is_datamodule(data) else "dataset"
+    dataset = dataset_of(data) if kind == "datamodule" else data
+    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
+        return DatasetSource(dataset, tuple(classes), kind, kind, decoding, columns or {}, attributes, normalized)
     raise UsageError(
         "DATA_KIND",
         "data",
         found=type(data).__name__,
-        expected="a manifest path, a pandas DataFrame, or a map-style Dataset",
-        fix="give one of these",
+        expected="a path, a pandas DataFrame, a map-style Dataset, a LightningDataModule, or a Hugging Face dataset",
+        fix="give one of these; what is streamed has to be read into one first",
+    )
+
+
+def _prepared(
+    frame: pd.DataFrame, columns: Mapping[str, str], where: str, attributes: Attributes | None
+) -> tuple[pd.DataFrame, Mapping[str, Any] | None]:
+    """The table with what is joined to it and its roles named, and what there is to say of the join."""
+    joined = frame if attributes is None else attributes(frame, where)
+    return manifest.name_columns(joined, columns, where), None if attributes is None else attributes.record(frame)
+
+
+def _stored_rows(
+    data: Any,
+    where: str,
+    classes: Sequence[str],
+    columns: Mapping[str, str],
+    root: Path | None,
+    attributes: Attributes | None,
+    decoding: Decoding,
+) -> TableSource:
+    rows = huggingface.ArrowRows.of(data, classes, where)
+    cells = rows.cells(columns)
+    label = columns.get("label")
+    if label in rows.dataset.column_names and label not in cells:  # it became one column for each finding
+        columns = {role: name for role, name in columns.items() if role != "label"}
+    frame, joined = _prepared(cells, columns, where, attributes)
+    rows.check_pictures(frame)
+    base = root or _common_root([cell for cell in frame["image"] if rows.read(cell) is None])
+    return TableSource("huggingface", where, frame, base, decoding=decoding, joined=joined, stored=rows.read)
+
+
+def _is_dataset(data: Any) -> bool:
+    return not isinstance(data, str | Path | pd.DataFrame) and not huggingface.is_huggingface(data)
+
+
+def _not_tensors(data: Any) -> UsageError:
+    return UsageError(
+        "NORMALIZED",
+        "normalized",
+        found=f"{type(data).__name__}, whose pictures are no tensors",
+        expected="a Dataset or data module that yields normalised tensors",
+        fix="say how the model normalises by transform or --mean and --std",
     )
 
 
@@ -349,9 +441,14 @@ def _array(value: Any) -> npt.NDArray[Any]:
     return np.asarray(value.numpy(force=True) if hasattr(value, "numpy") else value)
 
 
-def _as_mapping(item: Any) -> dict[str, Any]:
+def _taken(columns: Mapping[str, str]) -> dict[str, str]:
+    """Roles by the name in an item, for what is no column of strings: pixels and labels."""
+    return {name: role for role, name in columns.items() if _names_file(role) or role.startswith("label")}
+
+
+def _as_mapping(item: Any, roles: Mapping[str, str] | None = None) -> dict[str, Any]:
     if isinstance(item, Mapping):
-        found = {str(name): value for name, value in item.items()}
+        found = {(roles or {}).get(str(name), str(name)): value for name, value in item.items()}
     else:
         # Without a mask a tuple is one shorter; what a longer one holds beyond these has no name here.
         found = dict(zip(("image", "label", "mask"), item, strict=False))

@@ -17,6 +17,8 @@ from figureground.datasets.datamodule import CACHE_BYTES, LabelledImages, Row, R
 from figureground.datasets.decoding import PLAIN, Decoding
 from figureground.datasets.findings import Uncertain, label_columns
 from figureground.datasets.intake import Examples, Intake
+from figureground.datasets.joining import Attributes
+from figureground.datasets.normalized import Normalized
 from figureground.datasets.sources import DatasetSource, Source, open_source
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import UsageError
@@ -47,12 +49,16 @@ def labelled_images(
     seed: int,
     uncertain: Uncertain | None = None,
     decoding: Decoding = PLAIN,
+    *,
+    attributes: Attributes | None = None,
+    normalized: Normalized | None = None,
+    dedupe: bool = False,
 ) -> TrainingSets:
     """Read the rows of a split (default ``train``; all without a split column) and split off a validation set.
 
     Parameters
     ----------
-    data, columns, root
+    data, columns, root, attributes, normalized
         As for :func:`~figureground.datasets.sources.open_source`.
     classes : sequence of str or None
         None: the labels found, sorted; for several findings their columns, in the order of the table.
@@ -64,12 +70,23 @@ def labelled_images(
         What an uncertain label of a finding counts as.
     decoding : Decoding
         What is declared about files of pictures.
+    dedupe : bool
+        Whether rows that repeat another one in every cell are left out; otherwise they are refused.
     """
-    source = open_source(data, classes=classes or (), columns=columns, root=root, decoding=decoding)
+    source = open_source(
+        data,
+        classes=classes or (),
+        columns=columns,
+        root=root,
+        decoding=decoding,
+        attributes=attributes,
+        normalized=normalized,
+    )
     table = source.table()
     several = bool(label_columns(table))
     names = tuple(classes) if classes is not None else _names(table, source)
-    examples = Intake(names, split, default_split="train", several=several, uncertain=uncertain)(source, table)
+    intake = Intake(names, split, default_split="train", several=several, uncertain=uncertain, dedupe=dedupe)
+    examples = intake(source, table)
     prepared = preprocess or Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3)
     if prepared.resize is None and len(examples.sizes()) > 1:
         found = ", ".join(f"{w}x{h}" for h, w in list(examples.sizes())[:4])

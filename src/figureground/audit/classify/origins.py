@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -15,6 +15,7 @@ from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.module import Classifier
 from figureground.audit.classify.named_code import importable
 from figureground.audit.classify.opaque import is_program, load_program
+from figureground.audit.classify.pretrained import is_pretrained, load_pretrained
 from figureground.audit.classify.weights import Weights, check_sha256, fit_weights, nonfinite_names, read_weights
 from figureground.audit.files import file_sha256
 from figureground.errors import UsageError
@@ -70,6 +71,8 @@ class Built:
     prefix_removed: str = ""
     preset: Any = None
     sha256: str | None = None
+    preset_source: Literal["model", "assumed"] = "assumed"
+    classes: tuple[str, ...] | None = None
     allowed_globals: tuple[str, ...] = ()
     nonfinite: tuple[str, ...] = ()
 
@@ -88,6 +91,8 @@ def _loaded(spec: str | Path, outputs: int | None, origin: Origin) -> Built:
         raise _twice(str(spec), origin.model_class)
     if not by_name and origin.weights is not None:
         raise _twice(str(spec), str(origin.weights))
+    if not by_name and origin.model_class is None and is_pretrained(Path(spec)):
+        return _pretrained(Path(spec), origin)
     if not by_name and origin.model_class is None:
         return _own(Path(spec), origin)
     blueprint = Blueprint(str(spec) if by_name else str(origin.model_class), origin.arguments)
@@ -119,6 +124,19 @@ def _own(path: Path, origin: Origin) -> Built:
         code_executed=type(classifier) is not Classifier or bool(allow),
         allowed_globals=allow,
         nonfinite=nonfinite_names(classifier.state_dict()),
+    )
+
+
+def _pretrained(folder: Path, origin: Origin) -> Built:
+    found = load_pretrained(folder, expect_sha256=origin.sha256, allow_nonfinite=origin.allow_nonfinite)
+    return Built(
+        found.module,
+        code_executed=False,
+        spec=f"transformers:{found.name}",
+        preset=found.preprocess,
+        preset_source="model",
+        classes=found.classes,
+        nonfinite=found.nonfinite,
     )
 
 

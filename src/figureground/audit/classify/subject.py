@@ -159,8 +159,8 @@ def load_subject(
     Parameters
     ----------
     spec : str or path
-        A checkpoint of ``figureground train``; a file of weights, whose class ``origin`` names; or
-        ``torchvision:NAME``, ``timm:NAME``, ``package.module:factory``.
+        A checkpoint of ``figureground train``; a folder that ``transformers`` saved an image classifier in; a file of
+        weights, whose class ``origin`` names; or ``torchvision:NAME``, ``timm:NAME``, ``package.module:factory``.
     origin : Origin, optional
         What a file of weights is of.
 
@@ -174,8 +174,10 @@ def load_subject(
     """
     built = load_module(spec, outputs=_outputs(classes, kind), origin=origin)
     given = built.preset if transform is None else transform
-    subject = as_subject(built.module, classes=classes, transform=given, kind=kind, output_key=output_key)
-    source: PreprocessingSource = "assumed" if transform is None and given is not None else subject.preprocessing_source
+    names = _agreed(classes, built.classes)
+    subject = as_subject(built.module, classes=names, transform=given, kind=kind, output_key=output_key)
+    assumed = transform is None and given is not None
+    source: PreprocessingSource = built.preset_source if assumed else subject.preprocessing_source
     return replace(
         subject,
         preprocessing_source=source,
@@ -354,6 +356,25 @@ _NAMES: dict[Kind, tuple[int, float, str]] = {
 }
 
 
+def _agreed(given: Sequence[str] | None, own: tuple[str, ...] | None) -> Sequence[str] | None:
+    """Names of a model that says its own; others are refused."""
+    if given is None or own is None:
+        return own if given is None else given
+    if tuple(given) != own:
+        raise _other_classes(tuple(given), own)
+    return own
+
+
+def _other_classes(names: tuple[str, ...], own: tuple[str, ...]) -> UsageError:
+    return UsageError(
+        "CLASSES",
+        "classes",
+        found=", ".join(names),
+        expected=f"the model's own: {', '.join(own)}",
+        fix="leave the argument out",
+    )
+
+
 def _classes(module: nn.Module, given: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
     own = _own_classes(module)
     names = own if given is None else tuple(given)
@@ -367,13 +388,7 @@ def _classes(module: nn.Module, given: Sequence[str] | None, kind: Kind) -> tupl
             fix="pass classes=[...] in the order of the model's logits",
         )
     if own is not None and names != own:
-        raise UsageError(
-            "CLASSES",
-            "classes",
-            found=", ".join(names),
-            expected=f"the model's own: {', '.join(own)}",
-            fix="leave the argument out",
-        )
+        raise _other_classes(names, own)
     return names
 
 

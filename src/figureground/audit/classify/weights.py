@@ -99,7 +99,7 @@ def fit_weights(module: nn.Module, weights: Weights) -> str:
         Names or shapes differ; those that are missing, unknown or of another shape are told.
     """
     wanted = module.state_dict()
-    prefix = next((p for p in _prefixes(weights.tensors) if _named(weights.tensors, p) == set(wanted)), "")
+    prefix = next((p for p in prefixes(weights.tensors) if _named(weights.tensors, p) == set(wanted)), "")
     given = {name.removeprefix(prefix): tensor for name, tensor in weights.tensors.items()}
     faults = _faults(wanted, given)
     if faults:
@@ -115,7 +115,7 @@ def fit_weights(module: nn.Module, weights: Weights) -> str:
     return prefix
 
 
-def _prefixes(tensors: Mapping[str, Tensor]) -> list[str]:
+def prefixes(tensors: Mapping[str, Tensor]) -> list[str]:
     """No prefix, and all chains of wrappers' prefixes that every name begins with."""
     found = [""]
     for prefix in found:

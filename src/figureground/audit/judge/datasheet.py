@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,8 +25,9 @@ def data_sheet(
     source: dict[str, Any],
     policy: Policy,
     stratum_source: Any = None,
+    classes: Sequence[str] = (),
 ) -> document.Data:
-    """The whole part; ``rows`` are the usable rows with ``correct``."""
+    """The whole part; ``rows`` are the usable rows with ``correct``, ``classes`` what each of them can be labelled."""
     by_status = examples["status"].value_counts()
     identity = examples.drop(columns=["path"]).astype(object).where(examples.drop(columns=["path"]).notna(), None)
     return document.Data(
@@ -50,7 +52,7 @@ def data_sheet(
         environment=(config.environment or config.columns.get("environment") or "environment")
         if has_environment(examples)
         else None,
-        labels=_counts(rows["label"]),
+        labels={**dict.fromkeys(sorted(classes), 0), **_counts(rows["label"])},
         environments=_counts(rows["environment"].dropna()),
         groups=_groups(rows, grouping),
         not_used=list(grouping.not_used),

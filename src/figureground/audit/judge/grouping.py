@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 
 import numpy as np
 import pandas as pd
 
 from figureground.audit import document
+from figureground.audit.judge.edges import cut_at, split_edges
 from figureground.audit.recipients import has_environment
 from figureground.audit.tables import MISSING
 from figureground.errors import UsageError
 
 MIN_LEVELS, MAX_LEVELS, BINS = 2, 20, 4
+#: A column of more levels than this names the rows and does not group them; asking for it is refused.
+MOST_LEVELS = 200
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Group:
     Attributes
     ----------
     attribute : str
-        Column name, or ``a*b`` for a crossing.
+        Column name, ``a:18,40`` where edges were declared, or ``a*b`` for a crossing.
     levels : tuple of str
         All levels among the rows given, usable or not; a level without usable rows is reported with n = 0.
     values : pandas.Series
@@ -47,7 +50,11 @@ class Grouping:
 
 
 def group_rows(
-    examples: pd.DataFrame, attributes: Sequence[str], by: Sequence[str] | None, exploratory: Sequence[str] = ()
+    examples: pd.DataFrame,
+    attributes: Sequence[str],
+    by: Sequence[str] | None,
+    exploratory: Sequence[str] = (),
+    levels: Mapping[str, Sequence[str]] | None = None,
 ) -> Grouping:
     """Subgroups of the rows.
 
@@ -58,10 +65,12 @@ def group_rows(
     attributes : sequence of str
         Its attribute columns.
     by : sequence of str or None
-        Declared columns and crossings (``"site*sex"``); None: every column with 2 to 20 levels, numeric columns with
-        more in quartiles.
+        Declared columns, with edges where numbers are to be cut (``"age:18,40,65"``), and crossings (``"site*sex"``);
+        None: every column with 2 to 20 levels, numeric columns with more in quartiles.
     exploratory : sequence of str
         Columns and crossings that were asked for after the run; one that is there already keeps its origin.
+    levels : mapping of str to sequence of str, optional
+        Levels that the data declares for columns; those without a row have n = 0.
     """
     columns = (["environment"] if has_environment(examples) else []) + list(attributes)
     found = _first(examples, columns, by)
@@ -69,7 +78,13 @@ def group_rows(
     later = [_declared(examples, columns, name, "exploratory") for name in exploratory]
     groups = {group.attribute: group for group in later if group.attribute not in known}
     not_used = tuple(item for item in found.not_used if item.column not in groups)
-    return Grouping((*found.groups, *groups.values()), not_used)
+    return Grouping(tuple(_with_levels(one, levels or {}) for one in (*found.groups, *groups.values())), not_used)
+
+
+def _with_levels(group: Group, levels: Mapping[str, Sequence[str]]) -> Group:
+    """The group with the levels that are declared for its column; those of bins and crossings are what they are."""
+    known = levels.get(group.attribute, ()) if group.bin_edges is None else ()
+    return replace(group, levels=(*group.levels, *sorted(set(known) - set(group.levels))))
 
 
 def _first(examples: pd.DataFrame, columns: Sequence[str], by: Sequence[str] | None) -> Grouping:
@@ -88,9 +103,9 @@ def _first(examples: pd.DataFrame, columns: Sequence[str], by: Sequence[str] | N
 
 
 def check_declared(columns: Sequence[str], by: Sequence[str] | None) -> None:
-    """Raise :class:`UsageError` where a declared subgroup names a column that is not there."""
+    """Raise :class:`UsageError` where a declared subgroup names a column that is not there, or edges that are none."""
     for name in by or ():
-        unknown = [part for part in _parts(name) if part not in columns]
+        unknown = [part for part in _parts(name) if split_edges(part, columns)[0] not in columns]
         if unknown:
             raise UsageError(
                 "SUBGROUP",
@@ -101,6 +116,15 @@ def check_declared(columns: Sequence[str], by: Sequence[str] | None) -> None:
             )
 
 
+def check_groups(rows: pd.DataFrame, columns: Sequence[str], by: Sequence[str] | None) -> None:
+    """Raise :class:`UsageError` where a declared subgroup would be one of single rows; also as :func:`check_declared`.
+
+    ``rows`` are those of the table, before anything was read: so that it is told before hours of work.
+    """
+    for name in by or ():
+        _declared(rows, columns, name)
+
+
 def _parts(name: str) -> list[str]:
     return [part.strip() for part in name.split("*")]
 
@@ -108,7 +132,7 @@ def _parts(name: str) -> list[str]:
 def _declared(examples: pd.DataFrame, columns: Sequence[str], name: str, origin: str = "declared") -> Group:
     check_declared(columns, [name])
     parts = _parts(name)
-    groups = [_group(examples, part, origin) for part in parts]
+    groups = [_named(examples, columns, part, origin) for part in parts]
     if len(groups) == 1:
         return groups[0]
     levels = [" × ".join(cell) for cell in product(*(group.levels for group in groups))]
@@ -118,11 +142,41 @@ def _declared(examples: pd.DataFrame, columns: Sequence[str], name: str, origin:
     return Group("*".join(parts), origin, tuple(levels), values)
 
 
+def _named(examples: pd.DataFrame, columns: Sequence[str], part: str, origin: str) -> Group:
+    """One column that was asked for, cut at its edges where there are any."""
+    column, edges = split_edges(part, columns)
+    if edges is None:
+        group = _group(examples, column, origin)
+        written = examples[column].fillna(MISSING).astype(str)
+        fault = _identifier(written) if group.bin_edges is not None else None
+    else:
+        levels, values = cut_at(examples[column].fillna(MISSING).astype(str), edges)
+        group, fault = Group(part, origin, levels, values, edges), None
+    fault = f"{len(group.levels)} levels" if len(group.levels) > MOST_LEVELS else fault
+    if fault is None:
+        return group
+    raise UsageError(
+        "SUBGROUP",
+        f"by:{part}",
+        found=f"{fault}: an identifier, a date or free text",
+        expected=f"at most {MOST_LEVELS} levels, or numbers that are cut into bins",
+        fix=f"leave it out, or cut numbers at edges: --by {column}:18,40,65",
+    )
+
+
 def _group(examples: pd.DataFrame, name: str, origin: str) -> Group:
     values = examples[name].fillna(MISSING).astype(str)
     if values.nunique() > MAX_LEVELS and (numbers := _numbers(values)) is not None:
         return _binned(name, origin, numbers)
     return Group(name, origin, tuple(sorted(values.unique())), values)
+
+
+def _identifier(values: pd.Series) -> str | None:
+    """What a column of numbers is said to be, where every row has a whole number of its own."""
+    numbers, count = _numbers(values), values.nunique()
+    if numbers is not None and count == len(values) and bool((numbers.dropna() % 1 == 0).all()):
+        return f"{count} distinct whole numbers"
+    return None
 
 
 def _binned(name: str, origin: str, numbers: pd.Series) -> Group:
@@ -159,11 +213,10 @@ def _unfit(examples: pd.DataFrame, name: str, before: Sequence[Group]) -> str | 
         if _same_partition(values, group.values):
             return f"the same partition as {group.attribute}"
     if count > MAX_LEVELS:
-        numbers = _numbers(values)
-        if numbers is None:
+        if _numbers(values) is None:
             return f"{count} levels: an identifier, a date or free text"
-        if count == len(values) and bool((numbers.dropna() % 1 == 0).all()):
-            return f"{count} distinct whole numbers: an identifier"
+        if (told := _identifier(values)) is not None:
+            return f"{told}: an identifier"
     return None
 
 

@@ -91,6 +91,8 @@ class Evidenced:
         The day by which decisions expire.
     sample : document.Sample or None
         How the rows were chosen.
+    levels : mapping of str to tuple of str
+        Levels that the data declares for its columns, whether a row has them or not.
     again : Again or None
         What a stored run is asked anew; None where it is judged for the first time.
     """
@@ -114,12 +116,14 @@ class Evidenced:
     areas: Mapping[str, float] = field(default_factory=dict)
     today: date = date.max
     sample: document.Sample | None = None
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     again: Again | None = None
 
     def grouping(self, examples: pd.DataFrame) -> Grouping:
         """Subgroups of these rows: those of the run, and those that were asked for later."""
         later = self.again.exploratory if self.again else ()
-        return group_rows(examples, self.attributes, self.config.by or self.policy.subgroups, later)
+        by = self.config.by or self.policy.subgroups
+        return group_rows(examples, self.attributes, by, later, self.levels)
 
     @property
     def stratum_source(self) -> Any:
@@ -183,6 +187,7 @@ def judge_run(run: Evidenced) -> Judgement:
         dict(run.source),
         run.policy,
         run.stratum_source,
+        () if run.task.several else run.task.classes,
     ).model_copy(update={"sample": run.sample, **_by_finding(run, seen, grouping)})
     contrasts, rows = {one.view.finding: _background(one) for one in seen}, _all_rows(run, seen)
     measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})
@@ -210,6 +215,7 @@ def judge_run(run: Evidenced) -> Judgement:
         findings=apply_decisions(listed, run.policy.decision, run.today),
         not_tested=[
             *summary.not_tested(verdict),
+            *summary.leakage_untested(data),
             *not_compared(grouping.groups),
             *plain_untested(run.examples, run.predictions, run.cues),
             *without_masks(rows, grouping.groups),

@@ -21,6 +21,8 @@ UNTESTED_SUBJECTS = (
 )
 #: Share of masks that look inverted from which on people are told.
 INVERTED = 0.5
+#: What is not tested where the training data, or the independent units in it, are not known.
+LEAKAGE, LEAKAGE_OF_UNITS = "leakage from the training data", "leakage of independent units from the training data"
 #: Checks of an attribution method whose failure takes the method out of every reading.
 _DISQUALIFYING = ("randomised_weights_", "repeatability_", "maps_not_empty_")
 
@@ -115,6 +117,7 @@ def _about_data(data: document.Data, preprocessing_source: str, policy: Policy) 
         found.append(_fact("rows-set-aside", "quarantine_above_limit" if above else "rows_set_aside", None, args))
     if 0 < data.with_mask < data.ok:
         found.append(_fact("masks-partial", "masks_partial", n=data.with_mask, given=data.ok))
+    found += _about_overlap(data.overlap)
     if preprocessing_source == "assumed":
         found.append(_fact("preprocessing-assumed", "preprocessing_assumed"))
     return found + _about_files(data)
@@ -134,6 +137,13 @@ def _about_files(data: document.Data) -> list[Finding]:
     if damaged:
         found.append(_fact("decoder-warnings", "decoder_warnings", n=damaged))
     return found
+
+
+def _about_overlap(overlap: document.TrainingOverlap | None) -> list[Finding]:
+    if overlap is None or not (overlap.unit_rows or overlap.equal or overlap.alike):
+        return []
+    args = {name: getattr(overlap, name) for name in ("unit_rows", "equal", "alike", "rows")}
+    return [_fact("training-overlap", "training_overlap", None, args)]
 
 
 def trust(
@@ -197,6 +207,13 @@ def not_tested(verdict: document.Verdict) -> list[NotTested]:
         if cue.status == "not_tested"
     ]
     return cues + [NotTested(subject=subject, reason=reason) for subject, reason in UNTESTED_SUBJECTS]
+
+
+def leakage_untested(data: document.Data) -> list[NotTested]:
+    """That nobody gave the training data, or that it cannot be told whose pictures they are."""
+    if data.overlap is None:
+        return [NotTested(subject=LEAKAGE, reason="no_training_data")]
+    return [] if data.overlap.shared_units is not None else [NotTested(subject=LEAKAGE_OF_UNITS, reason="no_units")]
 
 
 def _fact(

@@ -23,7 +23,7 @@ from torch.utils.data import default_collate
 from figureground.audit.classify.subject import Subject
 from figureground.audit.cues import BACKGROUND
 from figureground.audit.explain.explanation import Explainer
-from figureground.audit.measure.shares import background_share
+from figureground.audit.measure.masked_maps import MaskedMaps, ObjectMasks
 from figureground.audit.measure.suite import TupleDataset, tuples_of
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.methods import REPORTED
@@ -70,9 +70,13 @@ class Painter:
             explained = self.explainer(self.subject.module, self.subject.preprocess.normalize(image), self._target())
             keys = self._keys(row, item, explained.logits[0])
             yield keys | {"panel": "original", "asset": self._store(picture(image[0]))}
+            masks = ObjectMasks.of(mask)
+            if "soft" in item:
+                masks = masks.softened(item["soft"][None].numpy())
             for method, sign in (key for key in REPORTED if key in explained.maps):
                 heat = explained.maps[method, sign].numpy()
-                share = float(background_share(heat, mask)[0]) if bool(item["has_mask"]) and heat.any() else None
+                found = MaskedMaps.of(heat, masks).background_share
+                share = float(found[0]) if bool(item["has_mask"]) and heat.any() else None
                 tile = overlay(image[0], heat[0], mask[0] == OBJECT)
                 yield keys | {"panel": method, "background_share": share, "asset": self._store(tile)}
 

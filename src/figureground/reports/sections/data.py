@@ -10,7 +10,7 @@ from figureground.audit.document import Cell, Estimate, MaskCoverage
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.matrices import Matrix, matrix_chart
-from figureground.reports.sections import frames
+from figureground.reports.sections import frames, inputs
 from figureground.reports.sections.charts import chart
 from figureground.reports.sections.context import Context, for_finding, more
 from figureground.reports.view import Chart, Table, table
@@ -136,9 +136,8 @@ def _ledger(context: Context) -> Table:
 
 
 def _ledger_sentence(context: Context) -> str:
-    data = context.document.data
-    read = [] if data.reading is None else [context.words.say("ledger.reading", reading=data.reading)]
-    return " ".join([_counts(context), *read])
+    told = (inputs.reading, inputs.absent, inputs.joined, inputs.overlap)
+    return " ".join(filter(None, [_counts(context), *(tell(context) for tell in told)]))
 
 
 def _counts(context: Context) -> str:

@@ -10,6 +10,7 @@ from figureground.audit import run_folder
 from figureground.audit.config import canonical_json, canonical_sha256
 from figureground.reports.numbers import NONE
 from figureground.reports.sections.context import Context, more
+from figureground.reports.sections.inputs import suppliers
 from figureground.reports.view import Table, table
 
 #: Entries of the glossary, in the order of their words.
@@ -52,8 +53,9 @@ def build(context: Context) -> Provenance:
     say = context.words.say
     terms = tuple((say(f"glossary.{key}.term"), say(f"glossary.{key}.text")) for key in GLOSSARY)
     again = ("judge",) if context.document.audit.judged else ()
+    parties = (suppliers(context),) if context.document.audit.supplied_by else ()
     return Provenance(
-        tables=(_identity(context), _files(context), _settings(context), _software(context)),
+        tables=(_identity(context), *parties, _files(context), _settings(context), _software(context)),
         steps=tuple(
             (say(f"reproduce.{key}"), say(f"reproduce.{key}.command")) for key in ("verify", "audit", *again, "report")
         ),

@@ -1,0 +1,159 @@
+"""Whole audits through every kind of source, and with everything that can be given beside the data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import pytorch_lightning
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader
+
+import datasets as library
+from figureground.api import run_audit
+from figureground.audit.run_folder import read_table
+
+CLASSES = ("cat", "dog")
+SIZE, N = 24, 48
+TABLES = ("examples", "attributions", "predictions", "strata", "scores", "subgroups", "tests")
+pytestmark = pytest.mark.slow
+
+
+class Rows:
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+def tiny():
+    """The same weights each time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+        )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder, rng, rows = tmp_path_factory.mktemp("rows"), np.random.default_rng(0), []
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask[6:16, 8:18] = 255
+    for n in range(N):
+        pixels = np.full((SIZE, SIZE, 3), 60 if n % 4 < 2 else 190) + rng.integers(-30, 30, (SIZE, SIZE, 3))
+        pixels[6:16, 8:18, n % 2] += 40
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"p{n:02d}.png")
+        Image.fromarray(mask).save(folder / f"m{n:02d}.png")
+        rows.append({
+            "image": f"p{n:02d}.png", "mask": f"m{n:02d}.png" if n % 8 else "", "label": CLASSES[n % 2],
+            "key": f"p{n:02d}.png", "environment": ("dark", "light")[n % 4 // 2], "site": ("01", "", "NA")[n % 3],
+            "patient": f"{n // 2:03d}", "age": str(10 + n),
+        })  # fmt: skip
+    pd.DataFrame(rows, dtype=object).to_csv(folder / "manifest.csv", index=False)
+    return folder
+
+
+def frame_of(root):
+    return pd.read_csv(root / "manifest.csv", dtype=str, keep_default_na=False)
+
+
+def items_of(root):
+    items = frame_of(root).to_dict("records")
+    for item in items:
+        item["image"] = Image.open(root / item["image"])
+        item["mask"] = None if item["mask"] == "" else np.asarray(Image.open(root / item["mask"]))
+    return Rows(items)
+
+
+def huggingface_of(root):
+    cells = {name: column.tolist() for name, column in frame_of(root).items()}
+    for name in ("image", "mask"):
+        cells[name] = [
+            None if cell == "" else {"bytes": (root / cell).read_bytes(), "path": None} for cell in cells[name]
+        ]
+    cells["label"] = [CLASSES.index(label) for label in cells["label"]]
+    features = {name: library.Value("string") for name in cells}
+    features |= {name: library.Image() for name in ("image", "mask")} | {
+        "label": library.ClassLabel(names=list(CLASSES))
+    }
+    return library.Dataset.from_dict(cells, library.Features(features))
+
+
+class Module(pytorch_lightning.LightningDataModule):
+    def __init__(self, rows):
+        super().__init__()
+        self.rows = rows
+
+    def test_dataloader(self):
+        return DataLoader(self.rows, batch_size=7, shuffle=True)
+
+
+def audited(data, tmp_path, name, **more):
+    said = {"classes": CLASSES, "cues": ["background"], "images": False, "report": False}
+    return run_audit(tiny(), data, out=tmp_path / name, **(said | more))
+
+
+def test_every_kind_of_source_gives_identical_tables(root, tmp_path):
+    expected = audited(root, tmp_path, "manifest", columns={"cluster": "patient"}, report=True)
+    assert expected.document.data.ok == N
+    unseen = [item.reason for item in expected.document.not_tested if "leakage" in item.subject]
+    assert unseen == ["no_training_data"]
+    assert "The training data was not given" in (expected.path / "report.en.html").read_text()
+    ways = {
+        "dataframe": frame_of(root),
+        "dataset": items_of(root),
+        "datamodule": Module(items_of(root)),
+        "huggingface": huggingface_of(root),
+    }
+    for kind, data in ways.items():
+        given = root if kind == "dataframe" else None
+        run = audited(data, tmp_path, kind, columns={"cluster": "patient"}, root=given)
+        assert run.document.data.source == kind
+        for name in TABLES:
+            left, right = (read_table(path, name) for path in (expected.path, run.path))
+            without = ["path", "sha256"] if name == "examples" and kind != "dataframe" else []
+            pd.testing.assert_frame_equal(right[left.columns].drop(columns=without), left.drop(columns=without))
+        assert run.verdict.model_dump() == expected.verdict.model_dump()
+
+
+@pytest.mark.fault("E7", "E8", "E14")
+def test_what_is_given_beside_the_data_stands_in_document_and_report(root, tmp_path):
+    frame = frame_of(root)
+    frame.loc[len(frame)] = frame.loc[3]
+    patients = pd.DataFrame({"patient": [f"{n:03d}" for n in range(1, 30)], "sex": ["F", "M", "NA"] * 9 + ["F", "M"]})
+    train = frame_of(root).loc[[0, 1, 2]].assign(image=[str(root / f"p{n:02d}.png") for n in range(3)], patient="t")
+    run = audited(
+        frame,
+        tmp_path,
+        "beside",
+        root=root,
+        report=True,
+        columns={"cluster": "patient"},
+        attributes=patients.rename(columns={"patient": "id"}).assign(patient=patients["patient"]).drop(columns="id"),
+        on="patient",
+        dedupe=True,
+        train=train,
+        supplied_by={"data": "client", "model": "auditor"},
+        by=["age:20,40", "sex"],
+    )
+    data = run.document.data
+    assert data.filtered_by_reason == {"row_repeated": 1}
+    assert (data.joined.matched, data.joined.unmatched, data.joined.unused) == (N - 1, 2, 6)
+    groups = {group.attribute: {one.level: one.n for one in group.levels} for group in data.groups}
+    assert groups["age:20,40"] == {"< 20": 10, "[20, 40)": 20, ">= 40": 18}
+    assert groups["sex"]["(missing)"] == 2
+    assert (data.overlap.equal, data.overlap.shared_units) == (3, 0)
+    assert run.document.audit.supplied_by == {
+        "model": "auditor", "data": "client", "labels": None, "masks": None, "attributes": None, "train": None,
+        "policy": "tool",
+    }  # fmt: skip
+    assert any(finding.message.key == "training_overlap" for finding in run.findings)
+    assert not any("leakage" in item.subject for item in run.document.not_tested)
+    page = (run.path / "report.en.html").read_text()
+    for said in ("Joined by patient: sex", "3 have a picture that is in the training data", "[20, 40)", "Supplied by"):
+        assert said in page

@@ -122,10 +122,10 @@ def _compared(folder: Path, runs: dict[str, float], victim: str) -> Found:
     whole, damaged = (read_table(folder / name, "examples").set_index("row_id") for name in runs)
     bad = damaged[damaged["status"] == "quarantined"]
     kept = damaged.index[damaged["status"] == "ok"]
-    told = ["row_id", "method", "background_share", "ldr"]
-    maps = [read_table(folder / name, "attributions")[told].set_index(["row_id", "method"]) for name in runs]
-    same = maps[0].loc[maps[0].index.get_level_values(0).isin(kept)]
-    far = float((same - maps[1].reindex(same.index)).abs().max().max())
+    keys, numbers = ["row_id", "method", "sign", "mask_variant"], ["background_share", "ldr"]
+    maps = [read_table(folder / name, "attributions").sort_values(keys, kind="stable") for name in runs]
+    same = [table[table["row_id"].isin(kept)][numbers].to_numpy(dtype=float) for table in maps]
+    far = float(np.nanmax(np.abs(same[0] - same[1]))) if same[0].shape == same[1].shape else float("nan")
     slower = runs["damaged"] / runs["whole"] - 1
     return {
         "set aside": bad[["path", "reason"]].values.tolist(),

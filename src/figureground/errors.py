@@ -18,6 +18,11 @@ A message has four parts, so that it can be acted on without opening the code:
 
 from __future__ import annotations
 
+import re
+
+#: Who signs in where, inside an address.
+_SIGNED_IN = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+
 
 class FiguregroundError(Exception):
     """Base of all errors that are told to a person in one line.
@@ -35,12 +40,18 @@ class FiguregroundError(Exception):
     exit_code = 70
 
     def __init__(self, code: str, where: str, *, found: str, expected: str, fix: str) -> None:
+        where, found, expected, fix = map(_without_secrets, (where, found, expected, fix))
         self.code, self.where, self.found, self.expected, self.fix = code, where, found, expected, fix
         super().__init__(f"{code} {where}: found {found}; expected {expected}; fix: {fix}")
 
     def __reduce__(self) -> tuple[object, ...]:
         # Worker processes hand exceptions over by pickle, which would otherwise call __init__ with one string.
         return _rebuild, (type(self), self.code, self.where, self.found, self.expected, self.fix)
+
+
+def _without_secrets(text: str) -> str:
+    """Errors end up in logs; a password in an address does not."""
+    return _SIGNED_IN.sub("***", text)
 
 
 def _rebuild(

@@ -98,6 +98,7 @@ def test_a_file_that_the_ledger_names_but_nobody_wrote_cannot_be_sealed(tmp_path
     assert not (folder.path / SEAL).exists()
 
 
+@pytest.mark.fault("F7")
 @pytest.mark.parametrize("name", ["examples.parquet", "assets/0.webp", "config.json"])
 def test_every_changed_or_missing_file_is_found(tmp_path, name):
     file = finished(tmp_path / "run").path / name
@@ -128,6 +129,7 @@ def test_a_broken_seal_is_an_alteration(tmp_path, text):
         check_seal(path)
 
 
+@pytest.mark.fault("F6")
 def test_json_is_sorted_readable_and_never_nan(tmp_path):
     folder = RunFolder.create(tmp_path / "run")
     folder.write_json("a.json", {"b": 1, "a": "é"})
@@ -142,6 +144,7 @@ def test_json_is_sorted_readable_and_never_nan(tmp_path):
 # --- overwriting ----------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("F10")
 def test_an_earlier_run_stays_unless_told(tmp_path):
     path = finished(tmp_path / "run").path
     before = contents(path)
@@ -161,6 +164,7 @@ def test_overwriting_empties_an_earlier_run(tmp_path):
     assert contents(path) == {LEDGER: b""}
 
 
+@pytest.mark.fault("F10", better="With --overwrite, what is not ours is 6, a refusal, and nothing is touched.")
 @pytest.mark.parametrize("stranger", ["notes.txt", "assets/mine.webp", "thesis/chapter.txt"])
 def test_a_strangers_file_stops_everything(tmp_path, stranger):
     path = finished(tmp_path / "run").path
@@ -173,6 +177,7 @@ def test_a_strangers_file_stops_everything(tmp_path, stranger):
     assert check_seal(path)
 
 
+@pytest.mark.fault("F10")
 def test_a_folder_without_a_ledger_is_not_ours(tmp_path):
     path = tmp_path / "photos"
     path.mkdir()
@@ -235,6 +240,20 @@ def test_a_folder_that_holds_us_or_the_inputs_is_refused(tmp_path, monkeypatch):
 def test_inputs_beside_the_folder_or_around_it_are_no_reason(tmp_path):
     (tmp_path / "run-data").mkdir()
     assert RunFolder.create(tmp_path / "run", keep=(tmp_path / "run-data", tmp_path, tmp_path / "none")).path.is_dir()
+
+
+@pytest.mark.fault("F10")
+@pytest.mark.parametrize("make", [RunFolder.create, lambda path: RunFolder.opened(path).__enter__()])
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path, monkeypatch, make):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="RUN_UNWRITABLE") as caught:
+        make(tmp_path / "file" / "run")
+    assert caught.value.exit_code == 2
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr("os.access", lambda *_: False)  # a super-user may write everywhere
+    with pytest.raises(UsageError, match="RUN_UNWRITABLE"):
+        make(tmp_path / "closed")
+    assert contents(tmp_path) == {"file": b"mine"}
 
 
 # --- tables ---------------------------------------------------------------------------------------

@@ -255,3 +255,12 @@ def test_writing_and_reading_is_the_identity(tmp_path_factory, rows):
     with path.open("w", encoding="utf-8", newline="") as stream:
         frame.to_csv(stream, index=False, quoting=1, lineterminator="\r\n")
     assert read_manifest(path).to_numpy().tolist() == frame.to_numpy().tolist()
+
+
+def test_damaged_words_about_the_types_of_a_parquet_file_are_told(tmp_path):
+    # Found by benchmarks/fuzz/manifest.py.
+    table = pa.Table.from_pandas(pd.DataFrame({"image": ["a.png"], "label": ["cat"]}))
+    words = table.schema.metadata[b"pandas"].replace(b"numpy_type", b"numpx_type")
+    pq.write_table(table.replace_schema_metadata({b"pandas": words}), tmp_path / "m.parquet")
+    with pytest.raises(ManifestError, match="MANIFEST_PARQUET"):
+        read_manifest(tmp_path / "m.parquet")

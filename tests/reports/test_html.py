@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import locale
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -84,6 +86,7 @@ def test_structure_for_assistive_technology(report: str) -> None:
     assert page.all("a")[0] == {"class": "skip", "href": "#findings"}
 
 
+@pytest.mark.fault("F1")
 def test_nothing_is_fetched_and_nothing_runs(report: str) -> None:
     page = Page(report)
     assert page.all("script") == page.all("link") == page.all("iframe") == []
@@ -93,6 +96,7 @@ def test_nothing_is_fetched_and_nothing_runs(report: str) -> None:
     assert all(source.startswith(("data:image/", "#")) for source in sources)
 
 
+@pytest.mark.fault("F1")
 def test_policy_names_the_hash_of_the_only_style(report: str) -> None:
     styles = re.findall(r"<style>(.*?)</style>", report, re.DOTALL)
     assert len(styles) == 1
@@ -294,21 +298,48 @@ def test_message_without_a_sentence_raises(make_run: Any, synthetic: Any) -> Non
     assert caught.value.exit_code == 70
 
 
-EVIL = ("<script>alert(1)</script>", "\"'><img src=x onerror=y>&amp;$\\frac{a}{b}$")
+EVIL = ("<script>alert(1)</script>", "\"'><img src=x onerror=y>&amp;]]></svg>{{7*7}}{% raw %}")
+PLACES = ('javascript:alert(1) "onerror="alert(1)', "}} {{ 7*7 }} </style>")
 
 
+@pytest.mark.fault("F1")
 def test_names_from_the_user_are_escaped_everywhere(make_run: Any, synthetic: Any) -> None:
-    text = render_html(make_run(synthetic(classes=EVIL, levels=("a<b>{x}", "}} {{ 7*7 }} </style>"))))
+    text = render_html(make_run(synthetic(classes=EVIL, levels=PLACES)))
     page = Page(text)
     assert page.open == []
     assert page.all("script") == []
-    assert not [attrs for _, attrs in page.tags if "onerror" in attrs]
-    assert "<script>alert(1)</script>" in page.text  # as words
-    assert "{{ 7*7 }}" in page.text
+    assert not [attrs for _, attrs in page.tags if {"onerror", "onload", "onclick"} & set(attrs)]
+    addresses = [attrs[name] or "" for _, attrs in page.tags for name in ("href", "src", "srcset") if name in attrs]
+    assert not [address for address in addresses if not address.startswith(("data:image/", "#"))]
+    assert all(plain(name) in page.text for name in (*EVIL, *PLACES))  # as words
     svgs = [base64.b64decode(m).decode() for m in re.findall(r"svg\+xml;base64,([^\"]+)", text)]
     assert len(svgs) > 10
+    assert all(ElementTree.fromstring(svg) is not None for svg in svgs)  # well formed  # noqa: S314
     assert not [svg for svg in svgs if "<script" in svg or "<img" in svg]
     assert any("&lt;script" in svg for svg in svgs)
+
+
+@pytest.mark.fault("F3")
+def test_charts_take_names_as_they_are(make_run: Any, synthetic: Any) -> None:
+    dollars, pandas = ("$\\frac{$", "a_$5 vs $6"), ("熊猫", "🐼 panda")
+    text = render_html(make_run(synthetic(classes=dollars, levels=pandas)))
+    svgs = [base64.b64decode(m).decode() for m in re.findall(r"svg\+xml;base64,([^\"]+)", text)]
+    assert "failed:" not in Page(text).text
+    for name in (*dollars, *pandas):
+        assert any(name in svg for svg in svgs)  # as text, which the reader's own fonts draw
+
+
+@pytest.mark.fault("F9")
+def test_numbers_and_times_do_not_follow_the_locale(
+    finished: Any, make_run: Any, synthetic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(synthetic.without_evidence())
+    report = render_html(run)
+    started = finished.document.audit.started
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)", started)
+    decimal = {**locale.localeconv(), "decimal_point": ",", "thousands_sep": "."}  # what de_DE gives
+    monkeypatch.setattr(locale, "localeconv", lambda: decimal)
+    assert render_html(run) == report
 
 
 @pytest.mark.parametrize("cue", ["tint", "object_patch", "corner_top_left", "object_size", "place", "region:ruler"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from figureground.errors import ResourceError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: What a file is called until it is whole.
 UNFINISHED = ".part"
 
@@ -39,7 +39,7 @@ def told_when_full(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         raise ResourceError(
             "DISK_FULL",

@@ -7,6 +7,7 @@ holds the SHA-256 of all evidence and is written last, so that a half-written fo
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from figureground.audit import tables
-from figureground.audit.files import UNFINISHED, file_sha256, published, told_when_full
+from figureground.audit.files import FULL, UNFINISHED, file_sha256, published, told_when_full
 from figureground.audit.journal import JOURNAL, Journal
 from figureground.audit.run_lock import HOLDER, LOCK, locked
 from figureground.errors import IntegrityError, UsageError
@@ -64,7 +65,7 @@ class RunFolder:
             if not overwrite:
                 raise _exists(path)
             _remove_listed(path)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(path)
         path.chmod(0o700)
         (path / LEDGER).touch()  # from here on the folder is known as ours, whatever stops the run
         return cls(path, Journal(path))
@@ -79,7 +80,7 @@ class RunFolder:
         if is_used(path) and not (path / LEDGER).is_file():  # somebody's folder: nothing is put into it
             yield cls.create(path, overwrite=overwrite, resume=resume, keep=keep)
             return
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(path)
         with locked(path):
             yield cls.create(path, overwrite=overwrite, resume=resume, keep=keep)
 
@@ -123,6 +124,28 @@ class RunFolder:
         if self.journal is not None:
             self.journal.close()
         return file_sha256(self.path / SEAL)
+
+
+def _make(path: Path) -> None:
+    """The folder, there and ours to write into; raises :class:`UsageError` where it cannot be."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise _unwritable(path, error.strerror or str(error)) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise _unwritable(path, "a folder that may not be written to")
+
+
+def _unwritable(path: Path, found: str) -> UsageError:
+    return UsageError(
+        "RUN_UNWRITABLE",
+        str(path),
+        found=found,
+        expected="a folder that can be made and written to",
+        fix="give another -o",
+    )
 
 
 def check_place(path: Path, keep: tuple[Path, ...] = ()) -> None:

@@ -248,11 +248,13 @@ def _parquet(path: Path) -> pd.DataFrame:
     # Nullable types: pandas' default turns whole numbers beside a missing value into floats, 7 into "7.0".
     try:
         return pd.read_parquet(path, dtype_backend="numpy_nullable")
-    except (OSError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # what pandas wrote into the file about its types can be damaged in any way
         raise ManifestError(
             "MANIFEST_PARQUET",
             str(path),
-            found=str(error).splitlines()[0],
+            found=next(iter(str(error).splitlines()), type(error).__name__),
             expected="a Parquet file",
             fix="write it again, or give a CSV file",
         ) from error

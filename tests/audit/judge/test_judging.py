@@ -313,3 +313,29 @@ def test_masks_of_people_that_disagree_keep_a_cue_from_being_demonstrated(make):
     found = judge(marked, silent)
     assert cue(found).status in ("suspected", "inconclusive")
     assert "masks_disagree" in reasons(found)
+
+
+@pytest.mark.fault("F8")
+@pytest.mark.parametrize("broken", ["contrasts.observe", "judging.assay_cues", "judging.look_at"])
+def test_a_computation_that_fails_is_an_error_of_its_cue_alone(make, monkeypatch, broken):
+    examples, predictions, _ = make(reliance=0.6)
+    twin = predictions[predictions["cue"] == "background"].assign(cue="tint")
+    asked = AuditConfig(cues=("background", "tint"))
+    module, name = broken.split(".")
+    whole = __import__(f"figureground.audit.judge.{module}", fromlist=[name])
+    original = getattr(whole, name)
+
+    def fails_for_tint(*given, **more):
+        if any((isinstance(one, str) and one == "tint") or (isinstance(one, dict) and "tint" in one) for one in given):
+            raise ZeroDivisionError("planted")
+        return original(*given, **more)
+
+    monkeypatch.setattr(whole, name, fails_for_tint)
+    found = judge(examples, pd.concat([predictions, twin]), config=asked)
+    states = {item.cue: item for item in found.verdict.cues}
+    assert states["background"].status == "demonstrated"
+    assert states["tint"].status == "error"
+    (reason,) = states["tint"].reasons
+    assert reason.key == "cue_failed"
+    said = catalogue.load("en").message(reason)
+    assert "ZeroDivisionError: planted" in said

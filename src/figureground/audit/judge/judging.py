@@ -276,7 +276,7 @@ class _ViewJudge:
         direction = self._gap_direction()
         gap = performance_gap(seen.rows, direction, run.policy, run.config.seed)
         setting = self._setting(gap)
-        cues = [self._cue(cue, setting, explained, yields) for cue in run.cues]
+        cues = [self._judged(cue, setting, explained, yields) for cue in run.cues]
         cues += [_not_run(run.policy, cue, finding) for cue in run.policy.required_cues if cue not in run.cues]
         cues = [_finished(with_repeats(cue, run.again.repeats if run.again else (), run.policy)) for cue in cues]
         followed = {cue: item for cue, item in seen.found.items() if cue == BACKGROUND or item.contrast.effect.low > 0}
@@ -375,6 +375,13 @@ class _ViewJudge:
             measure=able.measure,
         )
 
+    def _judged(self, cue: str, *known: Any) -> document.CueVerdict:
+        failed = dict(self.seen.failed)
+        if cue not in failed:
+            with failing(cue, failed):
+                return self._cue(cue, *known)
+        return CueJudge(self.run.policy, cue).failed(failed[cue], self.seen.view.finding)
+
     def _cue(
         self,
         cue: str,
@@ -383,8 +390,6 @@ class _ViewJudge:
         yields: Mapping[str, list[document.Explained]],
     ) -> document.CueVerdict:
         run, item, judge = self.run, self.seen.found.get(cue), CueJudge(self.run.policy, cue)
-        if cue in self.seen.failed:
-            return judge.failed(self.seen.failed[cue], self.seen.view.finding)
         if item is None and cue not in self.seen.view.testable([cue]):
             return judge.not_tested("masks_not_of_finding", "next_declare_masks", setting.finding)
         if item is None:

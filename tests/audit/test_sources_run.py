@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader
 
 import datasets as library
 from figureground.api import run_audit
+from figureground.audit.config import Policy
+from figureground.audit.exits import exit_code
 from figureground.audit.run_folder import read_table
 
 CLASSES = ("cat", "dog")
@@ -96,6 +98,25 @@ class Module(pytorch_lightning.LightningDataModule):
 def audited(data, tmp_path, name, **more):
     said = {"classes": CLASSES, "cues": ["background"], "images": False, "report": False}
     return run_audit(tiny(), data, out=tmp_path / name, **(said | more))
+
+
+@pytest.mark.fault("E10")
+def test_exchanged_names_of_classes_raise_a_banner_with_the_map_that_would_fit(root, tmp_path):
+    colours = nn.Conv2d(3, 2, 1, bias=False)
+    with torch.no_grad():
+        colours.weight.copy_(torch.tensor([[5.0, -5.0, 0.0], [-5.0, 5.0, 0.0]])[..., None, None])
+    knows = nn.Sequential(colours, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    said = {"cues": ["background"], "images": False, "columns": {"cluster": "patient"}}
+    right = run_audit(knows, root, out=tmp_path / "right", classes=CLASSES, report=False, **said)
+    assert right.document.performance.overall.estimate > 0.9
+    run = run_audit(knows, root, out=tmp_path / "exchanged", classes=CLASSES[::-1], **said)
+    assert run.document.performance.overall.estimate < 0.1
+    first = run.findings[0].message
+    assert first.key == "class_order"
+    assert sorted(first.args["pairs"]) == ["cat → dog", "dog → cat"]
+    assert exit_code(run.document, Policy()) == 3
+    page = (run.path / "report.en.html").read_text()
+    assert all(pair in page for pair in first.args["pairs"])
 
 
 def test_every_kind_of_source_gives_identical_tables(root, tmp_path):

@@ -61,6 +61,7 @@ def run_audit(
     attributes: Any | None = None,
     on: str | None = None,
     dedupe: bool = False,
+    labels: bool = True,
     normalized: tuple[Sequence[float], Sequence[float]] | None = None,
     train: Any | None = None,
     supplied_by: Mapping[str, str] | None = None,
@@ -124,6 +125,9 @@ def run_audit(
         are strings, and each has one entry; rows without one are ``(missing)`` there, and counted.
     dedupe : bool
         Whether rows that repeat another one in every cell are left out and counted; otherwise they are refused.
+    labels : bool
+        False: the data has none. Then groups go by the class that the model predicts, the levels of the causal test
+        come from ``environment`` or from the model's answers to backgrounds alone, and accuracy is not available.
     normalized : (sequence of float, sequence of float), optional
         Mean and standard deviation by channel, where a Dataset yields normalised tensors: they are undone, because
         cues are changed in pictures. Such tensors are refused where nobody says so.
@@ -176,6 +180,7 @@ def run_audit(
     from figureground.audit.sampling import check_asked
     from figureground.audit.supplied import supplied
     from figureground.audit.training_data import TrainingData
+    from figureground.audit.unlabelled import PredictedLabels
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
     from figureground.datasets.sources import open_source
@@ -194,6 +199,7 @@ def run_audit(
         split=split,
         on=on,
         dedupe=dedupe,
+        labels=labels,
         layer=layer,
         target=asked.target_name,
         batch_size=batch_size,
@@ -217,12 +223,15 @@ def run_audit(
         root=None if root is None else Path(root),
         attributes=joined,
         normalized=Normalized.of(normalized),
+        labelled=labels,
     )
+    source = source if labels else PredictedLabels.of(source, subject, progress)
     recorded = _recorded(expect_predictions)
     training = TrainingData.read(train, data, names, mapping)
     own = None if load_policy(policy) == Policy() else policy
     optional = {"attributes": attributes, "train": train, "policy": own, "predictions": expect_predictions}
-    given = ["model", "data", "labels", "masks", *(name for name, value in optional.items() if value is not None)]
+    own_labels = ["labels"] if labels else []
+    given = ["model", "data", *own_labels, "masks", *(name for name, value in optional.items() if value is not None)]
     suppliers = supplied(supplied_by or {}, given)
     inputs = tuple(Path(path) for path in (model, weights, data, attributes, train) if isinstance(path, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)

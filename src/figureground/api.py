@@ -73,6 +73,7 @@ def run_audit(
     attributes: Any | None = None,
     on: str | None = None,
     dedupe: bool = False,
+    labels: bool = True,
     normalized: tuple[Sequence[float], Sequence[float]] | None = None,
     train: Any | None = None,
     supplied_by: Mapping[str, str] | None = None,
@@ -150,6 +151,9 @@ def run_audit(
         are strings, and each has one entry; rows without one are ``(missing)`` there, and counted.
     dedupe : bool
         Whether rows that repeat another one in every cell are left out and counted; otherwise they are refused.
+    labels : bool
+        False: the data has none. Then groups go by the class that the model predicts, the levels of the causal test
+        come from ``environment`` or from the model's answers to backgrounds alone, and accuracy is not available.
     normalized : (sequence of float, sequence of float), optional
         Mean and standard deviation by channel, where a Dataset yields normalised tensors: they are undone, because
         cues are changed in pictures. Such tensors are refused where nobody says so.
@@ -218,6 +222,7 @@ def run_audit(
     from figureground.audit.sampling import check_asked
     from figureground.audit.supplied import supplied
     from figureground.audit.training_data import TrainingData
+    from figureground.audit.unlabelled import PredictedLabels
     from figureground.datasets.decoding import Decoding
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
@@ -249,6 +254,7 @@ def run_audit(
         **looking(methods, layer, layout),
         on=on,
         dedupe=dedupe,
+        labels=labels,
         target=asked.target_name,
         batch_size=batch_size,
         max_images=max_images,
@@ -272,12 +278,15 @@ def run_audit(
         decoding=decoding,
         attributes=Attributes.read(attributes, on),
         normalized=Normalized.of(normalized),
+        labelled=labels,
     )
+    source = source if labels else PredictedLabels.of(source, subject, progress)
     recorded = _recorded(expect_predictions)
     training = TrainingData.read(train, data, names, mapping)
     own = None if load_policy(policy) == Policy() else policy
     optional = {"attributes": attributes, "train": train, "policy": own, "predictions": expect_predictions}
-    given = ["model", "data", "labels", "masks", *(name for name, value in optional.items() if value is not None)]
+    own_labels = ["labels"] if labels else []
+    given = ["model", "data", *own_labels, "masks", *(name for name, value in optional.items() if value is not None)]
     suppliers = supplied(supplied_by or {}, given)
     inputs = tuple(Path(path) for path in (model, weights, data, attributes, train) if isinstance(path, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)

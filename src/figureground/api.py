@@ -96,6 +96,7 @@ def run_audit(
     images: bool = True,
     overwrite: bool = False,
     resume: bool = False,
+    workers: int = 0,
     report: bool = True,
     progress: Progress = silent,
     **files: Unpack[DecodingOptions],
@@ -196,6 +197,9 @@ def run_audit(
         Go on with a run that was begun in ``out`` and stopped; it must be the same model, data and settings. The
         tables are those of a run that was never stopped. Where nothing was begun, the run begins; where it has
         finished, it is returned.
+    workers : int
+        Processes that read the files at the door. A file that crashes its decoder is then set aside and named, where it
+        would end the run otherwise. Data that cannot be handed over, as a Dataset of a notebook, are read in this one.
     report : bool
         Whether ``report.en.html`` is written as well.
     progress : Progress
@@ -299,6 +303,7 @@ def run_audit(
             declared,
             progress,
             recorded=recorded,
+            workers=workers,
             training=training,
             supplied_by=suppliers,
         )

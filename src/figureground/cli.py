@@ -398,6 +398,12 @@ def audit(
     every: Annotated[bool, typer.Option("--all", help="Every image, however many there are.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=0, help="Processes that read the files; one that crashes a decoder is then set aside."
+        ),
+    ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the same run in the same folder, where one was stopped.")
     ] = False,
@@ -453,6 +459,7 @@ def audit(
         images=not no_images,
         overwrite=overwrite,
         resume=resume,
+        workers=workers,
         progress=bars,
         **files,
     )

@@ -120,7 +120,7 @@ def test_check_tells_ledger_groups_and_power(audit_manifest, checkpoint):
         (["audit", "{model}", "{data}", "-o", "{out}", "--by", "nowhere"], 2, "SUBGROUP"),
         (["audit", "{model}", "{data}", "-o", "{out}", "--column", "label=nowhere"], 2, "MANIFEST_COLUMN"),
         (["audit", "{bad}", "{data}", "-o", "{out}"], 4, "fix:"),
-        (["audit", "{model}", "{data}", "-o", "{out}", "--layer", "nowhere"], 4, "nowhere"),
+        (["audit", "{model}", "{data}", "-o", "{out}", "--layer", "nowhere"], 2, "LAYER_UNKNOWN"),
         (["report", "{empty}"], 2, "RUN_INCOMPLETE"),
     ],
 )

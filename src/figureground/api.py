@@ -73,6 +73,7 @@ def run_audit(
     attributes: Any | None = None,
     on: str | None = None,
     dedupe: bool = False,
+    labels: bool = True,
     normalized: tuple[Sequence[float], Sequence[float]] | None = None,
     train: Any | None = None,
     supplied_by: Mapping[str, str] | None = None,
@@ -95,6 +96,7 @@ def run_audit(
     images: bool = True,
     overwrite: bool = False,
     resume: bool = False,
+    workers: int = 0,
     report: bool = True,
     progress: Progress = silent,
     **files: Unpack[DecodingOptions],
@@ -150,6 +152,9 @@ def run_audit(
         are strings, and each has one entry; rows without one are ``(missing)`` there, and counted.
     dedupe : bool
         Whether rows that repeat another one in every cell are left out and counted; otherwise they are refused.
+    labels : bool
+        False: the data has none. Then groups go by the class that the model predicts, the levels of the causal test
+        come from ``environment`` or from the model's answers to backgrounds alone, and accuracy is not available.
     normalized : (sequence of float, sequence of float), optional
         Mean and standard deviation by channel, where a Dataset yields normalised tensors: they are undone, because
         cues are changed in pictures. Such tensors are refused where nobody says so.
@@ -192,6 +197,9 @@ def run_audit(
         Go on with a run that was begun in ``out`` and stopped; it must be the same model, data and settings. The
         tables are those of a run that was never stopped. Where nothing was begun, the run begins; where it has
         finished, it is returned.
+    workers : int
+        Processes that read the files at the door. A file that crashes its decoder is then set aside and named, where it
+        would end the run otherwise. Data that cannot be handed over, as a Dataset of a notebook, are read in this one.
     report : bool
         Whether ``report.en.html`` is written as well.
     progress : Progress
@@ -218,6 +226,7 @@ def run_audit(
     from figureground.audit.sampling import check_asked
     from figureground.audit.supplied import supplied
     from figureground.audit.training_data import TrainingData
+    from figureground.audit.unlabelled import PredictedLabels
     from figureground.datasets.decoding import Decoding
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
@@ -249,6 +258,7 @@ def run_audit(
         **looking(methods, layer, layout),
         on=on,
         dedupe=dedupe,
+        labels=labels,
         target=asked.target_name,
         batch_size=batch_size,
         max_images=max_images,
@@ -272,12 +282,15 @@ def run_audit(
         decoding=decoding,
         attributes=Attributes.read(attributes, on),
         normalized=Normalized.of(normalized),
+        labelled=labels,
     )
+    source = source if labels else PredictedLabels.of(source, subject, progress)
     recorded = _recorded(expect_predictions)
     training = TrainingData.read(train, data, names, mapping)
     own = None if load_policy(policy) == Policy() else policy
     optional = {"attributes": attributes, "train": train, "policy": own, "predictions": expect_predictions}
-    given = ["model", "data", "labels", "masks", *(name for name, value in optional.items() if value is not None)]
+    own_labels = ["labels"] if labels else []
+    given = ["model", "data", *own_labels, "masks", *(name for name, value in optional.items() if value is not None)]
     suppliers = supplied(supplied_by or {}, given)
     inputs = tuple(Path(path) for path in (model, weights, data, attributes, train) if isinstance(path, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
@@ -290,6 +303,7 @@ def run_audit(
             declared,
             progress,
             recorded=recorded,
+            workers=workers,
             training=training,
             supplied_by=suppliers,
         )

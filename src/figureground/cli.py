@@ -39,6 +39,7 @@ from figureground.options import (
     Methods,
     ModelArgs,
     ModelClass,
+    NoLabels,
     NumberOf,
     OutputKey,
     PythonPath,
@@ -352,6 +353,7 @@ def audit(
     attributes: AttributeTable = None,
     on: JoinOn = None,
     dedupe: Dedupe = False,
+    no_labels: NoLabels = False,
     train: TrainingTable = None,
     supplied_by: SuppliedBy = None,
     root: Root = None,
@@ -396,6 +398,12 @@ def audit(
     every: Annotated[bool, typer.Option("--all", help="Every image, however many there are.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=0, help="Processes that read the files; one that crashes a decoder is then set aside."
+        ),
+    ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the same run in the same folder, where one was stopped.")
     ] = False,
@@ -430,6 +438,7 @@ def audit(
         attributes=attributes,
         on=on,
         dedupe=dedupe,
+        labels=not no_labels,
         train=train,
         supplied_by=as_suppliers(supplied_by),
         by=as_groups(by),
@@ -450,6 +459,7 @@ def audit(
         images=not no_images,
         overwrite=overwrite,
         resume=resume,
+        workers=workers,
         progress=bars,
         **files,
     )

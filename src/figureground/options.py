@@ -36,6 +36,13 @@ AttributeTable = Annotated[
     typer.Option("--attributes", help="Table (CSV or Parquet) of what is known of each patient, site or device."),
 ]
 JoinOn = Annotated[str | None, typer.Option("--on", help="Column by which --attributes is joined to the data.")]
+NoLabels = Annotated[
+    bool,
+    typer.Option(
+        "--no-labels",
+        help="The data has none: groups go by what the model predicts, and accuracy is not available.",
+    ),
+]
 Dedupe = Annotated[bool, typer.Option("--dedupe", help="Leave out rows that repeat another one in every cell.")]
 TrainingTable = Annotated[
     Path | None,

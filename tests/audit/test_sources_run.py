@@ -10,8 +10,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import datasets as library
-from figureground.api import run_audit
+from figureground.api import judge_again, run_audit
+from figureground.audit.config import Policy
+from figureground.audit.exits import exit_code
 from figureground.audit.run_folder import read_table
+from figureground.errors import ManifestError, UsageError
 
 CLASSES = ("cat", "dog")
 SIZE, N = 24, 48
@@ -98,6 +101,25 @@ def audited(data, tmp_path, name, **more):
     return run_audit(tiny(), data, out=tmp_path / name, **(said | more))
 
 
+@pytest.mark.fault("E10")
+def test_exchanged_names_of_classes_raise_a_banner_with_the_map_that_would_fit(root, tmp_path):
+    colours = nn.Conv2d(3, 2, 1, bias=False)
+    with torch.no_grad():
+        colours.weight.copy_(torch.tensor([[5.0, -5.0, 0.0], [-5.0, 5.0, 0.0]])[..., None, None])
+    knows = nn.Sequential(colours, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    said = {"cues": ["background"], "images": False, "columns": {"cluster": "patient"}}
+    right = run_audit(knows, root, out=tmp_path / "right", classes=CLASSES, report=False, **said)
+    assert right.document.performance.overall.estimate > 0.9
+    run = run_audit(knows, root, out=tmp_path / "exchanged", classes=CLASSES[::-1], **said)
+    assert run.document.performance.overall.estimate < 0.1
+    first = run.findings[0].message
+    assert first.key == "class_order"
+    assert sorted(first.args["pairs"]) == ["cat → dog", "dog → cat"]
+    assert exit_code(run.document, Policy()) == 3
+    page = (run.path / "report.en.html").read_text()
+    assert all(pair in page for pair in first.args["pairs"])
+
+
 def test_every_kind_of_source_gives_identical_tables(root, tmp_path):
     expected = audited(root, tmp_path, "manifest", columns={"cluster": "patient"}, report=True)
     assert expected.document.data.ok == N
@@ -157,3 +179,47 @@ def test_what_is_given_beside_the_data_stands_in_document_and_report(root, tmp_p
     page = (run.path / "report.en.html").read_text()
     for said in ("Joined by patient: sex", "3 have a picture that is in the training data", "[20, 40)", "Supplied by"):
         assert said in page
+
+
+@pytest.mark.fault("E16", better="Refused unless --no-labels says so: a misspelt column is no missing one.")
+def test_without_labels_groups_go_by_what_is_predicted_and_accuracy_is_not_available(root, tmp_path):
+    frame = frame_of(root).drop(columns="label")
+    with pytest.raises(ManifestError, match="--no-labels"):
+        audited(frame, tmp_path, "refused", root=root)
+    run = audited(frame, tmp_path, "unlabelled", root=root, labels=False, report=True, by=["site"])
+    known = audited(frame_of(root), tmp_path, "labelled", root=root, by=["site"])
+    data, answers = run.document.data, run.predictions.query("intervention == 'none'")
+    predicted = answers.set_index("row_id")["predicted"]
+    assert (data.labelled, data.ok, data.findings) == (False, N, [])
+    said = run.examples.set_index("row_id")["label"]
+    assert said.to_dict() == {row: CLASSES[int(at)] for row, at in predicted.items()}
+    performance = run.document.performance
+    assert (performance.overall.estimate, performance.overall.reason) == (None, "no_labels")
+    assert performance.worst_group is None
+    assert all(group.accuracy.estimate is None for group in performance.by_group)
+    table = run.subgroups
+    needs = table["measure"].isin(["accuracy", "balanced_accuracy", "auroc", "brier", "sensitivity"])
+    assert needs.any()
+    assert table.loc[needs, "estimate"].isna().all()
+    assert set(table.loc[needs, "reason"]) == {"no_labels"}
+    assert run.tests.query("test == 'performance_gap'")["estimate"].isna().all()
+    assert data.stratum_source == "environment"
+    cue, other = run.verdict.cues[0], known.verdict.cues[0]
+    assert cue.estimate == pytest.approx(other.estimate, abs=0.01)  # donors are drawn by label
+    assert "competence_unknown" in {reason.key for reason in cue.reasons}
+    page = (run.path / "report.en.html").read_text()
+    assert "The data has no labels" in page
+    assert "Accuracy is not available" in page
+    again = judge_again(run.path, out=tmp_path / "again", by=["age:20,40"], report=False)
+    assert again.document.performance.overall.reason == "no_labels"
+    for wrong in (frame_of(root), frame_of(root).rename(columns={"label": "label:cat"})):
+        with pytest.raises(UsageError, match="NO_LABELS"):
+            audited(wrong, tmp_path, "wrong", root=root, labels=False)
+
+
+def test_without_labels_or_environments_levels_come_from_backgrounds_alone_or_not_at_all(root, tmp_path):
+    bare = frame_of(root).drop(columns=["label", "environment"])
+    run = audited(bare.drop(columns="mask"), tmp_path, "bare", root=root, labels=False)
+    assert run.verdict.cues[0].status == "not_tested"
+    run = audited(Rows([item | {"label": None} for item in items_of(root).items]), tmp_path, "items", labels=False)
+    assert run.document.data.ok == N

@@ -185,6 +185,7 @@ class AuditConfig(_Frozen):
     environment: str | None = None
     split: str | None = None
     on: str | None = Field(None, description="column by which a table of attributes was joined to the data")
+    labels: bool = Field(True, description="whether the data has labels; false: the model's own answers stand for them")
     dedupe: bool = Field(False, description="whether rows that repeat another one in every cell are left out")
     layer: str | None = None
     layout: Layout | None = Field(None, description="how the output of the layer is read; None: by its shape")

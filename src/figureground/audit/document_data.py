@@ -180,6 +180,7 @@ class Data(Part):
     split: str | None
     environment: str | None = Field(description="name of the column that gives the strata; null where there is none")
     labels: dict[str, int]
+    labelled: bool = Field(True, description="false: labels are what the model predicts; no accuracy")
     findings: list[AskedFinding] = Field(default_factory=list)
     environments: dict[str, int]
     groups: list[Group]

@@ -8,7 +8,7 @@ backgrounds alone serve, if they populate every level. If not, no contrast of ba
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import torch
@@ -29,6 +29,8 @@ from figureground.datasets.columns import GROUND
 from figureground.datasets.datamodule import Row, RowReader, rows_of
 from figureground.datasets.intake import Examples
 
+_NO_LABELS = "no labels, no environment column, and the answers to backgrounds alone make no levels"
+_UNLABELLED = "(no labels)"
 _NEEDS_COLUMN = "several findings a row make no levels, and no environment column names any"
 
 
@@ -51,6 +53,8 @@ def choose_levels(
     if named is not None:
         return Levels(named, "environment", [_check("passed", None, None)])
     labelled = by_label(stored)
+    if not config.labels:
+        return _without_labels(subject, examples, reader, labelled, policy, config)
     if subject.task.several:
         # Several labels a row make no levels: what goes with one finding would be taken for what goes with another.
         return Levels(labelled.assign(stratum=ALL), "label", [_check("not_run", None, _NEEDS_COLUMN)])
@@ -66,6 +70,21 @@ def choose_levels(
         return Levels(answered, "prediction", [_check("passed", auroc, None)], costs)
     reason = "labels have the same backgrounds, and the model's answers to backgrounds alone leave a level empty"
     return Levels(labelled, "label", [_check("failed", auroc, reason)], costs)
+
+
+def _without_labels(
+    subject: Subject, examples: Examples, reader: RowReader, rows: pd.DataFrame, policy: Policy, config: AuditConfig
+) -> Levels:
+    """Levels from the model's answers to backgrounds alone; its answers to whole pictures would be no levels."""
+    one = Levels(rows.assign(stratum=_UNLABELLED), "label", [_check("not_run", None, _NO_LABELS)])
+    if not rows["masked"].any():
+        return one
+    answers, spent = background_answers(subject, examples, reader, config.batch_size)
+    costs = [document.StageCost(stage="backgrounds alone", images=len(answers), forward_equivalents=float(spent))]
+    answered = by_prediction(examples.stored, answers, policy.min_clusters)
+    if answered is None:
+        return replace(one, costs=costs)
+    return Levels(answered, "prediction", [_check("passed", None, None)], costs)
 
 
 def background_answers(

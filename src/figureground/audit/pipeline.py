@@ -87,6 +87,8 @@ class Pipeline:
         Seconds from any origin, for the time expected.
     recorded : Recorded or None
         Answers that the model gave in use, which its answers here must be.
+    workers : int
+        Processes that read files before anything is computed; 0: this one.
     training : TrainingData or None
         What the model was trained on, to be compared with the rows of the audit.
     supplied_by : mapping of str to str or None
@@ -100,6 +102,7 @@ class Pipeline:
     progress: Progress = silent
     timer: Callable[[], float] = perf_counter
     recorded: Recorded | None = None
+    workers: int = 0
     training: TrainingData | None = None
     supplied_by: Mapping[str, Party | None] = field(default_factory=dict)
 
@@ -171,7 +174,14 @@ class Pipeline:
 
     def _take_in(self, folder: RunFolder) -> Examples:
         take_in = TakeIn(
-            self.subject, self.source, self.config, self.policy, self.progress, self.timer, memory_of(folder)
+            self.subject,
+            self.source,
+            self.config,
+            self.policy,
+            self.progress,
+            self.timer,
+            self.workers,
+            memory_of(folder),
         )
         examples = take_in()
         if len(examples.sizes()) > 1 and self.subject.preprocess.resize is None:

@@ -20,6 +20,7 @@ from figureground.audit.sampling import SamplePlan, least_units, needed_units, s
 from figureground.datasets.columns import REGION_PREFIX
 from figureground.datasets.datamodule import RowReader, rows_of
 from figureground.datasets.intake import Examples, Intake, attribute_columns
+from figureground.datasets.reading import Reading
 from figureground.datasets.sampling import Drawn
 from figureground.datasets.sources import Source
 from figureground.errors import UsageError
@@ -39,6 +40,8 @@ class TakeIn:
         Told the time expected, before the long part starts.
     timer : callable
         Seconds from any origin.
+    workers : int
+        Processes that read files; 0: this one.
     remember : callable
         Given a name and a way to compute a number: the number, or the one that an earlier start of the run computed.
     """
@@ -49,6 +52,7 @@ class TakeIn:
     policy: Policy
     progress: Progress = silent
     timer: Callable[[], float] = perf_counter
+    workers: int = 0
     remember: Callable[[str, Callable[[], int]], int] = lambda _name, compute: compute()
 
     def __call__(self) -> Examples:
@@ -63,6 +67,7 @@ class TakeIn:
             numbered=self.policy.target,
             preprocess=self.subject.preprocess,
             dedupe=self.config.dedupe,
+            reading=Reading(self.workers),
         )
         rows = intake.candidates(table, self.source.where)
         check_groups(rows, ["environment", *attributes], self.config.by)  # told before hours of work

@@ -63,7 +63,7 @@ class TrainingData:
             return None
         hashing()
         mapping = {role: name for role, name in columns.items() if role in SHARED_ROLES}
-        source = open_source(train, classes=classes, columns=mapping)
+        source = open_source(train, classes=classes, columns=mapping, labelled=False)
         return cls(source, training_table(source, _same(train, data)))
 
     def compare(self, audited: Source, examples: Examples, progress: Progress = silent) -> TrainingOverlap:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from figureground.datasets.annotated import annotated_cells, without_unused_masks, write_mask
-from figureground.datasets.columns import IGNORE, OBJECT
+from figureground.datasets.columns import IGNORE, MASK_PREFIX, OBJECT
 from figureground.datasets.folders import BuiltTable, check_inside, relative
 from figureground.datasets.images import MAX_PIXELS
 from figureground.datasets.outlines import OutlineFault, outline
@@ -96,10 +96,10 @@ def from_coco(coco: Coco, pictures: Path, root: Path, masks: Path, *, boxes: boo
     counts: Counter[str] = Counter()
     single = all(len(_shown(coco, image)) == 1 for image in coco.images)
     masks.mkdir(parents=True, exist_ok=True)
-    rows = [_Row(coco, image, masks, root, boxes, counts)(pictures, single) for image in coco.images]
-    return BuiltTable(
-        pd.DataFrame(without_unused_masks(rows)), {reason: n for reason, n in sorted(counts.items()) if n}
-    )
+    made = [_Row(coco, image, masks, root, boxes, counts) for image in coco.images]
+    rows = without_unused_masks([row(pictures, single) for row in made])
+    cells = [row.with_nothing(found) for row, found in zip(made, rows, strict=True)]
+    return BuiltTable(pd.DataFrame(cells), {reason: n for reason, n in sorted(counts.items()) if n})
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,15 @@ class _Row:
         files = {name: file for name in shown if (file := self._written(name))}
         row = {"image": relative(pictures / self.image["file_name"], self.root)}
         names = None if single else list(self.coco.categories.values())
-        if names and not shown:  # nothing is on it, which is something else than a mask that is not there
-            files = dict.fromkeys(names, self._saved(np.zeros(self._size, np.uint8), "none"))
         row |= annotated_cells(shown, files, names)
         return row | ({"mask_source": self._origin(files)} if self.boxes else {})
+
+    def with_nothing(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row; where nothing is on the picture, with a mask that says so, which is something else than no mask."""
+        columns = [name for name in row if name.startswith(MASK_PREFIX)]
+        if not columns or _shown(self.coco, self.image):
+            return row
+        return row | dict.fromkeys(columns, self._saved(np.zeros(self._size, np.uint8), "none"))
 
     def _origin(self, files: Mapping[str, str]) -> str:
         """Who drew the masks of this picture, where boxes may be among them."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -36,6 +36,7 @@ from figureground.datasets.images import MAX_PIXELS, MIN_SIDE
 from figureground.datasets.manifest import levels_of
 from figureground.datasets.masks import border_share
 from figureground.datasets.pixels import Pixels, mask_status
+from figureground.datasets.reading import Reading
 from figureground.datasets.refusals import REPEATED, check_known, check_repeated, repetitions
 from figureground.datasets.row_faults import RowFault
 from figureground.datasets.sampling import SAMPLED_OUT, Drawn
@@ -64,6 +65,7 @@ TABLE_COLUMNS = (
 #: Names that :class:`Examples` uses beside them, for what is not stored.
 WORKING_COLUMNS = ("position", "key", "image", "detail", "width", "height", "present", "border", NUMBER)
 MISSING = "(missing)"
+IN_PROCESS = Reading()
 MASK_SOURCE = "mask_source"
 #: What is known of a row only when its files were read.
 _READ = (
@@ -116,6 +118,8 @@ class Intake:
         size, area and hash. None: all are.
     dedupe : bool
         Whether rows that repeat another one in every cell are filtered; otherwise they are refused.
+    reading : Reading
+        In this process, or in others.
     """
 
     classes: Sequence[str]
@@ -128,6 +132,7 @@ class Intake:
     preprocess: Preprocess | None = None
     decode: Callable[[int], bool] | None = None
     dedupe: bool = False
+    reading: Reading = IN_PROCESS
 
     def __call__(
         self, source: Source, table: pd.DataFrame, advance: Callable[[int], None] = lambda _: None
@@ -144,9 +149,10 @@ class Intake:
         if there:
             frame.loc[there, "status"] = "ok"
             advance(len(there))
-        given, read = _labels_of(table), _Readings()
-        for position in sorted(set(wanted_rows).difference(there)):
-            read.add(position, self._read(source, given(position), position))
+        read = _Readings()
+        task = _Task(replace(self, sample=None, decode=None), source, _label_cells(table))
+        for position, found in self.reading(task, sorted(set(wanted_rows).difference(there))):
+            read.add(position, found)
             advance(1)
         frame = _completed(frame, read.frame())
         frame = frame.sort_values("row_id", kind="stable").reset_index(drop=True)
@@ -245,7 +251,8 @@ class Intake:
             labelled = known["label"].isin(list(self.classes)).tolist()
         return [at for at in positions if labelled[at] and not self.decode(at) and source.there(at)]
 
-    def _read(self, source: Source, given: Mapping[str, str], position: int) -> dict[str, object]:
+    def read(self, source: Source, given: Mapping[str, str], position: int) -> dict[str, object]:
+        """What reading the files of one row gives, its labels given: columns of ``examples``."""
         try:
             self._check_label(given)
             pixels = source.pixels(position)
@@ -421,10 +428,25 @@ def _masked(table: pd.DataFrame) -> pd.Series:
 
 def _labels_of(table: pd.DataFrame) -> Callable[[int], Mapping[str, str]]:
     """The label of a row, or its label of each finding, by position; a Series for each of a million rows is slow."""
-    columns = {
-        str(name): table[name].tolist() for name in table.columns if name == "label" or name.startswith(LABEL_PREFIX)
-    }
+    columns = _label_cells(table)
     return lambda position: {name: cells[position] for name, cells in columns.items()}
+
+
+def _label_cells(table: pd.DataFrame) -> dict[str, list[str]]:
+    names = [name for name in table.columns if name == "label" or name.startswith(LABEL_PREFIX)]
+    return {str(name): table[name].tolist() for name in names}
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Reads one row, in whichever process."""
+
+    intake: Intake
+    source: Source
+    labels: Mapping[str, list[str]] = field(repr=False)
+
+    def __call__(self, position: int) -> Mapping[str, object]:
+        return self.intake.read(self.source, {name: cells[position] for name, cells in self.labels.items()}, position)
 
 
 @dataclass

@@ -172,9 +172,10 @@ def _categories(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     }
 
 
-def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.DataFrame:
+def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str, *, labelled: bool = True) -> pd.DataFrame:
     """Give mapped columns the names of their roles; ``columns`` is ``{role: name in the table}``.
 
+    Without labels (``labelled`` False) none is asked for.
     The column mapped to ``environment`` also stays under its own name, as an attribute.
     """
     renamed = frame.copy()
@@ -183,7 +184,7 @@ def name_columns(frame: pd.DataFrame, columns: Mapping[str, str], where: str) ->
         renamed[role] = frame[name]
     moved = {name for role, name in columns.items() if role != "environment"} - set(columns)
     renamed = renamed.drop(columns=[name for name in moved if name in renamed.columns])
-    _check_needed(renamed, where)
+    _check_needed(renamed, where, labelled)
     return declare_levels(renamed, _renamed_levels(levels_of(frame), columns, moved))
 
 
@@ -194,10 +195,10 @@ def _renamed_levels(
     return kept | {role: levels[name] for role, name in columns.items() if name in levels}
 
 
-def _check_needed(frame: pd.DataFrame, where: str) -> None:
-    """An image column, and either one label column or one for each finding."""
+def _check_needed(frame: pd.DataFrame, where: str, labelled: bool) -> None:
+    """An image column, and either one label column or one for each finding, where there are labels."""
     several = [name for name in frame.columns if name.startswith(LABEL_PREFIX)]
-    for role in ("image",) if several else ("image", "label"):
+    for role in ("image", "label") if labelled and not several else ("image",):
         if role not in frame.columns:
             raise ManifestError(
                 "MANIFEST_COLUMN",
@@ -221,7 +222,8 @@ def _nearest(role: str, columns: Sequence[str]) -> str:
     plain = {name.strip().casefold(): name for name in reversed(columns)}
     near = get_close_matches(role, plain, n=1)
     if not near:
-        return f"rename one, or map it: --column {role}=NAME"
+        none = ", or say --no-labels where there are none" if role == "label" else ""
+        return f"rename one, or map it: --column {role}=NAME{none}"
     return f"did you mean {plain[near[0]]!r}? rename it, or map it: --column '{role}={plain[near[0]]}'"
 
 

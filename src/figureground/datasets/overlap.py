@@ -25,7 +25,7 @@ from figureground.errors import DataError, UsageError
 
 #: Side of the perceptual hash in bits, and how many of its bits may differ. JPEG 40 and half the size changed at most
 #: 18 of 144 bits of 320 pictures, planted, smooth or like radiographs; unrelated ones differed in 38 at least.
-#: With 64 bits radiographs of two people come too near each other, with 256 the same smooth picture too far from it.
+#: With 64 bits radiographs of two people come too near each other, with 256 the same smooth picture too far off.
 HASH_SIDE, NEAR_BITS = 12, 24
 #: Bytes of a hash: its bits, filled up to whole words of 64.
 _BYTES = 8 * -(-(HASH_SIDE**2) // 64)

@@ -211,6 +211,7 @@ class DatasetSource:
     columns: Mapping[str, str] = field(default_factory=dict)
     attributes: Attributes | None = None
     normalized: Normalized | None = None
+    labelled: bool = True
 
     def table(self) -> pd.DataFrame:
         """Everything but pixels, from one pass over the items; raises where pixels are on no scale that is declared."""
@@ -218,7 +219,8 @@ class DatasetSource:
         taken = set(_taken(self.columns))
         later = {role: name for role, name in self.columns.items() if name not in taken}
         # Pixels are no column of the table; a place for them lets roles be named as in any other.
-        return manifest.name_columns(found.assign(image=""), later, self.where).drop(columns="image")
+        named = manifest.name_columns(found.assign(image=""), later, self.where, labelled=self.labelled)
+        return named.drop(columns="image")
 
     @property
     def joined(self) -> Mapping[str, Any] | None:
@@ -236,12 +238,12 @@ class DatasetSource:
         found = manifest.as_strings(pd.DataFrame(rows, dtype=object))
         for name, role in _taken(self.columns).items():
             if role not in ("image", "label", *found.columns):
-                manifest.name_columns(found.assign(image=""), {role: name}, self.where)  # says that there is none
+                manifest.name_columns(found.assign(image="", label=""), {role: name}, self.where)  # says so
         return found
 
     def _item(self, position: int) -> dict[str, Any]:
         """One item; what holds pixels or a label has the name of its role already."""
-        item = _as_mapping(self.dataset[position], _taken(self.columns))
+        item = _as_mapping(self.dataset[position], _taken(self.columns), labelled=self.labelled)
         if self.normalized is not None:
             item["image"] = self.normalized.undone(item["image"])
         return item
@@ -304,6 +306,7 @@ def open_source(
     decoding: Decoding = PLAIN,
     attributes: Attributes | None = None,
     normalized: Normalized | None = None,
+    labelled: bool = True,
 ) -> Source:
     """One :class:`Source` from what a caller gave.
 
@@ -326,27 +329,32 @@ def open_source(
         Joined to the rows before roles are named, so that its columns can have roles too.
     normalized : Normalized, optional
         How the tensors of a Dataset were normalised.
+    labelled : bool
+        Whether there must be labels.
     """
     if normalized is not None and not _is_dataset(data):
         raise _not_tensors(data)
     if isinstance(data, str | Path) and huggingface.is_saved(Path(data)):
         folder, saved = Path(data), huggingface.load_saved(Path(data))
-        return _stored_rows(saved, str(folder), classes, columns or {}, root or folder, attributes, decoding)
+        return _stored_rows(saved, str(folder), classes, columns or {}, root or folder, attributes, decoding, labelled)
     if isinstance(data, str | Path):
         path = manifest.find_manifest(Path(data))
-        frame, joined = _prepared(manifest.read_manifest(path), columns or {}, str(path), attributes)
+        frame, joined = _prepared(manifest.read_manifest(path), columns or {}, str(path), attributes, labelled)
         reading = manifest.reading_of(frame)
         return TableSource("manifest", str(path), frame, root or path.parent, reading, decoding, joined)
     if isinstance(data, pd.DataFrame):
-        frame, joined = _prepared(manifest.as_strings(data), columns or {}, "DataFrame", attributes)
+        frame, joined = _prepared(manifest.as_strings(data), columns or {}, "DataFrame", attributes, labelled)
         base = root or _common_root(frame["image"].tolist())
         return TableSource("dataframe", "DataFrame", frame, base, decoding=decoding, joined=joined)
     if huggingface.is_huggingface(data):
-        return _stored_rows(data, "Hugging Face dataset", classes, columns or {}, root, attributes, decoding)
+        where = "Hugging Face dataset"
+        return _stored_rows(data, where, classes, columns or {}, root, attributes, decoding, labelled)
     kind = "datamodule" if is_datamodule(data) else "dataset"
     dataset = dataset_of(data) if kind == "datamodule" else data
     if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
-        return DatasetSource(dataset, tuple(classes), kind, kind, decoding, columns or {}, attributes, normalized)
+        return DatasetSource(
+            dataset, tuple(classes), kind, kind, decoding, columns or {}, attributes, normalized, labelled
+        )
     raise UsageError(
         "DATA_KIND",
         "data",
@@ -357,11 +365,12 @@ def open_source(
 
 
 def _prepared(
-    frame: pd.DataFrame, columns: Mapping[str, str], where: str, attributes: Attributes | None
+    frame: pd.DataFrame, columns: Mapping[str, str], where: str, attributes: Attributes | None, labelled: bool
 ) -> tuple[pd.DataFrame, Mapping[str, Any] | None]:
     """The table with what is joined to it and its roles named, and what there is to say of the join."""
     joined = frame if attributes is None else attributes(frame, where)
-    return manifest.name_columns(joined, columns, where), None if attributes is None else attributes.record(frame)
+    named = manifest.name_columns(joined, columns, where, labelled=labelled)
+    return named, None if attributes is None else attributes.record(frame)
 
 
 def _stored_rows(
@@ -372,13 +381,14 @@ def _stored_rows(
     root: Path | None,
     attributes: Attributes | None,
     decoding: Decoding,
+    labelled: bool,
 ) -> TableSource:
     rows = huggingface.ArrowRows.of(data, classes, where)
     cells = rows.cells(columns)
     label = columns.get("label")
     if label in rows.dataset.column_names and label not in cells:  # it became one column for each finding
         columns = {role: name for role, name in columns.items() if role != "label"}
-    frame, joined = _prepared(cells, columns, where, attributes)
+    frame, joined = _prepared(cells, columns, where, attributes, labelled)
     rows.check_pictures(frame)
     base = root or _common_root([cell for cell in frame["image"] if rows.read(cell) is None])
     return TableSource("huggingface", where, frame, base, decoding=decoding, joined=joined, stored=rows.read)
@@ -446,14 +456,14 @@ def _taken(columns: Mapping[str, str]) -> dict[str, str]:
     return {name: role for role, name in columns.items() if _names_file(role) or role.startswith("label")}
 
 
-def _as_mapping(item: Any, roles: Mapping[str, str] | None = None) -> dict[str, Any]:
+def _as_mapping(item: Any, roles: Mapping[str, str] | None = None, *, labelled: bool = True) -> dict[str, Any]:
     if isinstance(item, Mapping):
         found = {(roles or {}).get(str(name), str(name)): value for name, value in item.items()}
     else:
         # Without a mask a tuple is one shorter; what a longer one holds beyond these has no name here.
         found = dict(zip(("image", "label", "mask"), item, strict=False))
-    labelled = "label" in found or any(name.startswith(LABEL_PREFIX) for name in found)
-    if "image" not in found or not labelled:
+    has_label = "label" in found or any(name.startswith(LABEL_PREFIX) for name in found)
+    if "image" not in found or (labelled and not has_label):
         raise ManifestError(
             "DATASET_ITEM",
             "dataset[0]",

@@ -9,6 +9,8 @@ import pytest
 from figureground.audit.judge.edges import cut_at, join_edges, split_edges
 from figureground.audit.judge.grouping import MOST_LEVELS, check_groups, group_rows
 from figureground.audit.tables import MISSING
+from figureground.datasets.intake import Intake
+from figureground.datasets.sources import open_source
 from figureground.errors import UsageError
 from figureground.options import as_groups
 
@@ -91,3 +93,15 @@ def test_a_level_that_no_row_has_is_a_level():
     asked = group_rows(rows, ["site"], ["site"], levels=declared).groups[0]
     assert asked.levels == ("north", "south", "west")
     assert (asked.values == "west").sum() == 0
+
+
+@pytest.mark.fault("E5")
+def test_five_words_for_nothing_and_an_empty_cell_are_six_groups(tmp_path):
+    words = ["NA", "N/A", "null", "None", "nan", ""]
+    lines = [f"{n}.png,{'cat' if n % 2 else 'dog'},{words[n // 2 % 6]}" for n in range(60)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["image,label,site", *lines]))
+    source = open_source(tmp_path, classes=("cat", "dog"))
+    rows = Intake(("cat", "dog")).candidates(source.table(), source.where)
+    found = group_rows(rows, ["site"], None).groups[0]
+    assert set(found.levels) == {"NA", "N/A", "null", "None", "nan", MISSING}
+    assert found.values.value_counts().to_dict() == dict.fromkeys(found.levels, 10)

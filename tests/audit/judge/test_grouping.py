@@ -21,6 +21,7 @@ def only(frame, name, by=None):
     return next(iter(found.groups), None), {column.column: column.reason for column in found.not_used}
 
 
+@pytest.mark.fault("E5")
 def test_the_text_na_is_a_level_and_an_empty_cell_is_another():
     values = ["NA", None, "EU"] * 20
     group, _ = only(examples(site=values), "site")
@@ -28,6 +29,7 @@ def test_the_text_na_is_a_level_and_an_empty_cell_is_another():
     assert group.values.tolist() == [MISSING if value is None else value for value in values]
 
 
+@pytest.mark.fault("E14")
 def test_numbers_are_cut_at_their_quartiles_and_the_edges_are_kept():
     numbers = np.random.default_rng(1).normal(50, 12, 60).round(2)
     group, _ = only(examples(age=[f"{number}" for number in numbers]), "age")
@@ -39,6 +41,7 @@ def test_numbers_are_cut_at_their_quartiles_and_the_edges_are_kept():
     assert group.levels[-1].endswith("]")
 
 
+@pytest.mark.fault("E14")
 def test_numbers_with_empty_cells_have_a_level_for_them():
     numbers = [None if at % 10 == 0 else str(at / 7) for at in range(60)]
     group, _ = only(examples(age=numbers), "age")

@@ -139,6 +139,7 @@ def test_every_level_and_every_crossing_is_there_once(table):
     assert set(conform(table, SUBGROUPS).column_names) == set(SUBGROUPS.names)
 
 
+@pytest.mark.fault("E12", "E15")
 def test_an_absent_level_is_a_row_with_n_0(table):
     gone = table[table["level"] == "gone"]
     assert len(gone) == 3 * (2 + 2 * 4)
@@ -146,6 +147,27 @@ def test_an_absent_level_is_a_row_with_n_0(table):
     assert (gone["n_rows"] == 0).all()
     assert set(gone["status"]) == {"absent"}
     assert gone["estimate"].isna().all()
+
+
+@pytest.mark.fault(
+    "E12", better="A small group stands with its n and the reason why it carries no verdict; nothing is hidden."
+)
+def test_a_group_of_one_row_and_one_of_one_class_are_listed_without_a_verdict(world):
+    rows, _, attributions, observed = world
+    rows = rows.assign(site="A")
+    rows.iloc[0, rows.columns.get_loc("site")] = "one"
+    cats = rows.index[(rows["label"] == "cat") & (rows["site"] == "A")][:5]
+    rows.loc[cats, "site"] = "cats"
+    groups = group_rows(rows, ["site"], ["site"]).groups
+    found = SubgroupTable(Policy(), attributions, following(observed))(rows, groups)
+    one = only(found, "background_share", "one", method="saliency")
+    assert (one["n"], one["status"]) == (1, "too_small")
+    assert pd.isna([one["ci_low"], one["ci_high"]]).all()
+    assert one["reason"] == "1 independent units; 20 needed for a verdict"
+    assert only(found, "accuracy", "one")["status"] == "too_small"
+    assert only(found, "accuracy", "cats")["n"] == only(found, "accuracy", "cats", "cat")["n"] == 5
+    dogs = only(found, "accuracy", "cats", "dog")
+    assert (dogs["n"], dogs["status"], dogs["reason"]) == (0, "absent", "no usable row")
 
 
 def test_the_counts_of_an_attribute_add_up(table, world):

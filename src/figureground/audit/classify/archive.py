@@ -33,6 +33,8 @@ _MALFORMED = (
 #: What zipfile raises over one whose directory is not as it was written; offsets into nowhere are an OSError.
 _TORN = (zipfile.BadZipFile, ValueError, OSError, EOFError, RuntimeError, struct.error)
 _FROM_PYTHON = "load the model in Python and audit the module itself: fg.run_audit(module, ...)"
+#: The number that torch wrote first, as a pickle of it begins.
+_LEGACY_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 _ZIP_MAGIC, _PICKLE_MAGIC = b"PK", b"\x80"
 #: What people have in place of a checkpoint, by how it begins.
 _IMPOSTORS = {
@@ -111,6 +113,15 @@ def check_file(path: Path, *, zipped: bool = True) -> None:
         raise SubjectError("CKPT_PATH", str(path), found=found, expected="a checkpoint file", fix=_nearby(path))
     with path.open("rb") as file:
         start = file.read(64).lstrip()
+    if start.startswith(_LEGACY_MAGIC):
+        raise IntegrityError(
+            "CKPT_LEGACY",
+            str(path),
+            found="the format of torch before 1.6: bare pickles, whose parts have no checksums",
+            expected="an archive, or .safetensors",
+            fix="save it again where you trust its origin: "
+            f"torch.save(torch.load({path.name!r}, map_location='cpu', weights_only=True), 'again.pt')",
+        )
     if start.startswith(_PICKLE_MAGIC):
         raise IntegrityError(
             "CKPT_PICKLE",

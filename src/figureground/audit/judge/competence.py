@@ -46,6 +46,8 @@ class Competence:
 
 def competence(rows: pd.DataFrame, view: View) -> Competence:
     """Of scored ``rows``, as :func:`~.performance.scored` gives them for this view."""
+    if not rows["correct"].notna().any():  # no label, or no finite answer: whether it guesses cannot be known
+        return Competence("accuracy", np.nan, np.nan, np.nan)
     if view.scale in UNBOUNDED:
         ranked = rows.assign(score=_scores(rows, view), present=rows["label"] == view.classes[1])
         ranked = ranked[ranked["score"].notna()]

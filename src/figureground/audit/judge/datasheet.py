@@ -52,6 +52,7 @@ def data_sheet(
         environment=(config.environment or config.columns.get("environment") or "environment")
         if has_environment(examples)
         else None,
+        labelled=config.labels,
         labels={**dict.fromkeys(sorted(classes), 0), **_counts(rows["label"])},
         environments=_counts(rows["environment"].dropna()),
         groups=_groups(rows, grouping),

@@ -100,7 +100,7 @@ class GroupTests:
 
     def _group(self, rows: pd.DataFrame, group: Group, values: Mapping[_Key, pd.Series]) -> Iterator[dict[str, Any]]:
         levels = group.values.loc[rows.index].astype(str)
-        if levels.nunique() < 2:
+        if levels.nunique() < 2 or not values:
             return
         frame = pd.DataFrame(dict(enumerate(values.values())))
         units = make_units(levels, rows["label"].astype(str), rows["cluster"].astype(str), frame, weights_of(rows))

@@ -43,7 +43,7 @@ from figureground.audit.judge.masks import masks_disagree
 from figureground.audit.judge.measures import PerformanceTable
 from figureground.audit.judge.next_steps import with_commands
 from figureground.audit.judge.observations import SwapObservations, observe
-from figureground.audit.judge.performance import performance, performance_gap, scored
+from figureground.audit.judge.performance import performance, performance_gap, scored, without_labels
 from figureground.audit.judge.plain import plain_tests
 from figureground.audit.judge.plain_doses import DoseJudge, DoseResponse
 from figureground.audit.judge.plain_untested import plain_untested
@@ -191,7 +191,7 @@ def judge_run(run: Evidenced) -> Judgement:
     ).model_copy(update={"sample": run.sample, **_by_finding(run, seen, grouping)})
     contrasts, rows = {one.view.finding: _background(one) for one in seen}, _all_rows(run, seen)
     measured = first.performance.model_copy(update={"others": [part.performance for part in parts[1:]]})
-    one_label = not (run.task.several or run.task.scalar)
+    one_label = run.config.labels and not (run.task.several or run.task.scalar)
     ordered = suspected_order(measured, run.task.classes, run.policy) if one_label else None
     listed = summary.findings(verdict, measured, data, run.preprocessing_source, contrasts, run.policy, failed, ordered)
     listed += summary.about_policy(run.again.deviations if run.again else ())
@@ -229,6 +229,8 @@ def judge_run(run: Evidenced) -> Judgement:
 
 def _viewed(run: Evidenced, view: View) -> _Viewed:
     rows = scored(view.examples, view.predictions, view.classes)
+    if not run.config.labels:  # a model agrees with itself: that is no accuracy
+        rows = rows.assign(correct=np.nan)
     found, failed = contrast_each(
         view.examples,
         view.predictions,
@@ -285,6 +287,8 @@ class _ViewJudge:
         table = SubgroupTable(run.policy, maps, followed)(seen.rows, groups, labels)
         answers = self._answers()
         further = PerformanceTable(run.policy, run.config.seed)(seen.rows, groups, answers)
+        if not run.config.labels:
+            table, further = without_labels(table, ("accuracy",)), without_labels(further, tuple(further["measure"]))
         tests = [item.contrast.tests for item in seen.found.values()]
         tests += [pd.DataFrame([*held_rows, gap, *(r for a in seen.assayed.values() for r in a.rows)])]
         tests += self._described()
@@ -470,7 +474,8 @@ def _all_rows(run: Evidenced, seen: Sequence[_Viewed]) -> pd.DataFrame:
 
 def _by_finding(run: Evidenced, seen: Sequence[_Viewed], grouping: Grouping) -> dict[str, Any]:
     """What the data sheet says finding by finding."""
-    asked = list(asked_findings(run.examples, [one.view for one in seen], run.task, run.policy))
+    known = run.config.labels
+    asked = list(asked_findings(run.examples, [one.view for one in seen], run.task, run.policy)) if known else []
     found: dict[str, Any] = {"findings": asked}
     if run.task.several:
         found["mask_coverage"] = [

@@ -32,7 +32,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 #: What stands among the next steps and is none.
-NO_COMMAND = ("next_none", "more_images_no_help")
+NO_COMMAND = ("next_none", "next_add_labels", "next_report_failure", "more_images_no_help")
 
 
 def with_commands(step: Message) -> Message:

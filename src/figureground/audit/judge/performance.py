@@ -26,6 +26,8 @@ from figureground.audit.judge.rows import estimate_columns
 from figureground.audit.tables import ALL
 
 PERMUTATIONS = 2000
+#: Why nothing is said of accuracy.
+NO_LABELS = "no_labels"
 #: Beyond this many classes no confusion matrix is stored.
 MAX_CONFUSION = 20
 
@@ -62,6 +64,18 @@ def accuracy(
     return replace(
         wilson(float(correct.sum()), len(correct), level), n_clusters=len(clusters), df=float(max(len(clusters) - 1, 0))
     )
+
+
+def without_labels(subgroups: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
+    """The ``subgroups`` table without values of measures that need labels; their rows stay, with the reason."""
+    values = ("estimate", "ci_low", "ci_high", "min_detectable", "certifiable", "p_raw", "p_adjusted")
+    chosen = subgroups["measure"].isin(measures)
+    found = subgroups.copy()
+    found.loc[chosen, [name for name in values if name in found]] = np.nan
+    found.loc[chosen, "n"] = 0
+    found.loc[chosen, "n_clusters"] = 0
+    found.loc[chosen, "status"], found.loc[chosen, "reason"] = "not_tested", NO_LABELS
+    return found
 
 
 def performance(

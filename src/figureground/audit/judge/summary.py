@@ -118,6 +118,7 @@ def _about_data(data: document.Data, preprocessing_source: str, policy: Policy) 
     if 0 < data.with_mask < data.ok:
         found.append(_fact("masks-partial", "masks_partial", n=data.with_mask, given=data.ok))
     found += _about_overlap(data.overlap)
+    found += [] if data.labelled else [_fact("no-labels", "no_labels")]
     if preprocessing_source == "assumed":
         found.append(_fact("preprocessing-assumed", "preprocessing_assumed"))
     return found + _about_files(data)

@@ -156,7 +156,9 @@ class CueJudge:
         found: list[Message] = []
         best = max(setting.accuracy, setting.aligned_accuracy)
         needed = setting.majority + self.policy.min_accuracy_margin
-        if not best >= needed and setting.measure == "auroc":
+        if not isfinite(setting.accuracy):
+            found.append(Message(key="competence_unknown"))
+        elif not best >= needed and setting.measure == "auroc":
             found.append(Message(key="not_competent_auroc", args={"auroc": best, "needed": needed}))
         elif not best >= needed:
             found.append(Message(key="not_competent", args={"accuracy": best, "majority": setting.majority}))
@@ -343,6 +345,7 @@ class CueJudge:
                 Message(key="next_check_model"),
                 {"not_competent", "not_competent_auroc", "rare_class", "probability_negligible"},
             ),
+            (Message(key="next_add_labels"), {"competence_unknown"}),
             (Message(key="next_name_environments"), {"no_contrast", "no_strata"}),
         ]
         found = [step for step, answers in steps if keys & answers]

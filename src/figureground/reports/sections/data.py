@@ -136,7 +136,7 @@ def _ledger(context: Context) -> Table:
 
 
 def _ledger_sentence(context: Context) -> str:
-    told = (inputs.reading, inputs.absent, inputs.joined, inputs.overlap)
+    told = (inputs.reading, inputs.unlabelled, inputs.absent, inputs.joined, inputs.overlap)
     return " ".join(filter(None, [_counts(context), *(tell(context) for tell in told)]))
 
 

@@ -28,6 +28,11 @@ def joined(context: Context) -> str:
     return context.words.say("ledger.joined", columns=", ".join(found.columns[:_SHOWN]), **values)
 
 
+def unlabelled(context: Context) -> str:
+    """That the data has no labels, and what stands for them; empty where it has."""
+    return "" if context.document.data.labelled else context.words.say("ledger.unlabelled")
+
+
 def absent(context: Context) -> str:
     """Classes of the model that no row has; empty where there is none."""
     labels = [label for label, n in context.document.data.labels.items() if n == 0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from figureground.datasets.columns import MASK_STATUSES, OBJECT, SHARD_ROWS
+from figureground.datasets.keeping import KeptItems
 from figureground.datasets.pixels import Pixels, mask_status
 from figureground.datasets.row_faults import RowFault
 from figureground.datasets.schema import Batch
@@ -67,14 +67,14 @@ class RowReader:
     classes: Sequence[str]
     regions: tuple[str, ...] = ()
     soft: bool = False
-    _kept: OrderedDict[int, dict[str, Any]] = field(default_factory=OrderedDict, repr=False, compare=False)
+    _kept: KeptItems = field(default_factory=lambda: KeptItems(CACHE_BYTES), repr=False, compare=False)
 
     def __call__(self, row: Row) -> dict[str, Any]:
         """Item with the fields of :class:`~figureground.datasets.schema.Batch`, without the batch dimension."""
-        item = self._kept.pop(row.position, None) or self._read(row)
-        self._kept[row.position] = item
-        while len(self._kept) * _nbytes(item) > CACHE_BYTES:
-            self._kept.popitem(last=False)
+        item = self._kept.get(row.position)
+        if item is None:
+            item = self._read(row)
+            self._kept.put(row.position, item)
         return item
 
     def _read(self, row: Row) -> dict[str, Any]:
@@ -119,10 +119,6 @@ class RowLost(DataError):
             expected="the file as it was when the audit began",
             fix="run again, so that the row is set aside; keep the data as it is meanwhile",
         )
-
-
-def _nbytes(item: dict[str, Any]) -> int:
-    return int(item["image"].nbytes + item["mask"].nbytes + sum(region.nbytes for region in item["regions"].values()))
 
 
 @dataclass(frozen=True)

@@ -107,10 +107,11 @@ def explained(rank, port, out):
     if port:
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
         torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    net = Net().eval()
     images, found = torch.rand(4, 3, 9, 9, generator=torch.Generator().manual_seed(1)), {}
     for name, context in (("inference", torch.inference_mode), ("no_grad", torch.no_grad)):
         with context():
-            maps = SinglePass("conv")(Net().eval(), images).maps
+            maps = SinglePass("conv")(net, images).maps
         found |= {f"{name}-{method}-{sign}": heat.numpy() for (method, sign), heat in maps.items()}
     np.savez(out, **found)
 

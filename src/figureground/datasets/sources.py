@@ -280,7 +280,8 @@ class DatasetSource:
 
     def _strings(self, position: int) -> dict[str, Any]:
         item = self._item(position)
-        check_scale(item["image"], f"{self.where}[{position}]")
+        if self.decoding.range is None:
+            check_scale(item["image"], f"{self.where}[{position}]")
         found = {
             name: value
             for name, value in item.items()

@@ -334,8 +334,8 @@ def audit(
     model: Annotated[
         str,
         typer.Argument(
-            help="Checkpoint of `figureground train`; a file of weights with --model-class; or torchvision:NAME, "
-            "timm:NAME or package.module:factory with --weights."
+            help="Checkpoint of `figureground train`; a folder that transformers saved; a file of weights with "
+            "--model-class; or torchvision:NAME, timm:NAME or package.module:factory with --weights."
         ),
     ],
     data: Data,

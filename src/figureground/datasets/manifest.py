@@ -222,7 +222,7 @@ def _nearest(role: str, columns: Sequence[str]) -> str:
     plain = {name.strip().casefold(): name for name in reversed(columns)}
     near = get_close_matches(role, plain, n=1)
     if not near:
-        none = ", or say --no-labels where there are none" if role == "label" else ""
+        none = ", or audit without labels: --no-labels" if role == "label" else ""
         return f"rename one, or map it: --column {role}=NAME{none}"
     return f"did you mean {plain[near[0]]!r}? rename it, or map it: --column '{role}={plain[near[0]]}'"
 

@@ -92,6 +92,7 @@ SMALL = contrast(0.08, 0.04)
 UNCLEAR = contrast(0.05, 0.08)
 INCOMPETENT = replace(SETTING, accuracy=0.55, aligned_accuracy=0.58)
 GUESSES = replace(INCOMPETENT, measure="auroc")
+UNLABELLED = replace(SETTING, accuracy=float("nan"), majority=float("nan"), aligned_accuracy=float("nan"))
 FEW = {"n_clusters": 19}
 LEFT = Estimate(n=9, n_clusters=9, estimate=0.03, ci_low=0.0, ci_high=0.06, ci_level=0.95, status="ok")
 TINT = Explained(by="tint", share=0.92, left=LEFT)
@@ -204,6 +205,7 @@ CASES = {
     ),
     "a null where levels look alike": (NULL, SETTING, {"check": check("failed")}, "inconclusive", ["no_contrast"]),
     "a null of an incompetent model": (NULL, INCOMPETENT, {}, "inconclusive", ["not_competent"]),
+    "a null without labels": (NULL, UNLABELLED, {}, "inconclusive", ["competence_unknown"]),
     "a null of a model that ranks at random": (NULL, GUESSES, {}, "inconclusive", ["not_competent_auroc"]),
     "a null of a fragile model": (
         contrast(0.0, 0.02, halves=(0.0, 0.0), fragile=0.2),
@@ -456,6 +458,7 @@ def test_next_steps():
     assert steps(judged(UNCLEAR)) == ["next_more_data"]
     assert steps(judged(contrast(**FEW))) == ["next_more_data"]
     assert steps(judged(NULL, INCOMPETENT)) == ["next_check_model", "more_images_no_help"]
+    assert steps(judged(NULL, UNLABELLED)) == ["next_add_labels", "more_images_no_help"]
     assert steps(judged(NULL, check=check("failed"))) == ["next_name_environments", "more_images_no_help"]
 
 

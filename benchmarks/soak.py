@@ -44,6 +44,8 @@ CLASSES, SIDE = ("cat", "dog"), 64
 #: Links to one file that the file system allows, with room to spare.
 LINKS = 30_000
 Found = dict[str, Any]
+#: Stages that every picture passes through.
+STREAMS = ("Explaining images", "Swapping backgrounds")
 
 
 def l1(rows: int, folder: Path) -> Found:
@@ -65,19 +67,20 @@ def l2(rows: int, folder: Path) -> Found:
         stages = _audited(model, table, folder / "run", watch)
     bare = _captum(model, table, min(rows, 4_000))
     ours = stages["Explaining images"] / rows
-    after = min(10_000, rows // 3)
-    slope, spread = watch.slope(after), watch.spread(after)
+    # The cache of decoded rows is full after some 9,400 of them.
+    after = min(10_000, rows // 2)
+    slopes, spread = {name: watch.slope(after, name) for name in STREAMS}, watch.spread(after)
     return {
         "seconds by stage": {name: round(value, 1) for name, value in stages.items()},
         "ms an image, explained": round(1000 * ours, 2),
         "ms an image, Captum loop": round(1000 * bare, 2),
         "throughput against Captum": round(bare / ours, 2),
-        "KB an image after the first": round(slope, 3),
+        "KB an image after the first": {name: round(slope, 3) for name, slope in slopes.items()},
         "peak PSS MB": round(watch.peak),
         "spread": spread,
         "missed": _missed(
             throughput=bare / ours >= 0.8,
-            slope=slope <= 0.5,
+            slope=max(slopes.values()) <= 0.5,
             memory=watch.peak <= 4096,
             open=max(spread.values()) <= 2,
         ),
@@ -147,7 +150,8 @@ class Ticks:
     @contextmanager
     def __call__(self, description: str, total: int, /) -> Iterator[Callable[[int], None]]:
         start = time.perf_counter()
-        yield self.watch.step if description in ("Explaining images", "Swapping backgrounds") else (lambda _: None)
+        self.watch.stage = description
+        yield self.watch.step if description in STREAMS else (lambda _: None)
         self.seconds[description.split(":")[0]] = time.perf_counter() - start
 
 

@@ -23,6 +23,8 @@ class Watch:
     every: int = 1000
     modules: Sequence[object] = ()
     points: list[tuple[int, float]] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+    stage: str = ""
     counts: list[tuple[int, int, int]] = field(default_factory=list)
     done: int = 0
     peak: float = 0.0
@@ -31,11 +33,13 @@ class Watch:
         before, self.done = self.done, self.done + n
         if before // self.every != self.done // self.every:
             self.points.append((self.done, pss_kb(os.getpid()) / 1024))
+            self.stages.append(self.stage)
             self.counts.append((_entries("fd"), _entries("task"), sum(map(hooks, self.modules))))
 
-    def slope(self, after: int) -> float:
-        """KB of PSS an image, by least squares over the points from ``after`` images on."""
-        late = [point for point in self.points if point[0] >= after]
+    def slope(self, after: int, stage: str) -> float:
+        """KB of PSS an image, by least squares over the points of a stage from ``after`` images on."""
+        tagged = zip(self.points, self.stages, strict=True)
+        late = [point for point, its in tagged if point[0] >= after and its == stage]
         if len(late) < 3:
             return float("nan")
         done, memory = np.array(late).T

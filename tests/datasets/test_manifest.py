@@ -264,3 +264,12 @@ def test_damaged_words_about_the_types_of_a_parquet_file_are_told(tmp_path):
     pq.write_table(table.replace_schema_metadata({b"pandas": words}), tmp_path / "m.parquet")
     with pytest.raises(ManifestError, match="MANIFEST_PARQUET"):
         read_manifest(tmp_path / "m.parquet")
+
+
+def test_cells_of_a_parquet_file_that_are_no_words_are_told(tmp_path):
+    # Found by benchmarks/fuzz/manifest.py.
+    pd.DataFrame({"image": ["abc.png"], "label": ["cat"]}).to_parquet(tmp_path / "m.parquet", compression=None)
+    data = (tmp_path / "m.parquet").read_bytes()
+    (tmp_path / "m.parquet").write_bytes(data.replace(b"abc.png", b"ab\x99.png"))
+    with pytest.raises(ManifestError, match="MANIFEST_PARQUET"):
+        read_manifest(tmp_path / "m.parquet")

@@ -64,7 +64,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
         Encoding, repeated column names, rows with too many or too few fields: each with its row.
     """
     if path.suffix.lower() == ".parquet":
-        return as_strings(_parquet(path))
+        return _parquet(path)
     data = path.read_bytes()
     encoding = _encoding_of(data, path)
     delimiter = _delimiter(data, encoding, path)
@@ -249,10 +249,10 @@ def _check_mapping(frame: pd.DataFrame, role: str, name: str, where: str) -> Non
 def _parquet(path: Path) -> pd.DataFrame:
     # Nullable types: pandas' default turns whole numbers beside a missing value into floats, 7 into "7.0".
     try:
-        return pd.read_parquet(path, dtype_backend="numpy_nullable")
-    except MemoryError:
+        return as_strings(pd.read_parquet(path, dtype_backend="numpy_nullable"))
+    except (ManifestError, MemoryError):
         raise
-    except Exception as error:  # what pandas wrote into the file about its types can be damaged in any way
+    except Exception as error:  # what pandas wrote about its types, and the bytes of words, can be damaged in any way
         raise ManifestError(
             "MANIFEST_PARQUET",
             str(path),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
+from figureground.audit.classify import releases
 from figureground.audit.classify.weights import PREFIXES, Weights, fit_weights, read_weights
 from figureground.errors import IntegrityError, SubjectError
 
@@ -258,3 +259,20 @@ def test_a_tensor_that_is_larger_than_what_is_stored_of_it_is_refused(tmp_path: 
     assert (tmp_path / "w.pt").stat().st_size < 10_000
     with pytest.raises(IntegrityError, match=r"w of shape \[1099511627776\] on 4 bytes"):
         read_weights(tmp_path / "w.pt")
+
+
+@pytest.mark.fault("A7")
+@pytest.mark.parametrize(
+    ("name", "old"), [("torch", "2.9.1+cpu"), ("pytorch-lightning", "2.6.5"), ("lightning", "2.5.0")]
+)
+def test_releases_with_known_holes_read_no_pickle(tmp_path: Path, monkeypatch, name: str, old: str) -> None:
+    state = network().state_dict()
+    torch.save(state, tmp_path / "w.pt")
+    save_file(state, tmp_path / "w.safetensors")
+    real = releases.version
+    monkeypatch.setattr(releases, "version", lambda given: old if given == name else real(given))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("the file was read"))
+    with pytest.raises(IntegrityError, match=f"RELEASE.*{name} {old.split('+')[0]}") as caught:
+        read_weights(tmp_path / "w.pt")
+    assert caught.value.exit_code == 6
+    assert set(read_weights(tmp_path / "w.safetensors").tensors) == set(state)

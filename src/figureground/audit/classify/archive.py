@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from figureground.audit.classify.named_code import load_class
+from figureground.audit.classify.releases import check_releases
 from figureground.errors import IntegrityError, SubjectError
 
 #: What torch raises over an archive whose records do not fit together.
@@ -99,9 +100,10 @@ def read_archive(path: Path, allow: Sequence[str] = ()) -> Any:
     SubjectError
         The file is absent, damaged, no archive of tensors, or holds a class that is not allowed.
     IntegrityError
-        The file holds pickled code, or declares more content than it has.
+        The file holds pickled code, or declares more content than it has; or an installed release would run it.
     """
     check_file(path)
+    check_releases(path)
     _check_archive(path)
     return _read(path, allow)
 

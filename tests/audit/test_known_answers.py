@@ -13,6 +13,9 @@ from torch import nn
 from figureground.api import run_audit
 from figureground.reports import catalogue
 
+#: Whole audits.
+pytestmark = pytest.mark.slow
+
 
 def frame_of(manifest):
     return pd.read_csv(manifest, dtype=str, keep_default_na=False)

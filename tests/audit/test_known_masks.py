@@ -15,6 +15,9 @@ from figureground.audit.selftest.truth import directional_effect
 from figureground.datasets.planted_cues import PlantedCue
 from figureground.datasets.transforms import Preprocess
 
+#: Whole audits.
+pytestmark = pytest.mark.slow
+
 CUES = ("background", "corner_top_left", "corner_bottom_right", "border", "tint", "object_size")
 
 

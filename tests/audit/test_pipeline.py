@@ -39,6 +39,7 @@ def test_a_shortcut_is_demonstrated_with_its_direction(shortcut_run):
     assert exit_code(shortcut_run.document, fg.Policy()) == 1
 
 
+@pytest.mark.slow
 def test_the_balanced_twin_is_neither_accused_nor_cleared(balanced_model, audit_manifest, tmp_path):
     run = run_audit(balanced_model, audit_manifest, out=tmp_path / "run", report=False, images=False, cues=CUES)
     assert run.verdict.cues[0].status == "inconclusive"
@@ -178,6 +179,7 @@ class AsDataset(torch.utils.data.Dataset):
         return row
 
 
+@pytest.mark.slow
 def test_the_same_rows_give_the_same_tables_whichever_way_they_come(
     shortcut_run, shortcut_model, audit_manifest, tmp_path
 ):
@@ -197,6 +199,7 @@ def test_the_same_rows_give_the_same_tables_whichever_way_they_come(
     pd.testing.assert_frame_equal(by_items.examples.drop(columns=without), shortcut_run.examples.drop(columns=without))
 
 
+@pytest.mark.slow
 def test_a_second_run_gives_the_same_bytes(shortcut_run, shortcut_model, audit_manifest, tmp_path, monkeypatch):
     model = tmp_path / "model.ckpt"
     save_checkpoint(shortcut_model, model)
@@ -253,6 +256,7 @@ def test_without_masks_the_background_is_not_tested(shortcut_model, audit_manife
     assert run.document.performance.overall.n == 120
 
 
+@pytest.mark.slow
 def test_a_plain_module_with_classes_and_transform_is_audited(audit_manifest, tmp_path):
     torch.manual_seed(0)
     module = torch.nn.Sequential(

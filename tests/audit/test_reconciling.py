@@ -167,6 +167,7 @@ def test_a_table_that_is_not_there_is_a_missing_table(tmp_path):
         Recorded.read(tmp_path / "preds.csv")
 
 
+@pytest.mark.slow
 def test_an_audit_says_whether_answers_were_compared(shortcut_model, shortcut_run, audit_manifest, tmp_path):
     page = (shortcut_run.path / "report.en.html").read_text(encoding="utf-8")
     assert "its answers were not compared with recorded ones" in page

@@ -65,6 +65,7 @@ def sampled_run(shortcut_model, audit_manifest, tmp_path_factory):
     return run_audit(shortcut_model, audit_manifest, out=out, cues=["background"], max_images=70, images=False)
 
 
+@pytest.mark.slow
 def test_a_sampled_run_closes_its_ledger_and_says_how_it_was_drawn(sampled_run):
     data = sampled_run.document.data
     assert (data.given, data.ok, data.filtered) == (120, 70, 50)

@@ -17,6 +17,7 @@ def printed(code, folder):
     return told.getvalue()
 
 
+@pytest.mark.slow
 def test_the_example_prints_what_the_readme_says(tmp_path):
     example = EXAMPLE.search(README.read_text())
     assert example is not None

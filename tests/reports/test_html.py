@@ -113,6 +113,7 @@ def test_same_run_same_bytes(finished: Any, report: str) -> None:
     assert render_html(finished) == report
 
 
+@pytest.mark.slow
 def test_same_bytes_in_another_process_with_another_hash_seed_and_without_torch(
     finished: Any, report: str, tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ def accuracy(model: Classifier, images: TensorDataset) -> float:
         return float((model(GREY.normalize(pixels)).argmax(dim=1) == labels).float().mean())
 
 
+@pytest.mark.slow
 def test_learns_shapes() -> None:
     model = train_classifier(
         discs_and_squares(480, 0), discs_and_squares(100, 1),

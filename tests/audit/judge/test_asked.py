@@ -231,6 +231,7 @@ def test_everything_said_has_words(found):
     assert len({finding.id for finding in verdict.findings}) == len(verdict.findings)
 
 
+@pytest.mark.slow
 @given(
     prevalence=st.sampled_from([0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]),
     threshold=st.sampled_from([0.02, 0.1, 0.5]),
@@ -298,6 +299,7 @@ def test_competence_of_a_rare_finding_is_its_area_under_the_curve(found):
     assert able.best >= able.overall
 
 
+@pytest.mark.slow
 def test_a_model_that_ranks_at_random_is_not_competent_in_any_alignment():
     best = []
     for seed in range(12):

@@ -127,6 +127,7 @@ def test_groups_asked_for_once_stay_and_stay_exploratory(run, tmp_path):
     assert set(third.subgroups.query("origin == 'exploratory'")["attribute"]) == {"ward", "site*ward"}
 
 
+@pytest.mark.slow
 def test_a_worse_exploratory_group_is_told_beside_the_worst_declared_one(reliant, sealed, tmp_path):
     base = reliant.predictions.query("intervention == 'none'").set_index("row_id")["predicted"]
     rows = reliant.examples.set_index("row_id")
@@ -284,6 +285,7 @@ def test_a_required_cue_that_was_not_run_stands_in_the_verdict_and_fails_the_gat
     assert exit_code(active, load_policy(again.path / "policy.json")) == 3
 
 
+@pytest.mark.slow
 def test_an_effect_that_another_cue_might_explain_is_not_demonstrated_by_a_later_policy(reliant, sealed, tmp_path):
     border = reliant.predictions[reliant.predictions["cue"] == BACKGROUND].assign(cue="border")
     both = pd.concat([reliant.predictions, border], ignore_index=True)
@@ -377,6 +379,7 @@ app(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_the_command_needs_no_torch(run, tmp_path):
     arguments = ["judge", str(run), "--by", "site*ward", "-o", str(tmp_path / "again")]
     done = subprocess.run(

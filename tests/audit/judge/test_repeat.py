@@ -152,6 +152,7 @@ def runs(make, evidence_from, sealed, tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 def test_a_repeat_on_other_data_and_by_another_training_is_recorded_and_shown(runs, tmp_path):
     found = judge_again(runs["run"], out=tmp_path / "again", repeat=[runs["data"], runs["training"]])
     (cue,) = found.verdict.cues

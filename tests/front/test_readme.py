@@ -5,6 +5,8 @@ import io
 import re
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).resolve().parents[2] / "README.md"
 EXAMPLE = re.compile(r"<!-- example.*?-->\n```python\n(?P<code>.*?)```\n```\n(?P<output>.*?)```\n<!-- end", re.DOTALL)
 

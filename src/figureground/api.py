@@ -69,6 +69,7 @@ def run_audit(
     python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     expect_predictions: Any | None = None,
+    expect: str | None = None,
     columns: Mapping[str, str] | None = None,
     attributes: Any | None = None,
     on: str | None = None,
@@ -145,6 +146,8 @@ def run_audit(
         Answers that the model gave in use: ``predicted`` (the name of a class, or the number) by ``key``, ``path`` or
         ``image``. Where the audited model gives others, nothing is audited, and the preprocessings that would fit
         better are told.
+    expect : str, optional
+        In place of recorded answers: ``"accuracy=0.93±0.01"``, what the model is known to score on this data.
     columns : mapping, optional
         ``{role: column name}`` for ``image``, ``label``, ``mask``, ``environment``, ``split``, ``cluster``, ``key``.
     attributes, on : path or DataFrame, and str, optional
@@ -285,7 +288,7 @@ def run_audit(
         labelled=labels,
     )
     source = source if labels else PredictedLabels.of(source, subject, progress)
-    recorded = _recorded(expect_predictions)
+    recorded = _recorded(expect_predictions, expect)
     training = TrainingData.read(train, data, names, mapping)
     own = None if load_policy(policy) == Policy() else policy
     optional = {"attributes": attributes, "train": train, "policy": own, "predictions": expect_predictions}
@@ -351,9 +354,20 @@ def _asked(
     return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, *loading), **more)
 
 
-def _recorded(given: Any | None) -> Recorded | None:
+def _recorded(given: Any | None, expect: str | None = None) -> Recorded | None:
     from figureground.audit.reconciling import Recorded
+    from figureground.errors import UsageError
 
+    if given is not None and expect is not None:
+        raise UsageError(
+            "RECORDED",
+            "expect",
+            found="recorded answers beside it",
+            expected="one of the two",
+            fix="leave --expect out: answers say more than how many of them are right",
+        )
+    if expect is not None:
+        return Recorded.scoring(expect)
     return None if given is None else Recorded.read(given)
 
 
@@ -560,6 +574,7 @@ def check_inputs(
     python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     expect_predictions: Any | None = None,
+    expect: str | None = None,
     layer: str | None = None,
     layout: Layout | None = None,
     methods: Sequence[str] | None = None,
@@ -606,7 +621,7 @@ def check_inputs(
         split=split,
         cues=cues,
         policy=declared,
-        recorded=None if expect_predictions is None else _recorded(expect_predictions),
+        recorded=None if expect_predictions is expect is None else _recorded(expect_predictions, expect),
         decoding=Decoding(**files),
         looking=check_looking(AuditConfig(**looking(methods, layer, layout))),
         full=full,

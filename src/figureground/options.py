@@ -141,6 +141,15 @@ WeightsFile = Annotated[
     Path | None,
     typer.Option("--weights", help="File of weights, where MODEL is a name.", rich_help_panel=_MODELS),
 ]
+Expect = Annotated[
+    str | None,
+    typer.Option(
+        "--expect",
+        metavar="accuracy=0.93±0.01",
+        help="What the model is known to score on this data, where no answers are recorded.",
+        rich_help_panel=_MODELS,
+    ),
+]
 ExpectSha = Annotated[
     str | None,
     typer.Option("--expect-sha256", help="Refuse any other file of weights.", rich_help_panel=_MODELS),

@@ -1,9 +1,13 @@
-"""Attribution methods whose maps are reported, and the sign of each that is."""
+"""Attribution methods whose maps are reported, the sign of each that is, and what they need of a model."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pandas as pd
 
+#: What can be had of a model: its layers, or the gradients of its answers, or no more than its answers.
+Access = Literal["layers", "gradients", "answers"]
 #: Method and sign; the second sign of Grad-CAM stays in ``attributions``.
 REPORTED = (("saliency", "absolute"), ("gradcam", "positive"), ("occlusion", "positive"))
 #: Their names.

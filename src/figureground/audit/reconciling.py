@@ -18,8 +18,10 @@ from torch import Tensor
 
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.document import TrustCheck
+from figureground.audit.expected import Expected
 from figureground.audit.target import Target
 from figureground.datasets import manifest
+from figureground.datasets.columns import NUMBER
 from figureground.datasets.intake import Examples
 from figureground.datasets.sources import Source
 from figureground.datasets.transforms import Interpolation, Preprocess
@@ -48,10 +50,18 @@ class Recorded:
         Name of a class, or a number, by the key or path of a row.
     where : str
         For errors.
+    expected : Expected or None
+        In place of answers: how many of the labels the model is said to give.
     """
 
     answers: Mapping[str, str] = field(repr=False)
     where: str
+    expected: Expected | None = None
+
+    @classmethod
+    def scoring(cls, text: str) -> Recorded:
+        """No answers, but what the model is said to score: see :meth:`Expected.parse`."""
+        return cls({}, "expect", Expected.parse(text))
 
     @classmethod
     def read(cls, given: str | Path | pd.DataFrame) -> Recorded:
@@ -158,15 +168,26 @@ class Reconcile:
         positions, wanted = self._matched(examples)
         with evaluating(self.subject.module):
             own = self._agreement(Variant("as declared", self.subject.preprocess), positions, wanted)
-            if own < LEAST_AGREEMENT:
+            if not self._fits(own):
                 others = variants(self.subject.preprocess, one_size=len(examples.sizes()) == 1)
                 raise self._differ(own, positions, wanted, tuple(others))
-        n = len(positions)
-        return TrustCheck(check=CHECK, status="passed", value=own, threshold=LEAST_AGREEMENT, n=n, reason=None)
+        expected, n = self.recorded.expected, len(positions)
+        least = LEAST_AGREEMENT if expected is None else expected.accuracy - expected.tolerance
+        return TrustCheck(check=CHECK, status="passed", value=own, threshold=least, n=n, reason=None)
+
+    def _fits(self, share: float) -> bool:
+        expected = self.recorded.expected
+        return share >= LEAST_AGREEMENT if expected is None else expected.holds(share)
 
     def _matched(self, examples: Examples) -> tuple[list[int], list[str]]:
-        """Positions of usable rows with a recorded answer, at most :data:`MAX_IMAGES`, and the answers."""
+        """Positions of usable rows with a recorded answer, at most :data:`MAX_IMAGES`, and the answers.
+
+        Where an accuracy is expected, all usable rows and their labels: a share of few is a rough one.
+        """
         answers, usable = self.recorded.answers, examples.usable
+        if self.recorded.expected is not None:
+            labels = usable[NUMBER if self.target is not None else "label"].tolist()
+            return usable["position"].astype(int).tolist(), labels
         names = usable[list(_NAMES)].to_numpy(dtype=object)
         given = [next((answers[name] for name in row if name in answers), None) for row in names]
         positions = usable["position"].astype(int).tolist()
@@ -208,15 +229,26 @@ class Reconcile:
         part = positions[:MAX_TRIED], wanted[:MAX_TRIED]
         tried = [(self._agreement(variant, *part), variant) for variant in others]
         # Of those that fit as well, the ones that differ in fewer things come first.
-        best = sorted((one for one in tried if one[0] > own), key=lambda one: (-one[0], one[1].changes))[:_TOLD]
+        expected = self.recorded.expected
+        if expected is None:
+            best = sorted((one for one in tried if one[0] > own), key=lambda one: (-one[0], one[1].changes))[:_TOLD]
+        else:
+            distance = abs(own - expected.accuracy)
+            near = [one for one in tried if abs(one[0] - expected.accuracy) < distance]
+            best = sorted(near, key=lambda one: (abs(one[0] - expected.accuracy), one[1].changes))[:_TOLD]
         ranked = "; ".join(f"{variant.name}: {share:.0%}" for share, variant in best)
         strangers = sorted(set(wanted) - set(self.subject.classes)) if self.target is None else []
         foreign = f"; {strangers[0]!r} is no class of the model" if strangers else ""
+        found = f"the recorded answer in {own:.0%} of {len(positions)} images{foreign}"
+        wanted_share = f"in {LEAST_AGREEMENT:.0%} or more: the model as it is in use"
+        if expected is not None:
+            found = f"an accuracy of {own:.1%} on {len(positions)} images"
+            wanted_share = f"{expected.told}: the model as it is in use, on this data"
         return SubjectError(
             "PREDICTIONS_DIFFER",
             self.recorded.where,
-            found=f"the recorded answer in {own:.0%} of {len(positions)} images{foreign}",
-            expected=f"in {LEAST_AGREEMENT:.0%} or more: the model as it is in use",
+            found=found,
+            expected=wanted_share,
             fix=f"what would fit better: {ranked}"
             if ranked
             else f"none of {len(tried)} other preprocessings fits "

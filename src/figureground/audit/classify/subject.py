@@ -17,13 +17,13 @@ from figureground.audit.classify.named_code import importable, load_named, name_
 from figureground.audit.classify.opaque import Answering
 from figureground.audit.classify.origins import UNSAID, Built, Origin, load_module
 from figureground.audit.classify.readout import OneNumber, Picked, TwoClasses
+from figureground.audit.methods import Access
 from figureground.audit.target import Target
 from figureground.audit.task import DECLARED_KINDS, Kind, Task, check_thresholds
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import SubjectError, UsageError
 
 PreprocessingSource = Literal["model", "argument", "assumed"]
-Access = Literal["layers", "gradients", "answers"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from figureground.audit.classify.subject import Access
 from figureground.audit.config import AuditConfig
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer, find_layer, model_dtype
 from figureground.audit.explain.occlusion import OcclusionMaps
 from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.methods import Access
 from figureground.errors import UsageError
 
 #: What a forward pass of somebody else's code raises when the input does not suit it.

@@ -193,3 +193,41 @@ def test_the_table_of_a_dataset_is_not_read_again(pictures, monkeypatch):
     subject, source, examples = setting(pictures)
     monkeypatch.setattr(type(source), "table", lambda _: pytest.fail("every item would be opened again"))
     assert Reconcile(subject, source, Recorded(answers, "here"))(examples).n == 120
+
+
+# --- an accuracy in place of answers ---------------------------------------------------------------
+
+
+def labelled(pictures, variant, right):
+    """The pictures with labels that the model gives where they are prepared in this way, in so many of them."""
+    answers = said(pictures, variant)
+    turned = {"a": "b", "b": "c", "c": "a"}
+    return [
+        item | {"label": answers[item["key"]] if at < right else turned[answers[item["key"]]]}
+        for at, item in enumerate(pictures)
+    ]
+
+
+def test_the_accuracy_that_was_promised_passes_with_n(pictures):
+    subject, source, examples = setting(labelled(pictures, Variant("", OWN), 108))
+    for text in ("accuracy=0.9", "accuracy=0.92±0.02", "accuracy = 0.88 +- 0.02"):
+        check = Reconcile(subject, source, Recorded.scoring(text))(examples)
+        assert (check.status, check.value, check.n) == ("passed", 0.9, 120)
+
+
+def test_another_accuracy_is_refused_and_what_comes_nearer_is_named(pictures):
+    reversed_ = next(variant for variant in ALONE if variant.reversed)
+    subject, source, examples = setting(labelled(pictures, reversed_, 120))
+    with pytest.raises(SubjectError, match=r"expected 100 % \(±1\)") as caught:
+        Reconcile(subject, source, Recorded.scoring("accuracy=1"))(examples)
+    assert caught.value.exit_code == 4
+    assert f"{reversed_.name}: 100%" in caught.value.fix
+    subject, source, examples = setting(labelled(pictures, Variant("", OWN), 120))
+    with pytest.raises(SubjectError, match=r"found an accuracy of 100.0%.*expected 70 % \(±1\)"):  # too good is no fit
+        Reconcile(subject, source, Recorded.scoring("accuracy=0.7"))(examples)
+
+
+@pytest.mark.parametrize("text", ["0.93", "accuracy=93", "accuracy=0.9±2", "recall=0.9", "accuracy=0.9 0.1", ""])
+def test_what_is_no_accuracy_is_a_matter_of_usage(text):
+    with pytest.raises(UsageError, match="EXPECT"):
+        Recorded.scoring(text)

@@ -351,3 +351,14 @@ def test_damage_that_pillow_lets_out_as_other_errors():
     more = "06006108000600810000002c0000ffffff0600b0a1c180003b"
     gif = bytes.fromhex(drawn + more)
     assert fault(decode_mask, gif) in ("mask_unreadable", "multi_frame")
+
+
+def test_a_photograph_with_a_preview_behind_it_is_the_photograph():
+    """Telephones write such files: a JPEG, and after it a preview or a gain map that no viewer shows."""
+    taken, preview = Image.new("RGB", (64, 48), (200, 10, 10)), Image.new("RGB", (32, 24))
+    stream = io.BytesIO()
+    taken.save(stream, "MPO", save_all=True, append_images=[preview])
+    found = read_picture(stream.getvalue())
+    assert found.image.size == (64, 48)
+    assert found.image.getpixel((5, 5))[0] > 190
+    assert "further_pictures" in found.notes

@@ -93,7 +93,8 @@ def read_picture(data: bytes, decoding: Decoding = PLAIN) -> Picture:
     notes = {
         "decoder_warning": bool(warned),
         "exif_turned": turned,
-        "frame_chosen": decoding.frame is not None and int(getattr(stored, "n_frames", 1)) > 1,
+        "frame_chosen": decoding.frame is not None and _frames(stored) > 1,
+        "further_pictures": _is_photograph(stored),
     }
     found = as_eight_bits(picture, decoding)
     return Picture(found.image, found.alpha, (*(name for name, said in notes.items() if said), *found.notes))
@@ -180,7 +181,7 @@ def opened(data: bytes, kind: str, decoding: Decoding = PLAIN) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own, lower limit follows
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            frames = int(getattr(picture, "n_frames", 1))
+            frames = _frames(picture)
             _check_size(picture.width * picture.height, kind, f"{picture.width}x{picture.height}")
             _choose(picture, frames, kind, decoding)
     except Image.DecompressionBombError as error:
@@ -190,6 +191,16 @@ def opened(data: bytes, kind: str, decoding: Decoding = PLAIN) -> Image.Image:
             raise no_picture(data, kind, FORMATS) from error
         raise RowFault(f"{kind}_unreadable", f"a damaged header: {error}") from error
     return picture
+
+
+def _frames(picture: Image.Image) -> int:
+    """Frames of which one would have to be named."""
+    return 1 if _is_photograph(picture) else int(getattr(picture, "n_frames", 1))
+
+
+def _is_photograph(picture: Image.Image) -> bool:
+    """Whether a JPEG is followed by others, as telephones add previews and gain maps to what they take."""
+    return picture.format == "MPO"
 
 
 def upright(picture: Image.Image, decoding: Decoding = PLAIN, kind: str = "image") -> tuple[Image.Image, bool]:

@@ -38,7 +38,7 @@ class KillingSource(TableSource):
 
     def pixels(self, position):
         if self.frame["image"][position] == self.victim:
-            os.kill(os.getpid(), signal.SIGSEGV)
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().pixels(position)
 
 

@@ -36,3 +36,13 @@ MASK_STATUSES = (
     "mask_frames",
     "path_escape",
 )
+
+
+def names_mask(column: str) -> bool:
+    """Whether a column names masks of the object, one for all or one of a finding."""
+    return column == "mask" or column.startswith(MASK_PREFIX)
+
+
+def names_file(column: str) -> bool:
+    """Whether the cells of a column name files, or its values are pixels."""
+    return column == "image" or names_mask(column) or column.startswith(REGION_PREFIX)

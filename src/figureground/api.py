@@ -245,9 +245,7 @@ def run_audit(
         model_args,
         weights,
         (expect_sha256, trust_model),
-        allow_globals=tuple(allow_globals),
-        allow_nonfinite=allow_nonfinite,
-        python_path=tuple(map(Path, python_path)),
+        (allow_globals, allow_nonfinite, python_path),
         **said,
     )
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
@@ -339,10 +337,7 @@ def _asked(
     model_args: Mapping[str, Any] | None,
     weights: str | Path | None,
     hashes: tuple[str | None, str | None],
-    *,
-    allow_globals: tuple[str, ...],
-    allow_nonfinite: bool,
-    python_path: tuple[Path, ...],
+    allowed: tuple[Sequence[str], bool, Sequence[str | Path]],
     **more: Any,
 ) -> AskedModel:
     """The model with everything that was said of it."""
@@ -350,7 +345,8 @@ def _asked(
     from figureground.audit.classify.origins import Origin
 
     file = None if weights is None else Path(weights)
-    loading = (*hashes, allow_globals, allow_nonfinite, python_path)
+    names, nonfinite, folders = allowed
+    loading = (*hashes, tuple(names), nonfinite, tuple(map(Path, folders)))
     return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, *loading), **more)
 
 
@@ -603,9 +599,7 @@ def check_inputs(
             model_args,
             weights,
             (expect_sha256, trust_model),
-            allow_globals=tuple(allow_globals),
-            allow_nonfinite=allow_nonfinite,
-            python_path=tuple(map(Path, python_path)),
+            (allow_globals, allow_nonfinite, python_path),
             **said,
         ).subject(declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})

@@ -351,3 +351,11 @@ def test_damage_that_pillow_lets_out_as_other_errors():
     more = "06006108000600810000002c0000ffffff0600b0a1c180003b"
     gif = bytes.fromhex(drawn + more)
     assert fault(decode_mask, gif) in ("mask_unreadable", "multi_frame")
+
+
+def test_an_orientation_that_is_no_number_turns_nothing():
+    # Found by benchmarks/fuzz/masks.py: the type of the field was damaged.
+    whole = saved(Image.fromarray(PHOTO), "JPEG", exif=oriented(6))
+    assert whole.count(b"\x01\x12\x00\x03") == 1
+    odd = whole.replace(b"\x01\x12\x00\x03", b"\x01\x12\x00\x07")
+    assert decode_image(odd).size == decode_image(saved(Image.fromarray(PHOTO), "JPEG")).size

@@ -237,7 +237,8 @@ def _has_alpha(picture: Image.Image) -> bool:
 
 
 def _orientation(picture: Image.Image) -> int:
-    return int(picture.getexif().get(0x0112) or 1)
+    value = picture.getexif().get(0x0112)  # of any type, in a damaged file
+    return next((number for number in range(2, 9) if number == value), 1)
 
 
 def _scaled(picture: Image.Image, decoding: Decoding) -> Image.Image:

@@ -353,7 +353,6 @@ def test_damage_that_pillow_lets_out_as_other_errors():
     assert fault(decode_mask, gif) in ("mask_unreadable", "multi_frame")
 
 
-<<<<<<< HEAD
 def test_a_photograph_with_a_preview_behind_it_is_the_photograph():
     """Telephones write such files: a JPEG, and after it a preview or a gain map that no viewer shows."""
     taken, preview = Image.new("RGB", (64, 48), (200, 10, 10)), Image.new("RGB", (32, 24))
@@ -363,11 +362,11 @@ def test_a_photograph_with_a_preview_behind_it_is_the_photograph():
     assert found.image.size == (64, 48)
     assert found.image.getpixel((5, 5))[0] > 190
     assert "further_pictures" in found.notes
-=======
+
+
 def test_an_orientation_that_is_no_number_turns_nothing():
     # Found by benchmarks/fuzz/masks.py: the type of the field was damaged.
     whole = saved(Image.fromarray(PHOTO), "JPEG", exif=oriented(6))
     assert whole.count(b"\x01\x12\x00\x03") == 1
     odd = whole.replace(b"\x01\x12\x00\x03", b"\x01\x12\x00\x07")
     assert decode_image(odd).size == decode_image(saved(Image.fromarray(PHOTO), "JPEG")).size
->>>>>>> guard

@@ -121,8 +121,8 @@ def test_a_file_that_vanishes_while_the_audit_runs_is_set_aside(tmp_path, monkey
 
     manifest, begun = data(tmp_path), []
 
-    def take_in(self):
-        examples = original(self)
+    def take_in(self, folder):
+        examples = original(self, folder)
         begun.append(len(examples.usable))
         (tmp_path / "p5.png").unlink(missing_ok=True)
         return examples

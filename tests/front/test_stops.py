@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 
 from figureground.api import run_audit
@@ -85,7 +86,8 @@ def test_a_run_stops_and_goes_on(checkpoint, audit_manifest, shortcut_run, tmp_p
     assert done.returncode == 1, done.stderr  # demonstrated
     run = AuditResult(out)
     for name, table in shortcut_run.tables.items():
-        assert run.tables[name].equals(table), name
+        # Another process may add up in another order; bytes are compared within one, in tests/audit/test_resume.py.
+        pd.testing.assert_frame_equal(run.tables[name], table, rtol=1e-9)
 
 
 @pytest.mark.fault("G8")

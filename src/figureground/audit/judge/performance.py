@@ -101,13 +101,18 @@ def performance(
 
 
 def performance_gap(
-    rows: pd.DataFrame, direction: document.Direction | None, policy: Policy, seed: int
+    rows: pd.DataFrame,
+    direction: document.Direction | None,
+    policy: Policy,
+    seed: int,
+    permutations: int | None = None,
 ) -> dict[str, Any]:
     """Interaction of label and environment on correctness: a row of the ``tests`` table.
 
     ``(a[c, e] - a[c, e'] - a[not c, e] + a[not c, e']) / 2`` for accuracy a, where level e pulls to class c: positive
     where the model is better on images whose background points to the right class. In [-1, 1]. The p-value permutes
-    the environments of cluster means within labels; the interval is t on cluster means with independent cells.
+    the environments of cluster means within labels, :data:`PERMUTATIONS` times where not given; the interval is t on
+    cluster means with independent cells.
     """
     keys = {"cue": "background", "test": "performance_gap", "scale": "decision", "simultaneous": False}
     if direction is None or rows["environment"].isna().all():
@@ -120,7 +125,8 @@ def performance_gap(
         }
     known = rows[rows["correct"].notna() & rows["environment"].isin([direction.arm, direction.reference])]
     interval = _interaction(known, direction, 1 - policy.alpha)
-    p = _permutation_p(known, direction, seed) if np.isfinite(interval.estimate) else None
+    draws = PERMUTATIONS if permutations is None else permutations
+    p = _permutation_p(known, direction, seed, draws) if np.isfinite(interval.estimate) else None
     names = {"class_name": direction.class_name, "arm": direction.arm, "reference": direction.reference}
     return keys | names | estimate_columns(interval, min_clusters=policy.min_clusters, alpha=policy.alpha, p_raw=p)
 
@@ -152,7 +158,7 @@ def _interaction(rows: pd.DataFrame, direction: document.Direction, level: float
     )
 
 
-def _permutation_p(rows: pd.DataFrame, direction: document.Direction, seed: int) -> float:
+def _permutation_p(rows: pd.DataFrame, direction: document.Direction, seed: int, draws: int) -> float:
     # Images of one cluster are no independent evidence: what is exchanged is the environment of whole cluster means.
     units = rows.groupby(["label", "environment", "cluster"])["correct"].mean().reset_index()
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x6A]))
@@ -162,12 +168,12 @@ def _permutation_p(rows: pd.DataFrame, direction: document.Direction, seed: int)
     is_class = labels == direction.class_name
     observed = abs(_crossed(correct, is_class, on_arm))
     hits = 0
-    for _ in range(PERMUTATIONS):
+    for _ in range(draws):
         shuffled = on_arm.copy()
         for block in blocks:
             shuffled[block] = rng.permutation(on_arm[block])
         hits += abs(_crossed(correct, is_class, shuffled)) >= observed - 1e-12
-    return float((hits + 1) / (PERMUTATIONS + 1))
+    return float((hits + 1) / (draws + 1))
 
 
 def _crossed(correct: npt.NDArray[np.float64], is_class: npt.NDArray[np.bool_], on_arm: npt.NDArray[np.bool_]) -> float:

@@ -199,7 +199,7 @@ def run_audit(
     resume : bool
         Go on with a run that was begun in ``out`` and stopped; it must be the same model, data and settings. The
         tables are those of a run that was never stopped. Where nothing was begun, the run begins; where it has
-        finished, it is returned.
+        finished, it is returned, its pictures not read again.
     workers : int
         Processes that read the files at the door. A file that crashes its decoder is then set aside and named, where it
         would end the run otherwise. Data that cannot be handed over, as a Dataset of a notebook, are read in this one.
@@ -296,7 +296,6 @@ def run_audit(
     inputs = tuple(Path(path) for path in (model, weights, data, attributes, train) if isinstance(path, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
     with RunFolder.opened(written, overwrite=overwrite, resume=resume, keep=inputs) as folder:
-        done = finished(written, subject, config, declared) if resume else None
         pipeline = Pipeline(
             subject,
             source,
@@ -308,6 +307,7 @@ def run_audit(
             training=training,
             supplied_by=suppliers,
         )
+        done = finished(written, pipeline.declared) if resume else None
         found = done or _completed(pipeline, folder, partial(RunFolder.create, written, overwrite=True, keep=inputs))
         if report:
             with progress("Rendering the report", 1) as advance:

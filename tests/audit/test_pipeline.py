@@ -69,6 +69,7 @@ def test_the_folder_is_whole_private_and_valid(shortcut_run):
     names = set(run_folder.read_seal(shortcut_run.path))
     assert {
         "config.json",
+        "declared.json",
         "policy.json",
         "audit.json",
         "examples.parquet",

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -24,6 +25,7 @@ from figureground.audit.measure.stream import ShardStream
 from figureground.audit.run_folder import RunFolder
 from figureground.audit.run_lock import HOLDER, LOCK, locked
 from figureground.datasets.planted import Planted
+from figureground.datasets.transforms import Preprocess
 from figureground.errors import UsageError
 
 SHARD = 16
@@ -161,8 +163,43 @@ def test_a_finished_run_is_returned_and_another_refused(pictures, whole, monkeyp
     assert audited(pictures, whole.path, resume=True).path == whole.path
     assert not counts
     assert (whole.path / run_folder.SEAL).stat().st_mtime_ns == before
-    with pytest.raises(UsageError, match=r"RESUME_DIFFERS.*finished run with another settings"):
-        audited(pictures, whole.path, resume=True, seed=5)
+    frame = pd.read_csv(pictures, dtype=str, keep_default_na=False)
+    others = {
+        "settings": {"seed": 5},
+        "model sha256": {"model": Small(seed=4)},
+        "preprocessing": {"transform": Preprocess(mean=(0.1, 0.1, 0.1))},
+        "data": {"data": frame, "root": pictures.parent},
+    }
+    for named, options in others.items():
+        with pytest.raises(UsageError, match=rf"RESUME_DIFFERS.*{named}"):
+            audited(options.pop("data", pictures), whole.path, resume=True, **options)
+
+
+def test_rows_that_changed_are_other_rows_though_no_picture_did(pictures, tmp_path):
+    frame = pd.read_csv(pictures, dtype=str, keep_default_na=False)
+    out = begun(frame, tmp_path / "run", shards=1, root=pictures.parent)
+    turned = frame.assign(label=frame["label"].iloc[::-1].to_numpy())
+    with pytest.raises(UsageError, match=r"RESUME_DIFFERS.*table sha256"):
+        audited(turned, out, resume=True, root=pictures.parent)
+
+
+def test_another_part_of_the_output_is_another_run(pictures, tmp_path):
+    class Two(Small):
+        def forward(self, x):
+            found = super().forward(x)
+            return {"first": found, "second": -found}
+
+    out = begun(pictures, tmp_path / "run", shards=1, model=Two(), output_key="first")
+    with pytest.raises(UsageError, match=r"RESUME_DIFFERS.*output Picked second"):
+        audited(pictures, out, resume=True, model=Two(), output_key="second")
+
+
+def test_a_function_cannot_be_shown_to_be_the_same(pictures, tmp_path):
+    model = Small().eval()
+    known = {"model": lambda x: model(x), "classes": Small.classes}
+    out = begun(pictures, tmp_path / "run", shards=1, **known)
+    with pytest.raises(UsageError, match="RESUME_UNKNOWN"):
+        audited(pictures, out, resume=True, **known)
 
 
 def test_without_the_word_a_run_that_was_begun_is_left_alone(pictures, tmp_path):
@@ -181,7 +218,7 @@ def test_what_fits_into_a_time_is_asked_once(tmp_path):
 
 def test_a_line_that_was_cut_off_says_nothing(tmp_path):
     journal = Journal.read(tmp_path)
-    journal.declare({"model": "a"})
+    journal.recall("fits", lambda: 7)
     journal.finished("x", {})
     with (tmp_path / JOURNAL).open("a") as stream:
         stream.write('{"name": "y", "fil')

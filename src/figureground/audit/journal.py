@@ -3,7 +3,6 @@
 ``JOURNAL`` holds one JSON object a line, appended and flushed to disk after the files that it tells of were published:
 
 ========  ==============================================================================
-declared  what was audited and how; a run is resumed only where all of it is the same
 noted     a number that another day would give otherwise, such as what fits into a time
 files     a shard or a table: the SHA-256 of each file, and the forward passes spent on it
 ========  ==============================================================================
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from figureground.audit.files import file_sha256, told_when_full
-from figureground.errors import UsageError
 
 JOURNAL = "JOURNAL"
 _log = logging.getLogger("figureground")
@@ -63,16 +61,6 @@ class Journal:
     def read(cls, folder: Path) -> Journal:
         """The journal of a folder; empty where there is none."""
         return cls(folder, list(_read(folder / JOURNAL)))
-
-    def declare(self, what: Mapping[str, Any]) -> None:
-        """Say what is audited; raises :class:`UsageError` where an earlier start said something else."""
-        before = next((line["declared"] for line in self.lines if "declared" in line), None)
-        if before is None:
-            self._add({"declared": dict(what)})
-            return
-        differs = sorted(name for name in {*before, *what} if before.get(name) != what.get(name))
-        if differs:
-            raise _differs(self.folder, differs, before, what)
 
     def recall(self, name: str, compute: Callable[[], int]) -> int:
         """The number that an earlier start noted under this name, else a new one, noted for later starts."""
@@ -125,20 +113,3 @@ def _read(file: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(found, dict):
             yield found
-
-
-def _differs(folder: Path, names: list[str], before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:
-    said = "; ".join(f"{name} {_short(now.get(name))}" for name in names[:3])
-    was = "; ".join(f"{name} {_short(before.get(name))}" for name in names[:3])
-    return UsageError(
-        "RESUME_DIFFERS",
-        str(folder),
-        found=said,
-        expected=f"what the run was begun with: {was}",
-        fix="give the same model, data and settings, or begin anew with --overwrite",
-    )
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -10,6 +10,7 @@ import importlib.metadata
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -41,7 +42,7 @@ from figureground.audit.progress import Progress, silent
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.rejudge import MEASURED
 from figureground.audit.result import AuditResult
-from figureground.audit.resuming import check_data, declared_of, memory_of
+from figureground.audit.resuming import check_data, declare, declared_of, memory_of
 from figureground.audit.run_folder import RunFolder, read_table
 from figureground.audit.sampling import recorded
 from figureground.audit.settling import settled
@@ -111,6 +112,11 @@ class Pipeline:
         """What the logits mean, and how the policy reads labels."""
         return declared_task(self.subject.task, self.policy)
 
+    @cached_property
+    def declared(self) -> dict[str, Any]:
+        """What the run is of, by which it is known again: see :func:`~figureground.audit.resuming.declared_of`."""
+        return declared_of(self.subject, self.config, self.policy, self._origin(), self.source.table(), software())
+
     def __call__(self, folder: RunFolder) -> AuditResult:
         """Run everything and seal the folder."""
         started = clock.stamp()
@@ -166,8 +172,7 @@ class Pipeline:
         return AuditResult(folder.path)
 
     def _declare(self, folder: RunFolder) -> None:
-        if folder.journal is not None:
-            folder.journal.declare(declared_of(self.subject, self.config, self.policy, self._origin(), software()))
+        declare(folder, self.declared)
         folder.write_json("config.json", self.config.model_dump(mode="json"))
         decisions = self.policy.model_dump(mode="json", include={"decision"})
         folder.write_json("policy.json", {**self.policy.declared, **decisions, "sha256": self.policy.sha256})

@@ -165,3 +165,13 @@ def _held(output: Any) -> dict[str, Any]:
         named = {name: getattr(output, name) for name in getattr(output, "_fields", ())}
         return {str(at): value for at, value in enumerate(output)} | named
     return {}
+
+
+def output_of(module: nn.Module) -> str:
+    """How the output of the caller's model is read, from the outside in; empty where it is taken as it is."""
+    found = []
+    while isinstance(module, TwoClasses | OneNumber | Picked):
+        told = {Picked: "key", OneNumber: "name"}.get(type(module))
+        found.append(type(module).__name__ if told is None else f"{type(module).__name__} {getattr(module, told)}")
+        module = module.model
+    return ", ".join(found)

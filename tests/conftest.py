@@ -26,9 +26,9 @@ def audit_manifest(tmp_path_factory):
 
 
 def _trained(tmp_path_factory, association):
-    from figureground.api import train_classifier
     from figureground.audit.classify.train import TrainConfig
     from figureground.datasets.planted import Planted
+    from figureground.training import train_classifier
 
     out = tmp_path_factory.mktemp("train-data") / "data"
     manifest = Planted(association=association, split="train", per_label=PER_LABEL_TRAIN).write(out)

@@ -16,7 +16,8 @@ import pandas as pd
 
 from figureground.audit.judge.grouping import group_rows
 from figureground.datasets.findings import label_columns
-from figureground.datasets.intake import Intake, attribute_columns
+from figureground.datasets.intake import Intake
+from figureground.datasets.known_rows import attribute_columns
 from figureground.datasets.sources import open_source
 
 _ROWS = "image,label,mask,environment,site,cluster,split\na.png,cat,m.png,snow,NA,p1,test\nb.png,dog,,sand,,p2,train\n"

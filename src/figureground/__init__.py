@@ -27,15 +27,15 @@ _HOME = {
     "background_rank_share": "figureground.audit.measure.shares",
     "background_share": "figureground.audit.measure.shares",
     "bleed_floor": "figureground.audit.measure.shares",
-    "check_inputs": "figureground.api",
+    "check_inputs": "figureground.inputs",
     "judge_again": "figureground.api",
     "load_run": "figureground.api",
     "log_density_ratio": "figureground.audit.measure.shares",
-    "recognise_weights": "figureground.api",
+    "recognise_weights": "figureground.inputs",
     "render_report": "figureground.api",
     "run_audit": "figureground.api",
     "run_demo": "figureground.demo",
-    "train_classifier": "figureground.api",
+    "train_classifier": "figureground.training",
 }
 
 __all__ = sorted(_HOME)

@@ -10,21 +10,15 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Unpack
 
 from figureground.audit import result as results
-from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, declare, load_policy, looking
+from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, load_policy, looking
 from figureground.audit.progress import Progress, silent
+from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
-    from figureground.audit.checked import Checked
-    from figureground.audit.classify.asking import AskedModel
-    from figureground.audit.classify.module import Classifier
-    from figureground.audit.classify.recognising import Fit
-    from figureground.audit.classify.train import TrainConfig
     from figureground.audit.config import Layout
-    from figureground.audit.reconciling import Recorded
     from figureground.audit.run_folder import RunFolder
     from figureground.audit.task import Kind
     from figureground.datasets.decoding import DecodingOptions
-    from figureground.datasets.findings import Uncertain
     from figureground.datasets.transforms import Preprocess
     from figureground.reports.showing import RowView
 
@@ -239,7 +233,7 @@ def run_audit(
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = _asked(
+    asked = asked_model(
         model,
         model_class,
         model_args,
@@ -286,7 +280,7 @@ def run_audit(
         labelled=labels,
     )
     source = source if labels else PredictedLabels.of(source, subject, progress)
-    recorded = _recorded(expect_predictions, expect)
+    recorded = recorded_answers(expect_predictions, expect)
     training = TrainingData.read(train, data, names, mapping)
     own = None if load_policy(policy) == Policy() else policy
     optional = {"attributes": attributes, "train": train, "policy": own, "predictions": expect_predictions}
@@ -329,42 +323,6 @@ def _completed(
             if begun == MAX_RESTARTS:
                 raise
     raise AssertionError("the last attempt returns or raises")
-
-
-def _asked(
-    model: Any,
-    model_class: str | None,
-    model_args: Mapping[str, Any] | None,
-    weights: str | Path | None,
-    hashes: tuple[str | None, str | None],
-    allowed: tuple[Sequence[str], bool, Sequence[str | Path]],
-    **more: Any,
-) -> AskedModel:
-    """The model with everything that was said of it."""
-    from figureground.audit.classify.asking import AskedModel
-    from figureground.audit.classify.origins import Origin
-
-    file = None if weights is None else Path(weights)
-    names, nonfinite, folders = allowed
-    loading = (*hashes, tuple(names), nonfinite, tuple(map(Path, folders)))
-    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, *loading), **more)
-
-
-def _recorded(given: Any | None, expect: str | None = None) -> Recorded | None:
-    from figureground.audit.reconciling import Recorded
-    from figureground.errors import UsageError
-
-    if given is not None and expect is not None:
-        raise UsageError(
-            "RECORDED",
-            "expect",
-            found="recorded answers beside it",
-            expected="one of the two",
-            fix="leave --expect out: answers say more than how many of them are right",
-        )
-    if expect is not None:
-        return Recorded.scoring(expect)
-    return None if given is None else Recorded.read(given)
 
 
 def load_run(run: str | Path) -> AuditResult:
@@ -430,208 +388,4 @@ def render_report(run: str | Path | results.AuditResult, *, out: str | Path | No
     return html.render_report(found, out=None if out is None else Path(out), lang=lang)
 
 
-def train_classifier(
-    data: Any,
-    *,
-    out: str | Path | None = None,
-    classes: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-    attributes: Any | None = None,
-    on: str | None = None,
-    dedupe: bool = False,
-    normalized: tuple[Sequence[float], Sequence[float]] | None = None,
-    root: str | Path | None = None,
-    split: str | None = None,
-    preprocess: Preprocess | None = None,
-    uncertain: Uncertain | None = None,
-    thresholds: Mapping[str, float] | None = None,
-    config: TrainConfig | None = None,
-    progress: bool = False,
-    **files: Unpack[DecodingOptions],
-) -> Classifier:
-    """Train a Lightning classifier on the rows of a split: ``train``, or all where there is no split column.
-
-    Data with a column ``label:NAME`` for each finding trains a multi-label classifier; a label that is unknown enters
-    no loss.
-
-    Parameters
-    ----------
-    data, attributes, on, dedupe, normalized
-        As for :func:`run_audit`; a Dataset with integer labels needs ``classes``.
-    out : path, optional
-        Self-describing checkpoint to write.
-    classes : sequence of str, optional
-        Class names in order. Default: the labels found, sorted.
-    preprocess : Preprocess, optional
-        Default: pictures as they are stored, scaled to [-1, 1].
-    uncertain : {"exclude", "positive", "negative"}, optional
-        What an uncertain label (-1) of a finding counts as; needed where one occurs.
-    thresholds : mapping of str to float, optional
-        Operating threshold of each finding, or of the second of two classes, that the checkpoint remembers.
-    config : TrainConfig, optional
-        Architecture, epochs, learning rate, seed.
-    progress : bool
-        Whether a bar is drawn.
-    **files
-        What is declared about files of pictures, as for :func:`run_audit`.
-
-    Returns
-    -------
-    Classifier
-        With the weights of the epoch whose validation loss was lowest.
-    """
-    from figureground.audit.classify import train
-    from figureground.datasets.decoding import Decoding
-    from figureground.datasets.joining import Attributes
-    from figureground.datasets.normalized import Normalized
-    from figureground.datasets.training_sets import labelled_images
-
-    settings = config or train.TrainConfig()
-    folder = None if root is None else Path(root)
-    parts = labelled_images(
-        data,
-        classes,
-        columns,
-        folder,
-        split,
-        preprocess,
-        settings.seed,
-        uncertain,
-        Decoding(**files),
-        attributes=Attributes.read(attributes, on),
-        normalized=Normalized.of(normalized),
-        dedupe=dedupe,
-    )
-    return train.train_classifier(
-        parts.train,
-        parts.validation,
-        classes=parts.classes,
-        preprocess=parts.preprocess,
-        kind=parts.kind,
-        thresholds=thresholds,
-        config=settings,
-        out=None if out is None else Path(out),
-        progress=progress,
-    )
-
-
-def recognise_weights(weights: str | Path, *, allow_globals: Sequence[str] = ()) -> list[Fit]:
-    """The architectures of torchvision and timm whose tensors a file of weights has, by name and shape, all of them.
-
-    Parameters
-    ----------
-    weights : path
-        ``.safetensors``, or what ``torch.save`` or Lightning wrote. Nothing in it is executed.
-    allow_globals : sequence of str
-        As for :func:`run_audit`.
-
-    Returns
-    -------
-    list of Fit
-        ``spec`` for ``model_class``, the number of ``outputs``, and the ``prefix`` that would be taken off every name.
-
-    Raises
-    ------
-    SubjectError, IntegrityError
-        The file is absent, damaged or dangerous, or holds no weights.
-    """
-    from figureground.audit.classify.recognising import recognise
-
-    return recognise(weights, tuple(allow_globals))
-
-
-def check_inputs(
-    data: Any,
-    model: Any | None = None,
-    *,
-    classes: Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-    attributes: Any | None = None,
-    on: str | None = None,
-    dedupe: bool = False,
-    normalized: tuple[Sequence[float], Sequence[float]] | None = None,
-    by: Sequence[str] | None = None,
-    environment: str | None = None,
-    transform: Preprocess | Any | None = None,
-    root: str | Path | None = None,
-    split: str | None = None,
-    cues: Sequence[str] | None = None,
-    policy: Policy | dict[str, Any] | str | Path | None = None,
-    kind: Kind | None = None,
-    target: str | Callable[[Any], Any] | None = None,
-    uncertain: Uncertain | None = None,
-    model_class: str | None = None,
-    model_args: Mapping[str, Any] | None = None,
-    weights: str | Path | None = None,
-    expect_sha256: str | None = None,
-    trust_model: str | None = None,
-    allow_globals: Sequence[str] = (),
-    allow_nonfinite: bool = False,
-    python_path: Sequence[str | Path] = (),
-    output_key: str | None = None,
-    expect_predictions: Any | None = None,
-    expect: str | None = None,
-    layer: str | None = None,
-    layout: Layout | None = None,
-    methods: Sequence[str] | None = None,
-    full: bool = False,
-    **files: Unpack[DecodingOptions],
-) -> Checked:
-    """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
-
-    Parameters are those of :func:`run_audit`. Without a model the labels are taken as they are; with one, its probes
-    are run on the first usable rows. ``reach`` of the result says, by cue and subgroup, which states this n can reach
-    under the policy. Of more than 2,000 rows so many are decoded, and the files of the others are looked up; ``full``
-    decodes all, as ``expect_predictions`` does.
-    """
-    from figureground.audit.checking import check
-    from figureground.datasets.decoding import Decoding
-    from figureground.datasets.joining import Attributes
-    from figureground.datasets.normalized import Normalized
-
-    declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
-    said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    subject = None
-    if model is not None:  # data alone are checked without torch
-        subject = _asked(
-            model,
-            model_class,
-            model_args,
-            weights,
-            (expect_sha256, trust_model),
-            (allow_globals, allow_nonfinite, python_path),
-            **said,
-        ).subject(declared)
-    mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
-    folder = None if root is None else Path(root)
-    check_cues(tuple(cues or ()), "cues")
-    return check(
-        data,
-        subject,
-        classes=classes,
-        columns=mapping,
-        by=by,
-        root=folder,
-        split=split,
-        cues=cues,
-        policy=declared,
-        recorded=None if expect_predictions is expect is None else _recorded(expect_predictions, expect),
-        decoding=Decoding(**files),
-        looking=check_looking(AuditConfig(**looking(methods, layer, layout))),
-        full=full,
-        attributes=Attributes.read(attributes, on),
-        normalized=Normalized.of(normalized),
-        dedupe=dedupe,
-    )
-
-
-__all__ = [
-    "AuditResult",
-    "check_inputs",
-    "judge_again",
-    "load_run",
-    "recognise_weights",
-    "render_report",
-    "run_audit",
-    "train_classifier",
-]
+__all__ = ["AuditResult", "judge_again", "load_run", "render_report", "run_audit"]

@@ -11,23 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from figureground.cli_check import check
+from figureground.cli_manifest import build
 from figureground.file_options import reads_files
 from figureground.options import (
-    WEIGHTS,
     AllowGlobal,
     AllowNonfinite,
     AttributeTable,
     Bicubic,
     By,
     Channels,
-    ClassMap,
     ClassNames,
     ColumnMap,
     Crop,
     Data,
-    DataOrWeights,
     Dedupe,
-    DicomTags,
     Environment,
     Expect,
     ExpectPredictions,
@@ -46,7 +44,6 @@ from figureground.options import (
     PythonPath,
     Resize,
     Root,
-    SaltFile,
     Seed,
     SplitName,
     Std,
@@ -57,7 +54,6 @@ from figureground.options import (
     UncertainLabels,
     WeightsFile,
     as_arguments,
-    as_class_map,
     as_groups,
     as_list,
     as_mapping,
@@ -65,7 +61,6 @@ from figureground.options import (
     as_suppliers,
     as_thresholds,
     as_uncertain,
-    fit_lines,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +74,8 @@ app = typer.Typer(
     help="Is your classifier looking at the figure, or at the ground?",
     epilog="Exit codes: 0 done · 1 a cue is demonstrated · 2 usage or manifest · "
     "3 a required cue could not be assessed, or too many rows were set aside · "
-    "4 model or data unusable · 6 refused for security or integrity · 70 a bug of ours.",
+    "4 model or data unusable · 5 memory or disk did not suffice: go on with --resume · "
+    "6 refused for security or integrity · 70 a bug of ours.",
 )
 
 
@@ -114,163 +110,8 @@ def demo(
         raise typer.Exit(70)
 
 
-@app.command()
-@reads_files
-def check(
-    data: DataOrWeights,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Model whose probes are run as well, as for `audit`.")
-    ] = None,
-    column: ColumnMap = None,
-    attributes: AttributeTable = None,
-    on: JoinOn = None,
-    dedupe: Dedupe = False,
-    by: By = None,
-    environment: Environment = None,
-    root: Root = None,
-    split: SplitName = None,
-    cue: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--cue", help="Cues to plan for, separated by commas. Repeatable. Default: all that can be tested."
-        ),
-    ] = None,
-    policy: Annotated[Path | None, typer.Option("--policy", help="TOML or JSON file of thresholds.")] = None,
-    uncertain: UncertainLabels = None,
-    target: NumberOf = None,
-    model_class: ModelClass = None,
-    model_arg: ModelArgs = None,
-    weights: WeightsFile = None,
-    expect_sha256: ExpectSha = None,
-    trust_model: TrustModel = None,
-    allow_global: AllowGlobal = None,
-    allow_nonfinite: AllowNonfinite = False,
-    python_path: PythonPath = None,
-    classes: ClassNames = None,
-    kind: KindOf = None,
-    output_key: OutputKey = None,
-    expect_predictions: ExpectPredictions = None,
-    expect: Expect = None,
-    resize: Resize = None,
-    crop: Crop = None,
-    mean: Mean = None,
-    std: Std = None,
-    bicubic: Bicubic = False,
-    channels: Channels = None,
-    layer: Layer = None,
-    layout: LayoutOf = None,
-    methods: Methods = None,
-    full: Annotated[bool, typer.Option("--full", help="Decode every picture, not at most 2,000 of them.")] = False,
-    *,
-    files: dict[str, Any],
-) -> None:
-    """Say what is wrong with the inputs, and what this n can and cannot show."""
-    if data.suffix in WEIGHTS:
-        _recognised(data, allow_global or [])
-        return
-    from figureground.api import check_inputs
-    from figureground.reports.checked import check_lines
-
-    found = check_inputs(
-        data,
-        model,
-        columns=as_mapping(column),
-        attributes=attributes,
-        on=on,
-        dedupe=dedupe,
-        by=as_groups(by),
-        environment=environment,
-        root=root,
-        split=split,
-        cues=as_list(cue),
-        policy=policy,
-        uncertain=as_uncertain(uncertain),
-        target=target,
-        model_class=model_class,
-        model_args=as_arguments(model_arg),
-        weights=weights,
-        expect_sha256=expect_sha256,
-        trust_model=trust_model,
-        allow_globals=allow_global or (),
-        allow_nonfinite=allow_nonfinite,
-        python_path=python_path or (),
-        output_key=output_key,
-        expect_predictions=expect_predictions,
-        expect=expect,
-        classes=as_list(classes),
-        kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
-        transform=as_preprocess(resize, crop, mean, std, bicubic, channels),
-        layer=layer,
-        layout=layout,  # type: ignore[arg-type]  # as for kind
-        methods=as_list(methods),
-        full=full,
-        **files,
-    )
-    for line in check_lines(found):
-        typer.echo(line)
-    failed = any(probe.status == "failed" for probe in found.probes)
-    raise typer.Exit(3 if found.quarantined or failed else 0)
-
-
-def _recognised(file: Path, allow_globals: list[str]) -> None:
-    from figureground.api import recognise_weights
-    from figureground.errors import SubjectError
-
-    found = recognise_weights(file, allow_globals=allow_globals)
-    if not found:
-        raise SubjectError(
-            "WEIGHTS_ARCHITECTURE",
-            str(file),
-            found="tensors that no architecture of torchvision or timm has, all of them",
-            expected="one that fits whole, by name and shape; timm is an extra: pip install 'figureground[timm]'",
-            fix="name its class with --model-class; a checkpoint of `figureground train` needs none",
-        )
-    for line in fit_lines(file, found):
-        typer.echo(line)
-
-
-@app.command(name="manifest")
-def build(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder with one folder for each class, or laid out as Pascal VOC; a COCO file; a table of boxes (CSV "
-            "or Parquet: image, label, xmin, ymin, xmax, ymax); with --tags a folder of DICOM files."
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file; its folder must hold all pictures and masks.")],
-    masks: Annotated[
-        Path | None,
-        typer.Option(
-            "--masks",
-            help="Folder of masks under the pictures' names; of annotations and boxes, where they are written.",
-        ),
-    ] = None,
-    images: Annotated[Path | None, typer.Option("--images", help="Of COCO and boxes: folder of the pictures.")] = None,
-    boxes: Annotated[bool, typer.Option("--boxes", help="Of COCO and VOC: boxes where outlines are missing.")] = False,
-    class_map: ClassMap = None,
-    tags: DicomTags = None,
-    salt: SaltFile = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier manifest.")] = False,
-) -> None:
-    """Write a manifest from folders of pictures or DICOM files, from COCO or VOC annotations, or from boxes."""
-    from figureground.datasets.building import build_manifest
-
-    built = build_manifest(
-        source,
-        out,
-        masks=masks,
-        images=images,
-        boxes=boxes,
-        class_map=as_class_map(class_map),
-        tags=as_list(tags),
-        salt=None if salt is None else salt.read_bytes(),
-        overwrite=overwrite,
-    )
-    for reason, n in built.left_out.items():
-        typer.echo(f"{n} {reason}")
-    names = ", ".join(map(str, built.frame.columns))
-    typer.echo(f"{out}: {len(built.frame)} rows with {names}")
+app.command()(check)
+app.command(name="manifest")(build)
 
 
 @app.command()
@@ -303,9 +144,9 @@ def train(
     files: dict[str, Any],
 ) -> None:
     """Train a Lightning classifier and write a self-describing checkpoint."""
-    from figureground.api import train_classifier
     from figureground.audit.classify.train import TrainConfig
     from figureground.datasets.transforms import Preprocess
+    from figureground.training import train_classifier
 
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from figureground.api import AuditResult, run_audit, train_classifier
+from figureground.api import AuditResult, run_audit
 from figureground.audit.progress import Progress, silent
 from figureground.reports.closing import closing_lines
+from figureground.training import train_classifier
 
 if TYPE_CHECKING:
     from figureground.datasets.embedded_data import Split

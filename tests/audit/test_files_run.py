@@ -10,12 +10,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import figureground as fg
-from figureground.api import check_inputs, run_audit
+from figureground.api import run_audit
 from figureground.cli import app
 from figureground.datasets.decoding import Decoding
 from figureground.datasets.intake import Intake
 from figureground.datasets.sources import TableSource, open_source
 from figureground.datasets.transforms import Preprocess
+from figureground.inputs import check_inputs
 
 CLASSES = ("cat", "dog")
 SIDE = 24

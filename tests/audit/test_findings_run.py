@@ -15,11 +15,12 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from figureground.api import run_audit, train_classifier
+from figureground.api import run_audit
 from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.train import TrainConfig
 from figureground.audit.run_folder import read_table
 from figureground.datasets.planted_findings import PlantedFindings
+from figureground.training import train_classifier
 
 CUES = ("background", "corner_top_left", "sharpness")
 THRESHOLD = {"nodule": 0.3}

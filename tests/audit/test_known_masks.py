@@ -9,11 +9,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from figureground.api import run_audit, train_classifier
+from figureground.api import run_audit
 from figureground.audit.classify.train import TrainConfig
 from figureground.audit.selftest.truth import directional_effect
 from figureground.datasets.planted_cues import PlantedCue
 from figureground.datasets.transforms import Preprocess
+from figureground.training import train_classifier
 
 #: Whole audits.
 pytestmark = pytest.mark.slow

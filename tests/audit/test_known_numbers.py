@@ -13,13 +13,14 @@ from scipy import stats
 from typer.testing import CliRunner
 
 import figureground as fg
-from figureground.api import check_inputs, judge_again, run_audit
+from figureground.api import judge_again, run_audit
 from figureground.audit.classify.checkpoint import save_checkpoint
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import read_table
 from figureground.cli import app
-from figureground.datasets.intake import NUMBER
+from figureground.datasets.columns import NUMBER
 from figureground.errors import UsageError
+from figureground.inputs import check_inputs
 from figureground.reports.checked import check_lines
 from figureground.reports.closing import closing_lines
 

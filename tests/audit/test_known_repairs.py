@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from figureground.api import run_audit, train_classifier
+from figureground.api import run_audit
 from figureground.audit.classify import train
 from figureground.audit.classify.train import TrainConfig
 from figureground.audit.selftest.truth import directional_effect
@@ -21,6 +21,7 @@ from figureground.datasets import compose
 from figureground.datasets.planted import Planted
 from figureground.datasets.planted_cues import PlantedCue
 from figureground.datasets.transforms import Preprocess
+from figureground.training import train_classifier
 
 CLASSES = ("coat", "pullover")
 HALF = Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from figureground.api import check_inputs, run_audit
+from figureground.api import run_audit
 from figureground.audit import reconciling
 from figureground.audit.classify.subject import as_number, as_subject
 from figureground.audit.reconciling import MAX_IMAGES, Reconcile, Recorded, Variant, variants
@@ -18,6 +18,7 @@ from figureground.datasets.intake import Intake
 from figureground.datasets.sources import open_source
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import ManifestError, SubjectError, UsageError
+from figureground.inputs import check_inputs
 
 
 class Reads(torch.nn.Module):

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from figureground.audit import tables
-from figureground.datasets.intake import TABLE_COLUMNS
+from figureground.datasets.known_rows import TABLE_COLUMNS
 
 LARGE = [2**53 + 1, 2**62 + 3, 2**63 - 1]
 

@@ -8,9 +8,10 @@ import torch
 import typer
 from torch import nn
 
-from figureground.api import check_inputs, run_audit
+from figureground.api import run_audit
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import UsageError
+from figureground.inputs import check_inputs
 from figureground.options import as_preprocess
 
 CLASSES = ["boot", "coat"]

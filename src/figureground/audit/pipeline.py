@@ -29,7 +29,8 @@ from figureground.audit.explain.choosing import SINGLE_PASS_COST
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
 from figureground.audit.files import file_sha256
-from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
+from figureground.audit.judge.evidenced import Evidenced, Judgement
+from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.stored import measured
 from figureground.audit.measure.base import measure_images
 from figureground.audit.measure.pictures import Painter

@@ -18,8 +18,9 @@ from typing import Any
 from figureground.audit import clock, document, run_folder, tables
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256, load_policy
 from figureground.audit.judge.again import Again, check_measured, deviations
+from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.grouping import check_groups
-from figureground.audit.judge.judging import Evidenced, Judgement, judge_run
+from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.repeat import check_thresholds, shared_images, what_differs
 from figureground.audit.judge.stored import evidence_of
 from figureground.audit.recipients import has_environment

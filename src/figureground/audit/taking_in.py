@@ -19,7 +19,8 @@ from figureground.audit.progress import Progress, silent
 from figureground.audit.sampling import SamplePlan, least_units, needed_units, seconds_of
 from figureground.datasets.columns import REGION_PREFIX
 from figureground.datasets.datamodule import RowReader, rows_of
-from figureground.datasets.intake import Examples, Intake, attribute_columns
+from figureground.datasets.intake import Examples, Intake
+from figureground.datasets.known_rows import attribute_columns
 from figureground.datasets.reading import Reading
 from figureground.datasets.sampling import Drawn
 from figureground.datasets.sources import Source

@@ -19,9 +19,7 @@ from figureground.datasets.columns import (
     MASK_PREFIX,
     NUMBER,
     OBJECT,
-    PREFIXES,
     REGION_PREFIX,
-    ROLES,
 )
 from figureground.datasets.findings import (
     Uncertain,
@@ -31,55 +29,31 @@ from figureground.datasets.findings import (
     mask_columns,
     present_of,
 )
-from figureground.datasets.identity import row_id
 from figureground.datasets.images import MAX_PIXELS, MIN_SIDE
+from figureground.datasets.known_rows import (
+    MASK_SOURCE,
+    MISSING,
+    TABLE_COLUMNS,
+    attribute_columns,
+    check_kind,
+    identified,
+    known_rows,
+)
 from figureground.datasets.manifest import levels_of
 from figureground.datasets.masks import border_share
 from figureground.datasets.pixels import Pixels, mask_status
 from figureground.datasets.reading import Reading
+from figureground.datasets.readings import Readings, completed
 from figureground.datasets.refusals import REPEATED, check_known, check_repeated, repetitions
 from figureground.datasets.row_faults import RowFault
 from figureground.datasets.sampling import SAMPLED_OUT, Drawn
 from figureground.datasets.sources import Source
-from figureground.errors import DataError, ManifestError, UsageError
+from figureground.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from figureground.datasets.transforms import Preprocess
 
-#: Names that the examples table uses itself.
-TABLE_COLUMNS = (
-    "row_id",
-    "path",
-    "label",
-    "split",
-    "cluster",
-    "environment",
-    "object_area",
-    "sha256",
-    "status",
-    "reason",
-    "weight",
-    "mask_status",
-    "read_notes",
-)
-#: Names that :class:`Examples` uses beside them, for what is not stored.
-WORKING_COLUMNS = ("position", "key", "image", "detail", "width", "height", "present", "border", NUMBER)
-MISSING = "(missing)"
 IN_PROCESS = Reading()
-MASK_SOURCE = "mask_source"
-#: What is known of a row only when its files were read.
-_READ = (
-    "status",
-    "reason",
-    "detail",
-    "sha256",
-    "object_area",
-    "width",
-    "height",
-    "mask_status",
-    "read_notes",
-    "border",
-)
 
 
 class Numbered(Protocol):
@@ -149,12 +123,12 @@ class Intake:
         if there:
             frame.loc[there, "status"] = "ok"
             advance(len(there))
-        read = _Readings()
+        read = Readings()
         task = _Task(replace(self, sample=None, decode=None), source, _label_cells(table))
         for position, found in self.reading(task, sorted(set(wanted_rows).difference(there))):
             read.add(position, found)
             advance(1)
-        frame = _completed(frame, read.frame())
+        frame = completed(frame, read.frame())
         frame = frame.sort_values("row_id", kind="stable").reset_index(drop=True)
         if not (frame["status"] == "ok").any():
             raise _nothing_usable(frame, source.where)
@@ -180,7 +154,7 @@ class Intake:
     def _checked(self, table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, str | None]:
         """The table with ``row_id``, and the split that is wanted; whatever rules it out as a whole is refused."""
         self._check_labels(table, where)
-        table = _identified(table, where)
+        table = identified(table, where)
         wanted = self._wanted_split(table, where)
         rows = table if wanted is None else table[table["split"] == wanted]
         if not self.several and self.numbered is None:
@@ -189,7 +163,7 @@ class Intake:
         return table, wanted
 
     def _check_labels(self, table: pd.DataFrame, where: str) -> None:
-        _check_kind(table, self.several, where)
+        check_kind(table, self.several, where)
         if self.several:
             check_findings(table, self.classes, self.uncertain, where)
 
@@ -198,11 +172,11 @@ class Intake:
         if self.numbered is not None:
             return self._known_numbers(table, attributes, self.numbered)
         if not self.several:
-            return _known(table, attributes, table["label"])
+            return known_rows(table, attributes, table["label"])
         given = _labels_of(table)
         present = [self._present(given(position)) for position in range(len(table))]
         label = [None if found is None else joint_label(found, self.classes) for found in present]
-        known = _known(table, attributes, pd.Series(label, index=table.index, dtype=object))
+        known = known_rows(table, attributes, pd.Series(label, index=table.index, dtype=object))
         return known.assign(present=pd.Series(present, index=table.index, dtype=object))
 
     def _known_numbers(self, table: pd.DataFrame, attributes: Sequence[str], numbered: Numbered) -> pd.DataFrame:
@@ -212,7 +186,7 @@ class Intake:
             label if number is None else numbered.side(number)
             for label, number in zip(table["label"], numbers, strict=True)
         ]
-        known = _known(table, attributes, pd.Series(named, index=table.index, dtype=object))
+        known = known_rows(table, attributes, pd.Series(named, index=table.index, dtype=object))
         written = [None if number is None else repr(number) for number in numbers]
         return known.assign(**{NUMBER: pd.Series(written, index=table.index, dtype=object)})
 
@@ -364,29 +338,6 @@ class Examples:
         return dict(Counter((int(height), int(width)) for height, width in sizes).most_common())
 
 
-def _identified(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    if table.empty:
-        raise ManifestError("MANIFEST_EMPTY", where, found="no rows", expected="at least one", fix="check the file")
-    taken = sorted({*attribute_columns(table), *({"row_id"} & set(table.columns))} & {*TABLE_COLUMNS, *WORKING_COLUMNS})
-    if taken:
-        raise ManifestError(
-            "MANIFEST_COLUMN",
-            where,
-            found=f"an attribute column named {taken[0]!r}",
-            expected="a name that the examples table does not use itself",
-            fix=f"rename it, for example to my_{taken[0]}",
-        )
-    identified = table.reset_index(drop=True)
-    # Repetitions are numbered by their contents, so that the order of the manifest does not matter to them either.
-    repeated = identified[identified["key"].duplicated(keep=False)]
-    numbers = repeated.sort_values(sorted(repeated.columns), kind="stable").groupby("key").cumcount()
-    occurrence = np.zeros(len(identified), dtype=np.int64)
-    occurrence[numbers.index] = numbers
-    keys = zip(identified["key"].tolist(), occurrence.tolist(), strict=True)
-    identified["row_id"] = np.fromiter((row_id(key, "", n) for key, n in keys), np.int64, len(identified))
-    return identified
-
-
 def _object_area(pixels: Pixels) -> float | None:
     """Share of the valid pixels that are object; of a soft mask its mean; None without mask or valid pixel."""
     mask = pixels.mask
@@ -394,36 +345,6 @@ def _object_area(pixels: Pixels) -> float | None:
         return None
     figure = (mask == OBJECT) if pixels.soft is None else pixels.soft
     return float(figure[mask != IGNORE].mean(dtype=np.float64))
-
-
-def _known(table: pd.DataFrame, attributes: Sequence[str], labels: pd.Series) -> pd.DataFrame:
-    """What the table says of each row before its files are opened; index: its position."""
-    nothing = pd.Series(None, index=table.index, dtype=object)
-    cluster = table["cluster"].where(table["cluster"] != "", table["key"]) if "cluster" in table else table["key"]
-    named = table["environment"].replace("", MISSING) if "environment" in table else nothing
-    return pd.DataFrame(
-        {
-            "row_id": table["row_id"],
-            "path": table.get("path", nothing),
-            "label": labels,
-            "split": table.get("split", nothing),
-            "cluster": cluster,
-            "environment": named,
-            "position": table.index,
-            "key": table["key"],
-            "image": table.get("image", nothing),
-            "detail": nothing,
-            "masked": _masked(table),
-            **{name: table[name].replace("", MISSING) for name in attributes},
-            **_verbatim(table),
-        }
-    )
-
-
-def _masked(table: pd.DataFrame) -> pd.Series:
-    """Whether a row names a mask, its own or one of a finding."""
-    named = [name for name in table.columns if name == "mask" or name.startswith(MASK_PREFIX)]
-    return (table[named] != "").any(axis=1)
 
 
 def _labels_of(table: pd.DataFrame) -> Callable[[int], Mapping[str, str]]:
@@ -447,62 +368,6 @@ class _Task:
 
     def __call__(self, position: int) -> Mapping[str, object]:
         return self.intake.read(self.source, {name: cells[position] for name, cells in self.labels.items()}, position)
-
-
-@dataclass
-class _Readings:
-    """What reading added to rows, column by column: a million small mappings would not fit."""
-
-    positions: list[int] = field(default_factory=list)
-    columns: dict[str, list[object]] = field(default_factory=lambda: {name: [] for name in _READ})
-
-    def add(self, position: int, found: Mapping[str, object]) -> None:
-        self.positions.append(position)
-        for name, values in self.columns.items():
-            values.append(found.get(name))
-
-    def frame(self) -> pd.DataFrame:
-        """One row for each position, which is its index."""
-        return pd.DataFrame(self.columns, index=pd.Index(self.positions, dtype="int64"))
-
-
-def _completed(frame: pd.DataFrame, read: pd.DataFrame) -> pd.DataFrame:
-    """The frame with what reading its rows added; null for those that were not read."""
-    for name in _READ:
-        values = read[name] if name in read else pd.Series(None, index=read.index, dtype=object)
-        if name in frame:
-            frame.loc[read.index, name] = values
-        else:
-            frame[name] = values.reindex(frame.index)
-    return frame
-
-
-def attribute_columns(table: pd.DataFrame) -> tuple[str, ...]:
-    """Names of the columns that have no role: the attributes, in the order of the table."""
-    internal = {*ROLES, "path", "row_id"}
-    return tuple(name for name in table.columns if name not in internal and not name.startswith(PREFIXES))
-
-
-def _verbatim(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """Labels of findings as they are written, whether each row has a mask of its own for each, and who drew masks."""
-    labels = {name: table[name] for name in table.columns if name.startswith(LABEL_PREFIX)}
-    given = (table[name] for name in table.columns if name.startswith(MASK_PREFIX))
-    masks = {str(cells.name): (cells != "").map({True: "given", False: ""}) for cells in given}
-    sources = {MASK_SOURCE: table[MASK_SOURCE].replace("", MISSING)} if MASK_SOURCE in table.columns else {}
-    return labels | masks | sources
-
-
-def _check_kind(table: pd.DataFrame, several: bool, where: str) -> None:
-    if several == ("label" not in table.columns):
-        return
-    found = ", ".join(f"{LABEL_PREFIX}{name}" for name in label_columns(table)[:4]) or "one column label"
-    raise UsageError(
-        "LABELS",
-        where,
-        found=found,
-        expected="a column label:NAME for each finding of the model" if several else "one column label",
-        fix="name the column of each finding label:NAME" if several else "declare kind='multilabel' for this model",
-    )
 
 
 def _no_split(where: str, found: str, wanted: str) -> UsageError:

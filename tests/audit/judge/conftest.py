@@ -9,7 +9,8 @@ from scipy.special import logsumexp
 
 from figureground.audit import document, tables
 from figureground.audit.config import AuditConfig, Policy
-from figureground.audit.judge.judging import Evidenced, judge_run
+from figureground.audit.judge.evidenced import Evidenced
+from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.stored import measured
 from figureground.audit.measure.donors import SAME_LEVEL, DonorDraw
 from figureground.audit.run_folder import RunFolder, _to_pandas

@@ -16,7 +16,8 @@ from figureground.audit.declaring import declared_task
 from figureground.audit.judge.asked import asked_findings
 from figureground.audit.judge.competence import competence
 from figureground.audit.judge.contrast import DonorContrast
-from figureground.audit.judge.judging import Evidenced, judge_run
+from figureground.audit.judge.evidenced import Evidenced
+from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.observations import observe
 from figureground.audit.judge.performance import scored
 from figureground.audit.judge.views import views

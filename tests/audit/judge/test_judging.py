@@ -12,8 +12,10 @@ from figureground.audit import tables
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.document import TrustCheck
 from figureground.audit.judge.competence import _aligned_accuracy
-from figureground.audit.judge.judging import Evidenced, judge_run, records
+from figureground.audit.judge.evidenced import Evidenced
+from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.observations import observe
+from figureground.audit.judge.records import records
 from figureground.audit.strata import StrataDraw, by_environment, by_label
 from figureground.audit.task import Task
 from figureground.reports import catalogue

@@ -23,7 +23,7 @@ from figureground.audit.exits import exit_code
 from figureground.audit.judge import stored
 from figureground.audit.judge.again import check_measured, deviations
 from figureground.audit.judge.decisions import apply_decisions
-from figureground.audit.judge.judging import Evidenced
+from figureground.audit.judge.evidenced import Evidenced
 from figureground.audit.run_folder import check_seal, read_seal
 from figureground.cli import app
 from figureground.errors import IntegrityError, UsageError

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from figureground.audit import document
-from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.config import Policy
 from figureground.audit.cues import BACKGROUND, GLOBALS, apart, cue_spec
 from figureground.audit.document import STATE_ORDER, Message, TrustCheck
 from figureground.audit.judge import summary
-from figureground.audit.judge.again import Again, unheld
+from figureground.audit.judge.again import unheld
 from figureground.audit.judge.answers import Answers, answers_of, number_answers
 from figureground.audit.judge.asked import asked_findings
 from figureground.audit.judge.assaying import Assayed, assay_cues
@@ -34,9 +33,10 @@ from figureground.audit.judge.contrasts import (
 from figureground.audit.judge.datasheet import data_sheet
 from figureground.audit.judge.decisions import apply_decisions
 from figureground.audit.judge.evidence import Evidence, Setting
+from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.gallery import GalleryRules
 from figureground.audit.judge.group_tests import GroupTests, not_compared
-from figureground.audit.judge.grouping import Group, Grouping, group_rows
+from figureground.audit.judge.grouping import Grouping
 from figureground.audit.judge.looking import look_at
 from figureground.audit.judge.mask_coverage import mask_coverage, without_masks
 from figureground.audit.judge.masks import masks_disagree
@@ -55,106 +55,6 @@ from figureground.audit.judge.verdict import CueJudge, overall
 from figureground.audit.judge.views import View, views
 from figureground.audit.judge.worst_group import averages, worst_bound
 from figureground.audit.methods import METHODS, REPORTED
-from figureground.audit.task import Task
-
-
-@dataclass(frozen=True)
-class Evidenced:
-    """The tables of a run, and what was declared and measured beside them.
-
-    Attributes
-    ----------
-    examples, attributions, predictions, strata, scores : pandas.DataFrame
-        Tables of a run, as read from its folder.
-    attributes : tuple of str
-        Attribute columns of ``examples``.
-    clusters_given : bool
-        Whether independent units were named.
-    task : Task
-        What the logits mean.
-    cues : tuple of str
-        Cues that were to be tested.
-    config : AuditConfig
-    policy : Policy
-    checks : sequence of TrustCheck
-        Of the model, the maps and the levels, made where there was a model.
-    source : mapping
-        ``source`` and ``manifest_sha256`` of the data.
-    preprocessing_source : str
-    regions : tuple of str
-        Region masks that the data brings.
-    grey : bool
-        Whether the pictures have one channel.
-    areas : mapping of str to float
-        Share of the picture that each built-in place covers.
-    today : date
-        The day by which decisions expire.
-    sample : document.Sample or None
-        How the rows were chosen.
-    levels : mapping of str to tuple of str
-        Levels that the data declares for its columns, whether a row has them or not.
-    again : Again or None
-        What a stored run is asked anew; None where it is judged for the first time.
-    """
-
-    examples: pd.DataFrame = field(repr=False)
-    attributions: pd.DataFrame = field(repr=False)
-    predictions: pd.DataFrame = field(repr=False)
-    strata: pd.DataFrame = field(repr=False)
-    scores: pd.DataFrame = field(repr=False)
-    attributes: tuple[str, ...]
-    clusters_given: bool
-    task: Task
-    cues: tuple[str, ...]
-    config: AuditConfig
-    policy: Policy
-    checks: Sequence[TrustCheck]
-    source: Mapping[str, Any]
-    preprocessing_source: str
-    regions: tuple[str, ...] = ()
-    grey: bool = False
-    areas: Mapping[str, float] = field(default_factory=dict)
-    today: date = date.max
-    sample: document.Sample | None = None
-    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    again: Again | None = None
-
-    def grouping(self, examples: pd.DataFrame) -> Grouping:
-        """Subgroups of these rows: those of the run, and those that were asked for later."""
-        later = self.again.exploratory if self.again else ()
-        by = self.config.by or self.policy.subgroups
-        return group_rows(examples, self.attributes, by, later, self.levels)
-
-    @property
-    def stratum_source(self) -> Any:
-        """Where the levels come from; None without levels."""
-        return str(self.strata["source"].iloc[0]) if len(self.strata) else None
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What judging adds to a run: two tables, the parts of ``audit.json``, and the rows to be shown."""
-
-    subgroups: pd.DataFrame = field(repr=False)
-    tests: pd.DataFrame = field(repr=False)
-    verdict: document.Verdict
-    performance: document.Performance = field(repr=False)
-    data: document.Data = field(repr=False)
-    trust: list[document.TrustCheck] = field(repr=False)
-    findings: list[document.Finding] = field(repr=False)
-    not_tested: list[document.NotTested] = field(repr=False)
-    levels: tuple[str, ...]
-    swaps: pd.DataFrame = field(repr=False)
-    tiles: pd.DataFrame = field(repr=False)
-    pictured: str | None = None
-
-    def parts(self) -> dict[str, Any]:
-        """Top-level parts of ``audit.json`` by key."""
-        names = ("verdict", "performance", "data", "trust", "findings", "not_tested")
-        return {name: getattr(self, name) for name in names} | {
-            "subgroups": records(self.subgroups),
-            "tests": records(self.tests),
-        }
 
 
 @dataclass(frozen=True)
@@ -493,19 +393,3 @@ def _degenerate(attributions: pd.DataFrame) -> dict[str, tuple[float, int]]:
         if len(status):
             found[method] = (float((status == "degenerate").mean()), len(status))
     return found
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain JSON values; missing ones are null."""
-    return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    return (
-        None if value is None or value is pd.NA or value != value or value in (float("inf"), float("-inf")) else value
-    )
-
-
-__all__ = ["Evidenced", "Group", "Judgement", "direction_of", "judge_run", "records"]

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.declaring import declared_task
 from figureground.audit.judge.again import Again
-from figureground.audit.judge.judging import Evidenced
+from figureground.audit.judge.evidenced import Evidenced
 from figureground.audit.run_folder import read_table
 
 #: Fields that are declared, or asked anew, rather than measured.

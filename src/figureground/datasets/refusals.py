@@ -91,7 +91,7 @@ def check_repeated(table: pd.DataFrame, where: str, *, dedupe: bool) -> None:
 
 def _repeated(named: pd.DataFrame, where: str) -> ManifestError:
     later = named[named.duplicated("path")]
-    told = later["path"].head(_TOLD).items()
+    told = list(zip(later.index, later["path"], strict=True))[:_TOLD]
     first = ", ".join(f"{path!r} in row {at + 2}" for at, path in told)
     return ManifestError(
         "ROW_REPEATED",

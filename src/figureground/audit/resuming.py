@@ -80,9 +80,10 @@ def _check_same(path: Path, what: Mapping[str, Any]) -> None:
     file = path / DECLARED
     before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     now = json.loads(json.dumps(dict(what)))  # as a file gives it back: tuples are lists
-    differs = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    was, is_ = _flat(before), _flat(now)
+    differs = sorted(name for name in {*was, *is_} if was.get(name) != is_.get(name))
     if differs:
-        raise _differs(path, differs, before, now)
+        raise _differs(path, differs, was, is_)
     if now["model sha256"] is None:
         raise UsageError(
             "RESUME_UNKNOWN",
@@ -91,6 +92,14 @@ def _check_same(path: Path, what: Mapping[str, Any]) -> None:
             expected="a model of which it can be shown that it is the one that the run was begun with",
             fix="begin anew with --overwrite, or audit the module itself",
         )
+
+
+def _flat(what: Mapping[str, Any]) -> dict[str, Any]:
+    """With the parts of settings and the like by a name of their own, so that only what differs is told."""
+    found: dict[str, Any] = {}
+    for name, value in what.items():
+        found |= {f"{name} {part}": one for part, one in value.items()} if isinstance(value, dict) else {name: value}
+    return found
 
 
 def _differs(path: Path, names: list[str], before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:

@@ -20,6 +20,7 @@ _HOME = {
     "Classifier": "figureground.audit.classify.module",
     "Planted": "figureground.datasets.planted",
     "Policy": "figureground.audit.config",
+    "OwnTransform": "figureground.datasets.own_transform",
     "Preprocess": "figureground.datasets.transforms",
     "SinglePass": "figureground.audit.explain.single_pass",
     "background_area": "figureground.audit.measure.shares",

@@ -169,8 +169,9 @@ def run_audit(
         test.
     environment : str, optional
         The column that says which background, site or scanner an image has: the strata of the causal test.
-    transform : Preprocess or torchvision preset, optional
-        What the model expects of its input, where it does not say so itself.
+    transform : Preprocess, torchvision preset, OwnTransform, callable or str, optional
+        What the model expects of its input, where it does not say so itself. A function of image and mask, or its name
+        ``"package.module:fn"``, gives tensors in [0, 1]; one that normalises is declared as :class:`OwnTransform`.
     policy : Policy, dict or path, optional
         Thresholds and consequences, declared and hashed before the first image is read.
     out : path, optional

@@ -35,6 +35,7 @@ from figureground.options import (
     ModelClass,
     NumberOf,
     OutputKey,
+    OwnTransforms,
     PythonPath,
     Resize,
     Root,
@@ -97,6 +98,7 @@ def check(
     mean: Mean = None,
     std: Std = None,
     bicubic: Bicubic = False,
+    transform: OwnTransforms = None,
     channels: Channels = None,
     layer: Layer = None,
     layout: LayoutOf = None,
@@ -140,7 +142,7 @@ def check(
         expect=expect,
         classes=as_list(classes),
         kind=kind,  # type: ignore[arg-type]  # a name that is none is refused by the library
-        transform=as_preprocess(resize, crop, mean, std, bicubic, channels),
+        transform=as_preprocess(resize, crop, mean, std, bicubic, channels, transform),
         layer=layer,
         layout=layout,  # type: ignore[arg-type]  # as for kind
         methods=as_list(methods),

@@ -227,6 +227,15 @@ Std = Annotated[str | None, typer.Option("--std", help="Per channel, in the same
 Channels = Annotated[
     str | None, typer.Option("--channels", help="rgb or gray: what pictures are turned into.", rich_help_panel=_INPUT)
 ]
+OwnTransforms = Annotated[
+    str | None,
+    typer.Option(
+        "--transform",
+        help="package.module:fn or file.py:fn in place of geometry: fn(image, mask) gives (tensor, mask); or a "
+        "transform of torchvision v2, albumentations or MONAI. With --mean and --std where it normalises.",
+        rich_help_panel=_INPUT,
+    ),
+]
 Bicubic = Annotated[bool, typer.Option("--bicubic", help="Resize bicubically.", rich_help_panel=_INPUT)]
 
 
@@ -255,12 +264,13 @@ def as_preprocess(
     std: str | None,
     bicubic: bool,
     channels: str | None = None,
+    transform: str | None = None,
 ) -> Preprocess | None:
     """The preprocessing that options describe; None where none was given.
 
     Without ``--mean`` and ``--std`` the model is given pixels in [0, 1].
     """
-    if not (resize or crop or mean or std or bicubic or channels):
+    if not (resize or crop or mean or std or bicubic or channels or transform):
         return None
     from figureground.datasets.transforms import Preprocess
 
@@ -269,12 +279,23 @@ def as_preprocess(
     known: dict[str, Any] = plain | {name: values for name, values in given.items() if values is not None}
     if channels and any(len(values) != _planes(channels) for values in known.values()):
         raise typer.BadParameter(f"{channels!r} beside another number of values", param_hint="--mean/--std")
+    if transform is not None:
+        return _own(transform, bool(resize or crop or bicubic), known)
     return Preprocess(
         resize=_size(resize, "--resize"),
         crop=_size(crop, "--crop"),
         interpolation="bicubic" if bicubic else "bilinear",
         **known,
     )
+
+
+def _own(transform: str, sized: bool, known: dict[str, Any]) -> Preprocess:
+    from figureground.datasets.own_transform import OwnTransform
+
+    if sized:
+        hint = "--transform"
+        raise typer.BadParameter("beside --resize, --crop or --bicubic: it does all of the geometry", param_hint=hint)
+    return OwnTransform(spec=transform, **known)
 
 
 def _planes(channels: str) -> int:

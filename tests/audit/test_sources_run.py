@@ -8,12 +8,16 @@ import torch
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
+from typer.testing import CliRunner
 
 import datasets as library
 from figureground.api import judge_again, run_audit
 from figureground.audit.config import Policy
 from figureground.audit.exits import exit_code
 from figureground.audit.run_folder import read_table
+from figureground.cli import app
+from figureground.datasets.own_transform import OwnTransform
+from figureground.datasets.transforms import Preprocess
 from figureground.errors import ManifestError, UsageError
 
 CLASSES = ("cat", "dog")
@@ -227,3 +231,38 @@ def test_without_labels_or_environments_levels_come_from_backgrounds_alone_or_no
     assert (run.document.data.ok, run.document.data.labelled) == (N, False)
     cue = run.verdict.cues[0]  # this model answers every background alike
     assert (cue.status, [reason.key for reason in cue.reasons]) == ("not_tested", ["one_level"])
+
+
+def test_a_transform_of_ones_own_gives_the_tables_of_the_same_geometry_in_words(root, tmp_path):
+    (tmp_path / "prepare.py").write_text(
+        "import numpy as np\n"
+        "from PIL import Image\n"
+        "def evaluation(image, mask):\n"
+        "    pixels = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR), dtype=np.float32) / 255\n"
+        "    normal = (pixels - np.float32(0.5)) / np.float32(0.25)\n"
+        "    return np.moveaxis(normal, -1, 0), mask.resize((16, 16), Image.Resampling.NEAREST)\n"
+    )
+    mean, std = (0.5,) * 3, (0.25,) * 3
+    words = Preprocess(resize=(16, 16), mean=mean, std=std)
+    named = OwnTransform(spec=f"{tmp_path / 'prepare.py'}:evaluation", mean=mean, std=std)
+    runs = [audited(root, tmp_path, name, transform=one) for name, one in (("words", words), ("named", named))]
+    for name in ("attributions", "predictions"):
+        first, second = (read_table(run.path, name).drop(columns=["region_shares"], errors="ignore") for run in runs)
+        pd.testing.assert_frame_equal(first, second, rtol=1e-4, atol=1e-5)
+    assert runs[1].document.subject.code_executed
+    assert runs[1].document.subject.preprocessing["transform"].endswith("prepare.py:evaluation")
+    assert len(runs[1].document.subject.preprocessing["source_sha256"]) == 64
+    checks = {check.check: check.status for check in runs[1].document.trust}
+    assert checks["transform_moves_together"] == "passed"
+
+
+def test_a_transform_that_is_named_on_the_command_line(root, tmp_path):
+    (tmp_path / "turn.py").write_text(
+        "import numpy as np\n"
+        "def turned(image, mask):\n"
+        "    return np.moveaxis(np.asarray(image.rotate(180)).copy(), -1, 0), mask\n"
+    )
+    given = ["--transform", f"{tmp_path / 'turn.py'}:turned", "--classes", "cat,dog"]
+    said = CliRunner().invoke(app, ["check", str(root), "--model", "torchvision:resnet18", *given])
+    assert isinstance(said.exception, UsageError)
+    assert "pixels away from a lit square" in str(said.exception)

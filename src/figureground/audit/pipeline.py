@@ -190,7 +190,7 @@ class Pipeline:
             memory_of(folder),
         )
         examples = take_in()
-        if len(examples.sizes()) > 1 and self.subject.preprocess.resize is None:
+        if len(examples.sizes()) > 1 and not self.subject.preprocess.one_size:
             raise _several_sizes(examples, self.source.where)
         return examples
 

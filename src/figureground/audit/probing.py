@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from figureground.audit.classify.own_transforms import moves_together
 from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import AuditConfig
@@ -53,6 +54,5 @@ def probed(subject: Subject, sample: Tensor, config: AuditConfig) -> Probed:
     with evaluating(subject.module):
         explaining = choose_explainer(subject.module, sample[:1], subject.access, config)
         seen, layer = replace(subject, access=explaining.access), explaining.layer
-        if layer is None:
-            return Probed(seen, explaining, check_auditable(seen, sample))
-        return Probed(seen, explaining, check_auditable(seen, sample, layer.name, layer.layout))
+        at = () if layer is None else (layer.name, layer.layout)
+        return Probed(seen, explaining, [*check_auditable(seen, sample, *at), *moves_together(subject.preprocess)])

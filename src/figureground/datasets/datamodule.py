@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from figureground.datasets.columns import MASK_STATUSES, OBJECT, SHARD_ROWS
 from figureground.datasets.keeping import KeptItems
-from figureground.datasets.pixels import Pixels, mask_status
+from figureground.datasets.pixels import Pixels, moved_status
 from figureground.datasets.row_faults import RowFault
 from figureground.datasets.schema import Batch
 from figureground.datasets.sources import Source
@@ -80,30 +80,34 @@ class RowReader:
     def _read(self, row: Row) -> dict[str, Any]:
         try:
             pixels = self.source.pixels(row.position)
+            image, mask, regions = self._moved(pixels)
         except RowFault as fault:
             raise RowLost.of(self.source.where, row.position, fault) from fault
-        image = self.preprocess.image(pixels.image)
         empty = torch.zeros(image.shape[-2:], dtype=torch.uint8)
-        mask = empty if pixels.mask is None else self.preprocess.mask(pixels.mask)
+        mask = empty if mask is None else mask
         return {
             "row_id": torch.tensor(row.row_id),
             "image": image,
             "label": torch.tensor(row.present if row.present else self.classes.index(row.label)),
             "mask": mask,
             "has_mask": torch.tensor(pixels.mask is not None),
-            "mask_status": torch.tensor(MASK_STATUSES.index(mask_status(pixels, self.preprocess))),
+            "mask_status": torch.tensor(MASK_STATUSES.index(moved_status(pixels, mask))),
             **self._soft(pixels, mask),
-            "regions": {
-                name: (self.preprocess.mask(pixels.regions[name]) == OBJECT) if name in pixels.regions else empty.bool()
-                for name in self.regions
-            },
+            "regions": {name: regions[name] == OBJECT if name in regions else empty.bool() for name in self.regions},
         }
+
+    def _moved(self, pixels: Pixels) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        """The picture, its mask, and the regions that are asked for, at the model's input."""
+        names = [name for name in self.regions if name in pixels.regions]
+        own = [] if pixels.mask is None else [pixels.mask]
+        image, moved = self.preprocess.together(pixels.image, [*own, *(pixels.regions[name] for name in names)])
+        return image, moved[0] if own else None, dict(zip(names, moved[len(own) :], strict=True))
 
     def _soft(self, pixels: Pixels, mask: Tensor) -> dict[str, Tensor]:
         """Shares of pixels, for all rows where masks are soft, so that they make batches."""
         if not self.soft:
             return {}
-        return {"soft": mask.float() if pixels.soft is None else self.preprocess.soft(pixels.soft)}
+        return {"soft": mask.float() if pixels.soft is None else self.preprocess.soft(pixels.image, pixels.soft)}
 
 
 class RowLost(DataError):

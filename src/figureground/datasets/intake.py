@@ -41,6 +41,7 @@ from figureground.datasets.known_rows import (
 )
 from figureground.datasets.manifest import levels_of
 from figureground.datasets.masks import border_share
+from figureground.datasets.own_transform import OwnTransform
 from figureground.datasets.pixels import Pixels, mask_status
 from figureground.datasets.reading import Reading
 from figureground.datasets.readings import Readings, completed
@@ -231,6 +232,7 @@ class Intake:
             self._check_label(given)
             pixels = source.pixels(position)
             self._check_size(pixels)
+            status = self._at_input(pixels)
         except RowFault as fault:
             return {"status": "quarantined", "reason": fault.reason, "detail": fault.detail, "sha256": fault.sha256}
         return {
@@ -241,10 +243,16 @@ class Intake:
             "object_area": _object_area(pixels),
             "width": pixels.image.width,
             "height": pixels.image.height,
-            "mask_status": mask_status(pixels, self.preprocess),
+            "mask_status": status,
             "read_notes": ";".join(pixels.notes) or None,
             "border": None if pixels.mask is None else border_share(pixels.mask),
         }
+
+    def _at_input(self, pixels: Pixels) -> str:
+        """Status of the mask at the model's input; a transform of the user's own is tried on every row."""
+        if pixels.mask is None and isinstance(self.preprocess, OwnTransform):
+            self.preprocess.image(pixels.image)
+        return mask_status(pixels, self.preprocess)
 
     def _check_size(self, pixels: Pixels) -> None:
         size = pixels.image.size

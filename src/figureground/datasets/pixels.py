@@ -17,6 +17,8 @@ from figureground.datasets.row_faults import MaskQuestion, RowFault
 from figureground.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from figureground.datasets.transforms import Preprocess
 
 ThreeValued = npt.NDArray[np.uint8]
@@ -133,4 +135,10 @@ def mask_status(pixels: Pixels, preprocess: Preprocess | None) -> str:
     status = pixels.mask_status
     if status != "ok" or pixels.mask is None or preprocess is None:
         return status
-    return "ok" if (preprocess.mask(pixels.mask) == OBJECT).any() else CROPPED_OUT
+    return moved_status(pixels, preprocess.moved(pixels.image, pixels.mask))
+
+
+def moved_status(pixels: Pixels, mask: Tensor) -> str:
+    """The same, where ``mask`` is the row's mask at the model's input."""
+    status = pixels.mask_status
+    return CROPPED_OUT if status == "ok" and not (mask == OBJECT).any() else status

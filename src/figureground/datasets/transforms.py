@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -15,7 +16,8 @@ from torchvision.transforms.v2 import functional as tv
 from figureground.errors import UsageError
 
 Interpolation = Literal["bilinear", "bicubic"]
-_PIL_MODES = {1: "L", 3: "RGB"}
+#: By the number of channels.
+PIL_MODES = {1: "L", 3: "RGB"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Preprocess:
     interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
-        if len(self.mean) != len(self.std) or len(self.mean) not in _PIL_MODES:
+        if len(self.mean) != len(self.std) or len(self.mean) not in PIL_MODES:
             raise UsageError(
                 "PREPROCESS",
                 "mean/std",
@@ -76,9 +78,23 @@ class Preprocess:
         """Number of input channels, 1 or 3."""
         return len(self.mean)
 
+    @property
+    def one_size(self) -> bool:
+        """Whether pictures of different sizes are brought to one: a shorter side alone may not do it."""
+        return self.resize is not None
+
+    def together(self, image: Image.Image, masks: Sequence[npt.NDArray[np.uint8]]) -> tuple[Tensor, list[Tensor]]:
+        """What ``image`` gives for the picture, and ``mask`` for each of its masks."""
+        return self.image(image), [self.mask(mask) for mask in masks]
+
+    def moved(self, image: Image.Image, mask: npt.NDArray[np.uint8]) -> Tensor:
+        """What ``together`` gives for the mask."""
+        del image  # where it lies is nothing to this geometry
+        return self.mask(mask)
+
     def image(self, image: Image.Image) -> Tensor:
         """float32 ``[C, H, W]`` in [0, 1] from an upright picture."""
-        picture = self._geometry(image.convert(_PIL_MODES[self.channels]), tv.InterpolationMode(self.interpolation))
+        picture = self._geometry(image.convert(PIL_MODES[self.channels]), tv.InterpolationMode(self.interpolation))
         pixels = np.asarray(picture, dtype=np.float32) / np.float32(255)
         return torch.from_numpy(np.atleast_3d(pixels).transpose(2, 0, 1).copy())
 
@@ -96,8 +112,9 @@ class Preprocess:
             return self.resize[0] * self.resize[1]
         return self.resize * max(self.resize, round(self.resize * max(size) / min(size)))
 
-    def soft(self, shares: npt.NDArray[np.float32]) -> Tensor:
+    def soft(self, image: Image.Image, shares: npt.NDArray[np.float32]) -> Tensor:
         """float32 ``[H, W]``: the shares of a soft mask, moved exactly as its image."""
+        del image
         picture = self._geometry(Image.fromarray(shares), tv.InterpolationMode.NEAREST)
         return torch.from_numpy(np.array(picture, dtype=np.float32))
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from figureground.audit.classify.named_code import name_of
 from figureground.audit.classify.origins import UNSAID, Origin
+from figureground.audit.classify.own_transforms import own_transform
 from figureground.audit.classify.subject import Subject, as_number, as_subject, load_subject
 from figureground.audit.config import Policy
 from figureground.audit.declaring import declared_target
 from figureground.audit.task import Kind
+from figureground.datasets.own_transform import OwnTransform
 from figureground.errors import UsageError
 
 
@@ -49,7 +51,11 @@ class AskedModel:
         stored = isinstance(self.model, str | Path)
         if not stored and self.origin != UNSAID:
             raise _in_memory()
-        known: dict[str, Any] = {"transform": self.transform, "output_key": self.output_key}
+        transform = own_transform(self.transform, self.origin.python_path)
+        subject = self._read(policy, stored, {"transform": transform, "output_key": self.output_key})
+        return replace(subject, code_executed=True) if isinstance(transform, OwnTransform) else subject
+
+    def _read(self, policy: Policy, stored: bool, known: dict[str, Any]) -> Subject:
         if self.target is not None:
             # The outputs of an architecture may have names; a number has none.
             named = None if stored else self.classes

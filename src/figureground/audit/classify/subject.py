@@ -418,6 +418,6 @@ def _from_preset(transform: Any) -> Preprocess:
         "TRANSFORM",
         "transform",
         found=type(transform).__name__,
-        expected="a Preprocess, or a torchvision preset (weights.transforms())",
-        fix="give Preprocess(resize=..., crop=..., mean=..., std=...): masks must go through the same steps",
+        expected="a Preprocess, a torchvision preset (weights.transforms()), or a function of image and mask",
+        fix="give Preprocess(resize=..., crop=..., mean=..., std=...), or OwnTransform(function=...)",
     )

@@ -22,6 +22,7 @@ from torch.utils.data import default_collate
 from figureground.audit import clock, document, tables
 from figureground.audit.causal import CausalStage, Caused
 from figureground.audit.classify.subject import Subject, evaluating
+from figureground.audit.clauses.mapping import clause_map
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.declaring import declared_task
@@ -351,6 +352,7 @@ class Pipeline:
             human_inputs=_human_inputs(),
             **judgement.parts(),
         )
+        whole = whole.model_copy(update={"clause_map": clause_map(whole)})
         folder.write_json("audit.json", whole.model_dump(mode="json"))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from figureground.audit import clock, document, run_folder, tables
+from figureground.audit.clauses.mapping import clause_map
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256, load_policy
 from figureground.audit.judge.again import Again, check_measured, deviations
 from figureground.audit.judge.evidenced import Evidenced, Judgement
@@ -269,7 +270,8 @@ def _document(stored: Stored, found: Judgement, policy: Policy, again: Again) ->
         "deviations": list(again.deviations),
         **found.parts(),
     }
-    return document.AuditDocument.model_validate(parts)
+    whole = document.AuditDocument.model_validate(parts)
+    return whole.model_copy(update={"clause_map": clause_map(whole)})
 
 
 def _software() -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from figureground.audit.document import NotTested, TrustCheck
+from figureground.audit.document import Clause, NotTested, TrustCheck
 from figureground.reports import numbers
 from figureground.reports.sections.context import Context, chip, for_finding, more
 from figureground.reports.view import Chip, Table, table
@@ -30,7 +30,8 @@ class Trust:
     checks: tuple[CheckView, ...]
     not_tested: tuple[tuple[str, str], ...]
     limits: tuple[str, ...]
-    clauses: Table | None
+    clauses: tuple[Table, ...]
+    stale: str
     human: Table | None
 
 
@@ -47,6 +48,7 @@ def build(context: Context) -> Trust:
         ),
         limits=_limits(context),
         clauses=_clauses(context),
+        stale=_stale(context),
         human=_human(context),
     )
 
@@ -89,16 +91,53 @@ def _limits(context: Context) -> tuple[str, ...]:
     return tuple(limits)
 
 
-def _clauses(context: Context) -> Table | None:
-    clauses, say = context.document.clause_map, context.words.say
-    if not clauses:
-        return None
+def _clauses(context: Context) -> tuple[Table, ...]:
+    """Provisions that somebody read in the original, by instrument; the others last, as an annex to be verified."""
+    found, say = context.document.clause_map, context.words.say
+    read = [clause for clause in found if clause.verified == "read"]
+    parts = {
+        say("clause.table", instrument=name): [one for one in read if one.instrument == name]
+        for name in dict.fromkeys(clause.instrument for clause in read)
+    }
+    annex = [clause for clause in found if clause.verified != "read"]
+    titled = [*parts.items(), (say("clause.annex"), annex)]
+    return tuple(_provisions(context, title, rows) for title, rows in titled if rows)
+
+
+def _provisions(context: Context, title: str, clauses: list[Clause]) -> Table:
+    say = context.words.say
+    annexed = clauses[0].verified != "read"
     rows = [
-        [clause.instrument, clause.provision, say(f"clause.{clause.state}"), ", ".join(clause.evidence)]
+        [
+            f"{clause.instrument}, {clause.provision}" if annexed else clause.provision,
+            say(f"clause.asks.{clause.id}"),
+            say(f"clause.{clause.state}"),
+            _kinds(context, clause),
+            say(f"clause.people.{clause.id}"),
+        ]
         for clause in clauses
     ]
-    columns = [say("column.instrument"), say("column.provision"), say("column.state"), say("column.evidence")]
-    return table(say("clause.table"), columns, rows, text_columns=4, note=more(context, "audit.json"), limit=40)
+    names = ("provision", "asks", "state", "evidence", "people")
+    sources = "; ".join(dict.fromkeys(f"{clause.version} ({clause.source})" for clause in clauses))
+    note = say("clause.sources", sources=sources)
+    whole = table(title, [say(f"column.{name}") for name in names], rows, text_columns=5, limit=len(rows))
+    return replace(whole, note=note)
+
+
+def _stale(context: Context) -> str:
+    """From which day on the map is not to be relied on; louder where that day had come when the audit ended."""
+    found = context.document.clause_map
+    if not found:
+        return ""
+    key = "clause.is_stale" if context.document.audit.ended[:10] >= found[0].stale_from else "clause.stale_from"
+    return context.words.say(key, as_of=found[0].as_of, day=found[0].stale_from)
+
+
+def _kinds(context: Context, clause: Clause) -> str:
+    """What the run has, and what it has not; never one without the other."""
+    say = context.words.say
+    told = [say(f"clause.evidence.{kind}") for kind in clause.evidence]
+    return "; ".join([*told, *(say("clause.missing", kind=say(f"clause.evidence.{kind}")) for kind in clause.missing)])
 
 
 def _human(context: Context) -> Table | None:

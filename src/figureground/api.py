@@ -381,11 +381,23 @@ def judge_again(
     return AuditResult(found.path)
 
 
-def render_report(run: str | Path | results.AuditResult, *, out: str | Path | None = None, lang: str = "en") -> Path:
-    """Write the HTML report of a finished run again; measures nothing and needs no model. Returns its path."""
-    from figureground.reports import html
+def render_report(
+    run: str | Path | results.AuditResult,
+    *,
+    out: str | Path | None = None,
+    lang: str = "en",
+    system: str | Path | None = None,
+) -> Path:
+    """Write the HTML report of a finished run again; measures nothing and needs no model. Returns its path.
+
+    ``system`` names a file of what only people can say, see ``figureground system init``.
+    """
+    from figureground.reports import catalogue, html
+    from figureground.reports.human_inputs import completed
 
     found = run if isinstance(run, results.AuditResult) else load_run(run)
+    if system is not None:
+        found = completed(found, Path(system), map(catalogue.load, catalogue.languages()))
     return html.render_report(found, out=None if out is None else Path(out), lang=lang)
 
 

@@ -13,6 +13,7 @@ import typer
 
 from figureground.cli_check import check
 from figureground.cli_manifest import build
+from figureground.cli_system import SystemFile, system
 from figureground.file_options import reads_files
 from figureground.options import (
     AllowGlobal,
@@ -350,6 +351,7 @@ def judge(
 
 policies = typer.Typer(no_args_is_help=True, help="Write a policy file, or say what one may hold.")
 app.add_typer(policies, name="policy")
+app.add_typer(system, name="system")
 
 
 @policies.command()
@@ -378,11 +380,12 @@ def report(
     run: Annotated[Path, typer.Argument(help="Finished run folder.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write. Default: in the run folder.")] = None,
     lang: Annotated[str, typer.Option("--lang", help="Language of the report.")] = "en",
+    system: SystemFile = None,
 ) -> None:
     """Render the report of a finished run again; measures nothing."""
     from figureground.api import render_report
 
-    typer.echo(f"report: {render_report(run, out=out, lang=lang)}")
+    typer.echo(f"report: {render_report(run, out=out, lang=lang, system=system)}")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from figureground.audit.cues import apart
@@ -108,8 +109,7 @@ class Catalogue:
 @cache
 def load(lang: str) -> Catalogue:
     """The catalogue of a language; raises :class:`UsageError` where there is none."""
-    folder = resources.files("figureground.reports") / "locales"
-    known = sorted(file.name.removesuffix(".json") for file in folder.iterdir() if file.name.endswith(".json"))
+    known = languages()
     if lang not in known:
         raise UsageError(
             "REPORT_LANGUAGE",
@@ -118,4 +118,13 @@ def load(lang: str) -> Catalogue:
             expected=f"one of {', '.join(known)}",
             fix="choose a language that has a catalogue",
         )
-    return Catalogue(lang, json.loads((folder / f"{lang}.json").read_text(encoding="utf-8")))
+    return Catalogue(lang, json.loads((_folder() / f"{lang}.json").read_text(encoding="utf-8")))
+
+
+def languages() -> list[str]:
+    """Languages that have a catalogue."""
+    return sorted(file.name.removesuffix(".json") for file in _folder().iterdir() if file.name.endswith(".json"))
+
+
+def _folder() -> Traversable:
+    return resources.files("figureground.reports") / "locales"

@@ -1,0 +1,117 @@
+"""What people say of a system: read from TOML and sheets, shown as given, outside of the seal."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import openpyxl
+import pytest
+from typer.testing import CliRunner
+
+from figureground.api import render_report
+from figureground.audit.result import AuditResult
+from figureground.audit.run_folder import check_seal
+from figureground.cli import app
+from figureground.errors import UsageError
+from figureground.reports.catalogue import languages, load
+from figureground.reports.human_inputs import FIELDS, completed, read_inputs, template, write_sheet
+
+PURPOSE = "Sorts garments; <b>not</b> for people."
+WORDS = [load(lang) for lang in languages()]
+
+
+def filled(tmp_path: Path, **changes: str) -> Path:
+    given = {"value": PURPOSE, "by": "A. Martin", "at": "2026-11-28"} | changes
+    lines = [f'{part} = "{text}"' for part, text in given.items()]
+    file = tmp_path / "system.toml"
+    file.write_text("[intended_purpose]\n" + "\n".join(lines) + "\n")
+    return file
+
+
+def test_the_template_is_read_as_five_empty_fields(tmp_path: Path) -> None:
+    file = tmp_path / "system.toml"
+    for words in WORDS:
+        file.write_text(template(words))
+        found = read_inputs(file, WORDS)
+        assert [item.field for item in found] == list(FIELDS.values())
+        assert {item.value for item in found} == {None}
+
+
+def test_a_sheet_says_the_same_in_every_language(tmp_path: Path) -> None:
+    for words in WORDS:
+        file = tmp_path / f"{words.lang}.xlsx"
+        write_sheet(file, words)
+        book = openpyxl.load_workbook(file)
+        assert book.active.max_row == 1 + len(FIELDS)
+        book.active["B2"], book.active["C2"], book.active["D2"] = PURPOSE, "A. Martin", datetime.date(2026, 11, 28)
+        book.save(file)
+        assert read_inputs(file, WORDS) == read_inputs(filled(tmp_path), WORDS)
+
+
+def test_a_formula_is_a_text(tmp_path: Path) -> None:
+    file = tmp_path / "system.xlsx"
+    write_sheet(file, WORDS[0])
+    book = openpyxl.load_workbook(file)
+    book.active["B2"], book.active["C2"], book.active["D2"] = "=1+1", "me", "2026-11-28"
+    book.save(file)
+    assert read_inputs(file, WORDS)[0].value == "=1+1"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[purpose]\nvalue = 'x'\n", "no such field"),
+        ("intended_purpose = 'x'\n", "expected a table"),
+        ("[intended_purpose]\nvalue = 'x'\n", "without who said it"),
+        ("[intended_purpose]\nvalue = 'x'\nby = 'me'\nat = 'today'\n", "expected a date"),
+        ("[intended_purpose]\nvalue = 3\n", "expected a text"),
+        ("[intended_purpose]\nwho = 'x'\n", "no such entry"),
+        ("[intended_purpose\n", "expected a file of TOML"),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_told_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "system.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        read_inputs(file, WORDS)
+
+
+def test_a_damaged_workbook_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "system.xlsx"
+    file.write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(UsageError, match="a workbook with one sheet"):
+        read_inputs(file, WORDS)
+
+
+@pytest.fixture
+def run(make_run) -> AuditResult:
+    fields = [{"field": name, "value": None, "by": None, "at": None} for name in FIELDS.values()]
+    return make_run(human_inputs=fields)
+
+
+def test_it_is_shown_escaped_and_leaves_the_seal_alone(run: AuditResult, tmp_path: Path) -> None:
+    before = check_seal(run.path)
+    page = render_report(run, out=tmp_path / "with.html", system=filled(tmp_path)).read_text()
+    assert "Sorts garments; &lt;b&gt;not&lt;/b&gt; for people." in page
+    assert "A. Martin" in page
+    assert check_seal(run.path) == before
+    copies = list((run.path / "renders").glob("system-*.toml"))
+    assert [copy.read_bytes() for copy in copies] == [filled(tmp_path).read_bytes()]
+    without = render_report(run, out=tmp_path / "without.html").read_text()
+    assert "A. Martin" not in without
+    assert load("en").say("human.blank") in without
+
+
+def test_everything_but_these_fields_is_as_it_was(run: AuditResult, tmp_path: Path) -> None:
+    found = completed(run, filled(tmp_path), WORDS)
+    given = found.document.model_dump(exclude={"human_inputs"})
+    assert given == run.document.model_dump(exclude={"human_inputs"})
+    assert found.document.human_inputs[0].value == PURPOSE
+
+
+def test_the_command_never_replaces_a_file(tmp_path: Path) -> None:
+    out = tmp_path / "system.toml"
+    assert CliRunner().invoke(app, ["system", "init", "-o", str(out)]).exit_code == 0
+    assert out.read_text() == template(load("en"))
+    assert isinstance(CliRunner().invoke(app, ["system", "init", "-o", str(out)]).exception, UsageError)

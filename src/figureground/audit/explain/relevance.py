@@ -1,0 +1,83 @@
+"""DeepLift and LRP, of Captum, on a copy of the network on which they are right, or not at all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from captum.attr import LRP, DeepLift
+from torch import Tensor
+
+from figureground.audit.explain.asked import Asked, cannot
+from figureground.audit.explain.copies import Chosen, separated
+from figureground.audit.explain.guided import check_same
+
+_WOULD_DO = "saliency,input_x_gradient,integrated_gradients"
+#: Share of a map's absolute sum by which it may miss the difference of the logits.
+MAX_MISS = 0.01
+
+
+def deeplift(asked: Asked) -> Tensor:
+    """Contributions by the rescale rule, summed over channels, ``[B, H, W]``; NaN where they do not add up.
+
+    The sum over a map must be the logit less that of the baseline (Shrikumar, Greenside & Kundaje, "Learning important
+    features through propagating activation differences", ICML 2017). Where it misses it by more than
+    :data:`MAX_MISS` of the absolute sum, something in the network has no rule, and the map says nothing.
+
+    Raises
+    ------
+    UsageError
+        It misses it in every image.
+    """
+    copy = Chosen(separated(asked, "deeplift", _WOULD_DO))
+    check_same("deeplift", copy(asked.pixels).detach(), asked, _WOULD_DO)
+    with _quiet():
+        found, miss = DeepLift(copy).attribute(
+            asked.pixels.clone().requires_grad_(),
+            baselines=asked.baseline,
+            target=asked.target,
+            return_convergence_delta=True,
+        )
+    found = found.detach()
+    adds_up = miss.detach().abs() <= MAX_MISS * found.abs().sum(dim=(1, 2, 3)).clamp(min=1e-6)
+    if not bool(adds_up.any()) and bool(torch.isfinite(miss).all()):
+        told = ", ".join(asked.anatomy.outside[:4]) or "modules without a rule"
+        expected = "nonlinear steps that are modules with a rule, so that contributions add up to the answer"
+        raise cannot("deeplift", f"contributions that do not; the network computes with {told}", expected, _WOULD_DO)
+    return found.sum(dim=1).masked_fill(~adds_up[:, None, None], torch.nan)
+
+
+def lrp(asked: Asked) -> Tensor:
+    """Relevance by the epsilon rule, summed over channels, ``[B, H, W]``.
+
+    Bach et al., "On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance propagation",
+    PLoS ONE 10, 2015. In a network of ReLUs and max pooling it equals Input x Gradient (Ancona et al., ICLR 2018).
+
+    Raises
+    ------
+    UsageError
+        The network is no chain of modules that have a rule.
+    """
+    outside = asked.anatomy.outside
+    if outside:
+        found = f"a network that computes {', '.join(outside[:4])} between its modules"
+        raise cannot("lrp", found, "a chain of modules, through which relevance is handed back", _WOULD_DO)
+    copy = Chosen(separated(asked, "lrp", _WOULD_DO))
+    check_same("lrp", copy(asked.pixels).detach(), asked, _WOULD_DO)
+    try:
+        with _quiet():
+            relevance = LRP(copy).attribute(asked.pixels.clone().requires_grad_(), target=asked.target)
+    except TypeError as error:
+        told = str(error).split(" has no rule")[0]
+        raise cannot("lrp", f"{told} without a rule", "modules that have one", _WOULD_DO) from error
+    return torch.as_tensor(relevance).detach().sum(dim=1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Captum's note that it hooks modules, and torch's that an input of a hooked module needs no gradient."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(?s).*[Hh]ooks", category=UserWarning)
+        yield

@@ -71,7 +71,7 @@ def test_an_mlp_is_audited_with_saliency_alone(audit_manifest, tmp_path):
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ({"methods": ["gradcam"]}, "saliency, alone or with gradcam"),
+        ({"methods": ["gradcam"]}, "saliency, alone or with others"),
         ({"methods": ["salency"]}, "did you mean saliency"),
         ({"methods": ["saliency"], "layer": "conv"}, "no --layer"),
         ({"layout": "NWHC"}, "one of NCHW, NHWC, tokens"),

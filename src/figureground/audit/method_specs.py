@@ -122,7 +122,8 @@ SPECS: tuple[MethodSpec, ...] = (
     ),
     MethodSpec(
         "input_x_gradient", "Input × Gradient", "Shrikumar et al., arXiv:1605.01713, 2016", _SIGNED,
-        f"{_TOWARDS}, to first order, against the value 0", "input", _ONE, _ONE, "gradients", _ANY_GRADIENT, shared=True,
+        f"{_TOWARDS}, to first order, against the value 0", "input", _ONE, _ONE, "gradients", _ANY_GRADIENT,
+        shared=True,
     ),
     MethodSpec(
         "hirescam", "HiResCAM", "Draelos & Carin, arXiv:2011.08891, 2020", _SIGNED,
@@ -144,8 +145,9 @@ SPECS: tuple[MethodSpec, ...] = (
         Count(0, "samples"), Count(0, "samples"), "gradients", _ANY_GRADIENT, random=True,
     ),
     MethodSpec(
-        "gradient_shap", "Gradient SHAP", "Lundberg & Lee, NeurIPS 2017; Erion et al., Nature Machine Intelligence 2021",
-        _SIGNED, f"{_TOWARDS}, against the baseline, on average over noise", "input",
+        "gradient_shap", "Gradient SHAP",
+        "Lundberg & Lee, NeurIPS 2017; Erion et al., Nature Machine Intelligence 2021", _SIGNED,
+        f"{_TOWARDS}, against the baseline, on average over noise", "input",
         Count(0, "samples"), Count(0, "samples"), "gradients", _ANY_GRADIENT, random=True,
     ),
     MethodSpec(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from figureground.audit.method_specs import BY_NAME, EVIDENCE
@@ -13,6 +15,14 @@ REPORTED = tuple((name, BY_NAME[name].signs[0]) for name in EVIDENCE)
 METHODS = EVIDENCE
 #: What is looked for where a run has no map at all.
 _EXPECTED = (("saliency", "absolute"), ("gradcam", "positive"))
+
+
+def first_signs(keys: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Of each method the first key, in the order given."""
+    found: dict[str, tuple[str, str]] = {}
+    for key in keys:
+        found.setdefault(key[0], key)
+    return tuple(found.values())
 
 
 def reported_in(attributions: pd.DataFrame) -> tuple[tuple[str, str], ...]:

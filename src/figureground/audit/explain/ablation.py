@@ -66,7 +66,8 @@ def segments_of(asked: Asked) -> Tensor:
 
 
 def _together(asked: Asked, part: slice) -> int:
-    return max(1, asked.at_once // max(part.stop - part.start, 1))
+    images: int = part.stop - part.start
+    return max(1, asked.at_once // images)
 
 
 def _superpixels(image: Tensor, count: int) -> Tensor:

@@ -109,8 +109,14 @@ class _Watched(TorchFunctionMode):
         found = func(*args, **named)
         name = getattr(func, "__name__", str(func))
         if not self.inside and isinstance(found, Tensor) and found.requires_grad and name not in _PASSING:
-            self.outside += [] if name.startswith("__get") else [name]
+            self.outside += [] if name.startswith("__get") else [_told(name, args)]
         return found
+
+
+def _told(name: str, arguments: tuple[Any, ...]) -> str:
+    """The function; a product or quotient of two tensors apart from that of one with a number, which is linear."""
+    tensors = sum(isinstance(each, Tensor) for each in arguments)
+    return f"{name} of tensors" if tensors > 1 and name.strip("_r") in ("mul", "div", "truediv") else name
 
 
 @contextmanager

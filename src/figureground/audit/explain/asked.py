@@ -24,7 +24,7 @@ class Asked:
     ----------
     model : nn.Module
     pixels : Tensor
-        ``[B, C, H, W]``, normalised, detached; float32 or wider, so that sums lose nothing in a model of half precision.
+        ``[B, C, H, W]``, normalised, detached; float32 or wider, so that sums lose nothing in half precision.
     base : Explanation
         From the single pass: logits, the target, and Grad-CAM where a layer is looked at.
     options : MethodOptions

@@ -46,7 +46,7 @@ class _Flattened(nn.Module):
         self.idle, self.start, self.end = nn.Dropout(0.0), start, end
 
     def forward(self, values: Tensor) -> Tensor:
-        return self.idle(values).flatten(self.start, self.end)  # type: ignore[no-any-return]
+        return torch.as_tensor(self.idle(values)).flatten(self.start, self.end)
 
 
 def separated(asked: Asked, method: str, instead: str) -> nn.Module:
@@ -75,7 +75,7 @@ def _replacements(copy: nn.Module, calls: Mapping[str, int]) -> dict[nn.Module, 
     made: dict[nn.Module, nn.Module] = {}
     for name, module in copy.named_modules():
         if getattr(module, "inplace", False) is True:
-            module.inplace = False  # type: ignore[assignment]  # of the activations, where it is a bool
+            module.inplace = False
         if not name or next(module.children(), None) is not None:
             continue
         known = _known(module)

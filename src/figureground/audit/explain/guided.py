@@ -25,7 +25,7 @@ def deconvolution(asked: Asked) -> Tensor:
     Only positive signals pass back through a ReLU, wherever it was open (Zeiler & Fergus, "Visualizing and
     understanding convolutional networks", ECCV 2014). Max pooling passes them to where the maximum was.
     """
-    return modified_gradient(asked, _Deconvolved).abs().amax(dim=1)
+    return _modified_gradient(asked, _Deconvolved, "deconvolution").abs().amax(dim=1)
 
 
 def guided_backprop(asked: Asked) -> Tensor:
@@ -34,25 +34,25 @@ def guided_backprop(asked: Asked) -> Tensor:
     Only positive signals pass back, and only where the ReLU was open (Springenberg et al., "Striving for simplicity",
     ICLR workshop 2015).
     """
-    return modified_gradient(asked, _Guided).abs().amax(dim=1)
+    return _modified_gradient(asked, _Guided, "guided_backprop").abs().amax(dim=1)
 
 
 def guided_gradcam(asked: Asked) -> Tensor:
     """Guided gradient times the positive, enlarged Grad-CAM, the largest over channels; ``[B, H, W]``."""
     cam = asked.base.native["gradcam"].clamp(min=0)[:, None]
     grown = F.interpolate(cam, size=asked.pixels.shape[-2:], mode="bilinear", align_corners=False)
-    return (modified_gradient(asked, _Guided) * grown.to(asked.pixels.dtype)).abs().amax(dim=1)
+    return (_modified_gradient(asked, _Guided, "guided_gradcam") * grown.to(asked.pixels.dtype)).abs().amax(dim=1)
 
 
 class _Deconvolved(torch.autograd.Function):
     """A ReLU whose backward pass is a ReLU of the gradient, too."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
+    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ARG004  (torch hands it over)
         return values.clamp(min=0)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    def backward(ctx: Any, *gradients: Any) -> Any:  # noqa: ARG004
         return gradients[0].clamp(min=0)
 
 
@@ -87,7 +87,7 @@ class _Replacing(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def modified_gradient(asked: Asked, rule: type[torch.autograd.Function]) -> Tensor:
+def _modified_gradient(asked: Asked, rule: type[torch.autograd.Function], name: str) -> Tensor:
     """Gradient of the target's logit with another rule for every ReLU, ``[B, C, H, W]``.
 
     Raises
@@ -95,7 +95,6 @@ def modified_gradient(asked: Asked, rule: type[torch.autograd.Function]) -> Tens
     UsageError
         No ReLU runs, or the network answers otherwise when its ReLUs are replaced.
     """
-    name = rule.__name__.strip("_").lower()
     if not asked.anatomy.relus:
         raise cannot(name, "a network in which no ReLU runs", "a network of ReLUs", _WOULD_DO)
     pixels = asked.pixels.clone().requires_grad_()

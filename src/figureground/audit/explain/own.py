@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import re
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -126,3 +129,14 @@ def check_alone(method: OwnMethod, model: nn.Module, pixels: Tensor, target: Ten
             expected="the same map whatever else is in the batch",
             fix="normalise each image by itself, and seed what is random from the image",
         )
+
+
+def identity_of(method: OwnMethod) -> str:
+    """Where the class is, its settings, and the hash of its source: what a run with it is known by."""
+    of = type(method)
+    settings = re.sub(r" at 0x[0-9a-f]+", "", repr(method))  # an address differs from run to run
+    try:
+        source = hashlib.sha256(inspect.getsource(of).encode()).hexdigest()[:16]
+    except (OSError, TypeError):  # typed into an interpreter
+        source = "unknown"
+    return f"{of.__module__}:{of.__qualname__} {settings} source {source}"

@@ -18,7 +18,7 @@ from figureground.audit.explain.explanation import Explainer, Explanation, MapKe
 from figureground.audit.explain.gradients import gradient_shap, integrated_gradients, smoothgrad
 from figureground.audit.explain.guided import deconvolution, guided_backprop, guided_gradcam
 from figureground.audit.explain.layers import CamLayer
-from figureground.audit.explain.occlusion import OcclusionMaps
+from figureground.audit.explain.occlusion import Answers, OcclusionMaps
 from figureground.audit.explain.own import OwnMethod, as_own, check_alone, own_maps, sign_of
 from figureground.audit.explain.relevance import deeplift, lrp
 from figureground.audit.explain.single_pass import SinglePass
@@ -55,7 +55,7 @@ class Several:
 
     Attributes
     ----------
-    first : SinglePass or OcclusionMaps
+    first : SinglePass, OcclusionMaps or Answers
         Gives the logits, and the maps that come with them.
     names : tuple of str
         Methods whose maps are handed over, in this order; saliency is among them only where it is named.
@@ -66,7 +66,7 @@ class Several:
         Of noise, together with each picture's own pixels.
     """
 
-    first: SinglePass | OcclusionMaps
+    first: SinglePass | OcclusionMaps | Answers
     names: tuple[str, ...]
     own: tuple[OwnMethod, ...] = ()
     options: MethodOptions = field(default_factory=MethodOptions)
@@ -86,48 +86,42 @@ class Several:
             asked = Asked.of(model, inputs, base, self.options, self.seed, self.anatomies)
             found = {name: ATTRIBUTIONS[name](asked) for name in self.names if name not in base.native}
             added = {each.name: own_maps(each, model, asked.pixels, base.target) for each in self.own}
-        return self._joined(base, {name: values.float() for name, values in (found | added).items()})
+        size = (int(inputs.shape[-2]), int(inputs.shape[-1]))
+        return self._joined(base, {name: values.float() for name, values in (found | added).items()}, size)
 
     def cost(self, height: int, width: int) -> float:
         """Forward-equivalents for one image of this size."""
-        if isinstance(self.first, OcclusionMaps):
-            shared, extra = self.first.cost(height, width), [n for n in self.names if n != "occlusion"]
-        else:
-            shared, extra = 1.0 + BACKWARD_COST, [name for name in self.names if name not in SHARED]
+        shared = 1.0 + BACKWARD_COST if isinstance(self.first, SinglePass) else self.first.cost(height, width)
         own = sum(float(getattr(each, "cost", OWN_COST)) for each in self.own)
-        return shared + own + sum(self._cost(name, height, width) for name in extra)
+        return shared + own + sum(self._cost(name, height, width) for name in self.part(shared=False).names)
 
     def part(self, shared: bool) -> Several:
         """The methods that come with the logits, or the other ones."""
-        with_logits = (lambda n: n == "occlusion") if isinstance(self.first, OcclusionMaps) else SHARED.__contains__
-        names = tuple(name for name in self.names if with_logits(name) is shared)
+        with_logits = SHARED if isinstance(self.first, SinglePass) else ("occlusion",)
+        names = tuple(name for name in self.names if (name in with_logits) is shared)
         return replace(self, names=names, own=() if shared else self.own)
 
     def _cost(self, name: str, height: int, width: int) -> float:
         alone = BY_NAME[name].cost(self.options, height, width)
         return alone - (1.0 + BACKWARD_COST) if name == "guided_gradcam" else alone  # Grad-CAM is there
 
-    def _joined(self, base: Explanation, found: Mapping[str, Tensor]) -> Explanation:
+    def _joined(self, base: Explanation, found: Mapping[str, Tensor], size: tuple[int, int]) -> Explanation:
         maps: dict[MapKey, Tensor] = {}
         signs = {each.name: (sign_of(each),) for each in self.own}
         for name in (*self.names, *signs):
             if name in found:
                 kept: tuple[Sign, ...] = signs[name] if name in signs else BY_NAME[name].signs
-                maps |= {(name, sign): self._kept(found[name], sign, base) for sign in kept}
+                maps |= {(name, sign): _kept(found[name], sign, size) for sign in kept}
             else:
                 maps |= {key: value for key, value in base.maps.items() if key[0] == name}
         native = {name: found[name] if name in found else base.native[name] for name, _ in maps}
         places = {name: base.layers.get(name, _PLACES.get(name, "input")) for name in native}
         return replace(base, maps=maps, native=native, layers=places)
 
-    def _kept(self, signed: Tensor, sign: Sign, base: Explanation) -> Tensor:
-        # The sign is taken before enlarging: a negative value would eat into its positive neighbours.
-        values = signed.abs() if sign == "absolute" else signed.clamp(min=0)
-        return enlarged(values, self._size(base))
 
-    def _size(self, base: Explanation) -> tuple[int, int]:
-        height, width = next(iter(base.maps.values())).shape[-2:]
-        return height, width
+def _kept(signed: Tensor, sign: Sign, size: tuple[int, int]) -> Tensor:
+    # The sign is taken before enlarging: a negative value would eat into its positive neighbours.
+    return enlarged(signed.abs() if sign == "absolute" else signed.clamp(min=0), size)
 
 
 def enlarged(values: Tensor, size: tuple[int, int]) -> Tensor:
@@ -191,7 +185,9 @@ def explainer_for(
         _check(name, access, layer)
     _check_twice(names, settings)
     if access == "answers":
-        first: SinglePass | OcclusionMaps = OcclusionMaps(settings.cells)
+        first: SinglePass | OcclusionMaps | Answers = Answers()
+        if "occlusion" in names:
+            first = OcclusionMaps(settings.cells)
     else:
         more = tuple(name for name in ("input_x_gradient", "hirescam") if name in names)
         first = SinglePass.at(layer if any(name in CAM_METHODS for name in names) else None, more)

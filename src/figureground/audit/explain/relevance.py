@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from captum.attr import LRP, DeepLift
-from torch import Tensor
+from torch import Tensor, nn
 
 from figureground.audit.explain.asked import Asked, cannot
 from figureground.audit.explain.copies import Chosen, separated
@@ -17,6 +17,24 @@ from figureground.audit.explain.guided import check_same
 _WOULD_DO = "saliency,input_x_gradient,integrated_gradients"
 #: Share of a map's absolute sum by which it may miss the difference of the logits.
 MAX_MISS = 0.01
+_RULES = (
+    "linear modules and functions, and nonlinear modules with a rule: ReLU, sigmoid, tanh, max pooling and the like"
+)
+#: Known to Captum by their very type; a subclass is not.
+RULED = (
+    nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax, nn.MaxPool1d, nn.MaxPool2d,
+    nn.MaxPool3d,
+)  # fmt: skip
+_LINEAR = (
+    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.ZeroPad2d,
+    nn.Upsample, nn.PixelShuffle,
+)  # fmt: skip
+_LINEAR_FUNCTIONS = frozenset(
+    ("add", "iadd", "sub", "rsub", "neg", "mul", "rmul", "div", "truediv", "cat", "stack", "mean", "sum", "pad",
+     "chunk", "adaptive_avg_pool2d", "avg_pool2d", "linear", "conv2d", "batch_norm", "dropout", "getitem", "expand",
+     "roll", "narrow", "select", "unbind", "split", "concat", "movedim", "moveaxis")
+)  # fmt: skip
 
 
 def deeplift(asked: Asked) -> Tensor:
@@ -31,6 +49,7 @@ def deeplift(asked: Asked) -> Tensor:
     UsageError
         It misses it in every image.
     """
+    _check_rules(asked)
     copy = Chosen(separated(asked, "deeplift", _WOULD_DO))
     check_same("deeplift", copy(asked.pixels).detach(), asked, _WOULD_DO)
     with _quiet():
@@ -43,10 +62,18 @@ def deeplift(asked: Asked) -> Tensor:
     found = found.detach()
     adds_up = miss.detach().abs() <= MAX_MISS * found.abs().sum(dim=(1, 2, 3)).clamp(min=1e-6)
     if not bool(adds_up.any()) and bool(torch.isfinite(miss).all()):
-        told = ", ".join(asked.anatomy.outside[:4]) or "modules without a rule"
-        expected = "nonlinear steps that are modules with a rule, so that contributions add up to the answer"
-        raise cannot("deeplift", f"contributions that do not; the network computes with {told}", expected, _WOULD_DO)
-    return found.sum(dim=1).masked_fill(~adds_up[:, None, None], torch.nan)
+        raise cannot("deeplift", "contributions that do not add up to the answer", _RULES, _WOULD_DO)
+    return torch.as_tensor(found.sum(dim=1)).masked_fill(~adds_up[:, None, None], torch.nan)
+
+
+def _check_rules(asked: Asked) -> None:
+    """Refuse a network with a nonlinear step that has no rule: its gradient would be taken for its contribution."""
+    modules = (asked.model.get_submodule(name) for name, runs in asked.anatomy.calls.items() if runs)
+    last = [each for each in modules if next(each.children(), None) is None]
+    without = [type(each).__name__ for each in last if not isinstance(each, _LINEAR) and type(each) not in RULED]
+    without += [name for name in asked.anatomy.outside if name.strip("_") not in _LINEAR_FUNCTIONS]
+    if without:
+        raise cannot("deeplift", f"{', '.join(dict.fromkeys(without))}, without a rule", _RULES, _WOULD_DO)
 
 
 def lrp(asked: Asked) -> Tensor:

@@ -18,7 +18,6 @@ from figureground.audit.explain.layers import CamLayer, model_dtype
 from figureground.audit.layouts import Size, as_map, cells_of
 from figureground.errors import SubjectError, UsageError
 
-
 _PRODUCT = "input_x_gradient"
 
 

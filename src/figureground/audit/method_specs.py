@@ -154,12 +154,12 @@ SPECS: tuple[MethodSpec, ...] = (
         "deeplift", "DeepLift", "Shrikumar, Greenside & Kundaje, ICML 2017", _SIGNED,
         f"{_TOWARDS}; the signed map adds up to the logit less that of the baseline", "input",
         Count(5), Count(2), "layers",
-        "networks whose nonlinearities are modules of ReLU, ELU, LeakyReLU, sigmoid, tanh, softplus or max pooling",
+        "networks of ReLU, ELU, LeakyReLU, sigmoid, tanh, softplus and max pooling; where contributions miss 1 %, no map",
     ),
     MethodSpec(
         "lrp", "LRP", "Bach et al., PLoS ONE 2015 (epsilon rule)", _SIGNED,
         f"{_TOWARDS}, as relevance handed back layer by layer", "input", Count(3), _ONE, "layers",
-        "chains of convolution, linear layer, batch norm, pooling, ReLU, tanh and dropout, as modules",
+        "networks of convolution, linear layer, batch norm, pooling, ReLU, tanh, dropout and sums",
     ),
     MethodSpec(
         "occlusion", "Occlusion", "Zeiler & Fergus, ECCV 2014", ("positive",),

@@ -17,7 +17,30 @@ from torch.overrides import TorchFunctionMode
 
 #: Names of functions that hand values on as they are: relevance passes through them unchanged.
 _PASSING = frozenset(
-    ("flatten", "view", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "contiguous", "clone", "to", "float")
+    (
+        "flatten",
+        "view",
+        "reshape",
+        "permute",
+        "transpose",
+        "squeeze",
+        "unsqueeze",
+        "contiguous",
+        "clone",
+        "to",
+        "float",
+        "double",
+        "as_tensor",
+        "get",
+        "cat",
+        "concat",
+        "stack",
+        "pad",
+        "dropout",
+        "getitem",
+        "chunk",
+        "split",
+    )
 )
 _RELUS = (F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 _CLAMPS = (torch.clamp, torch.clamp_min, Tensor.clamp, Tensor.clamp_, Tensor.clamp_min, Tensor.clamp_min_)
@@ -107,16 +130,24 @@ class _Watched(TorchFunctionMode):
         named = kwargs or {}
         self.relus += is_relu(func, args, named)
         found = func(*args, **named)
-        name = getattr(func, "__name__", str(func))
+        name = "relu" if is_relu(func, args, named) else told(func, args)
         if not self.inside and isinstance(found, Tensor) and found.requires_grad and name not in _PASSING:
-            self.outside += [] if name.startswith("__get") else [_told(name, args)]
+            self.outside.append(name)
         return found
 
 
-def _told(name: str, arguments: tuple[Any, ...]) -> str:
-    """The function; a product or quotient of two tensors apart from that of one with a number, which is linear."""
+def told(function: Any, arguments: tuple[Any, ...]) -> str:
+    """The name of a function, the same in place and as an operator.
+
+    A product or quotient of two tensors is told apart from that of one with a number, which is linear; and so is a sum
+    with a number from that of two tensors, through which relevance is divided.
+    """
+    name = str(getattr(function, "__name__", function)).strip("_")
+    name = {"iadd": "add", "radd": "add"}.get(name, name)
     tensors = sum(isinstance(each, Tensor) for each in arguments)
-    return f"{name} of tensors" if tensors > 1 and name.strip("_r") in ("mul", "div", "truediv") else name
+    if name == "add":
+        return "add" if tensors > 1 else "add of a number"
+    return f"{name} of tensors" if tensors > 1 and name in ("mul", "imul", "div", "truediv", "itruediv") else name
 
 
 @contextmanager

@@ -98,15 +98,3 @@ def _rewind(module: nn.Module, _arguments: Any) -> None:
     for each in module.modules():
         if isinstance(each, Successive):
             each.at = 0
-
-
-class Chosen(nn.Module):
-    """The network on a copy of the images, so that one that preprocesses in place leaves ours as they are."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``[B, K]``."""
-        return torch.as_tensor(self.model(pixels.clone()))

@@ -11,8 +11,9 @@ from captum.attr import LRP, DeepLift
 from torch import Tensor, nn
 
 from figureground.audit.explain.asked import Asked, cannot
-from figureground.audit.explain.copies import Chosen, separated
+from figureground.audit.explain.copies import separated
 from figureground.audit.explain.guided import check_same
+from figureground.audit.explain.routed import ACTIVATIONS, SUMS, Routed
 
 _WOULD_DO = "saliency,input_x_gradient,integrated_gradients"
 #: Share of a map's absolute sum by which it may miss the difference of the logits.
@@ -22,8 +23,7 @@ _RULES = (
 )
 #: Known to Captum by their very type; a subclass is not.
 RULED = (
-    nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax, nn.MaxPool1d, nn.MaxPool2d,
-    nn.MaxPool3d,
+    nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d,
 )  # fmt: skip
 _LINEAR = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.AvgPool2d,
@@ -31,9 +31,9 @@ _LINEAR = (
     nn.Upsample, nn.PixelShuffle,
 )  # fmt: skip
 _LINEAR_FUNCTIONS = frozenset(
-    ("add", "iadd", "sub", "rsub", "neg", "mul", "rmul", "div", "truediv", "cat", "stack", "mean", "sum", "pad",
-     "chunk", "adaptive_avg_pool2d", "avg_pool2d", "linear", "conv2d", "batch_norm", "dropout", "getitem", "expand",
-     "roll", "narrow", "select", "unbind", "split", "concat", "movedim", "moveaxis")
+    ("add", "add of a number", "sub", "rsub", "neg", "mul", "rmul", "div", "truediv", "cat", "stack", "mean", "sum",
+     "pad", "chunk", "adaptive_avg_pool2d", "avg_pool2d", "linear", "conv2d", "batch_norm", "dropout", "getitem",
+     "expand", "roll", "narrow", "select", "unbind", "split", "concat", "movedim", "moveaxis")
 )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def deeplift(asked: Asked) -> Tensor:
         It misses it in every image.
     """
     _check_rules(asked)
-    copy = Chosen(separated(asked, "deeplift", _WOULD_DO))
+    copy = Routed(separated(asked, "deeplift", _WOULD_DO), ACTIVATIONS)
     check_same("deeplift", copy(asked.pixels).detach(), asked, _WOULD_DO)
     with _quiet():
         found, miss = DeepLift(copy).attribute(
@@ -71,7 +71,7 @@ def _check_rules(asked: Asked) -> None:
     modules = (asked.model.get_submodule(name) for name, runs in asked.anatomy.calls.items() if runs)
     last = [each for each in modules if next(each.children(), None) is None]
     without = [type(each).__name__ for each in last if not isinstance(each, _LINEAR) and type(each) not in RULED]
-    without += [name for name in asked.anatomy.outside if name.strip("_") not in _LINEAR_FUNCTIONS]
+    without += [name for name in asked.anatomy.outside if name not in (*_LINEAR_FUNCTIONS, *ACTIVATIONS)]
     if without:
         raise cannot("deeplift", f"{', '.join(dict.fromkeys(without))}, without a rule", _RULES, _WOULD_DO)
 
@@ -85,13 +85,13 @@ def lrp(asked: Asked) -> Tensor:
     Raises
     ------
     UsageError
-        The network is no chain of modules that have a rule.
+        The network computes something that has no rule.
     """
-    outside = asked.anatomy.outside
+    outside = [name for name in asked.anatomy.outside if name not in SUMS]
     if outside:
         found = f"a network that computes {', '.join(outside[:4])} between its modules"
-        raise cannot("lrp", found, "a chain of modules, through which relevance is handed back", _WOULD_DO)
-    copy = Chosen(separated(asked, "lrp", _WOULD_DO))
+        raise cannot("lrp", found, "modules, sums and ReLUs, through which relevance is handed back", _WOULD_DO)
+    copy = Routed(separated(asked, "lrp", _WOULD_DO), SUMS)
     check_same("lrp", copy(asked.pixels).detach(), asked, _WOULD_DO)
     try:
         with _quiet():

@@ -70,6 +70,8 @@ class MethodSpec:
         The least that must be had of a model.
     works_on : str
         Networks on which it is right; on others it is refused.
+    families : tuple of str
+        Which of :data:`FAMILIES` those are.
     use : {"evidence", "illustration"}
         Illustrations depend too little on the weights; no audit rests on them.
     shared : bool
@@ -88,6 +90,7 @@ class MethodSpec:
     backward: Count
     access: Access
     works_on: str
+    families: tuple[str, ...]
     use: Use = "evidence"
     shared: bool = False
     random: bool = False
@@ -102,6 +105,10 @@ class MethodSpec:
         return self.access in _HOLDS[access]
 
 
+#: Architectures on which each method is tried in the tests.
+FAMILIES = ("ResNet", "DenseNet", "VGG", "MobileNetV2", "ConvNeXt", "Swin", "ViT")
+_RELU_NETS = FAMILIES[:3]
+_POOLED = ("ResNet", "DenseNet", "MobileNetV2", "Swin")
 _ONE = Count(1)
 _ANY_GRADIENT = "any network with a gradient"
 _CAM_LAYERS = "networks with a layer that keeps places: convolutions, or one token for each patch"
@@ -114,76 +121,77 @@ SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
         "saliency", "Saliency", "Simonyan, Vedaldi & Zisserman, ICLR workshop 2014", _UNSIGNED,
         "a small change here moves the logit most, either way", "input", _ONE, _ONE, "gradients", _ANY_GRADIENT,
-        shared=True,
+        FAMILIES, shared=True,
     ),
     MethodSpec(
         "gradcam", "Grad-CAM", "Selvaraju et al., ICCV 2017", _SIGNED,
-        _TOWARDS, "layer", _ONE, _ONE, "layers", _CAM_LAYERS, shared=True,
+        _TOWARDS, "layer", _ONE, _ONE, "layers", _CAM_LAYERS, FAMILIES, shared=True,
     ),
     MethodSpec(
         "input_x_gradient", "Input × Gradient", "Shrikumar et al., arXiv:1605.01713, 2016", _SIGNED,
-        f"{_TOWARDS}, to first order, against the value 0", "input", _ONE, _ONE, "gradients", _ANY_GRADIENT,
+        f"{_TOWARDS}, to first order, against the value 0", "input", _ONE, _ONE, "gradients", _ANY_GRADIENT, FAMILIES,
         shared=True,
     ),
     MethodSpec(
         "hirescam", "HiResCAM", "Draelos & Carin, arXiv:2011.08891, 2020", _SIGNED,
-        _TOWARDS, "layer", _ONE, _ONE, "layers", _CAM_LAYERS, shared=True,
+        _TOWARDS, "layer", _ONE, _ONE, "layers", _CAM_LAYERS, FAMILIES, shared=True,
     ),
     MethodSpec(
         "cam", "CAM", "Zhou et al., CVPR 2016", _SIGNED,
         f"{_TOWARDS}; the mean of the signed map and the bias are the logit", "layer", _ONE, Count(), "layers",
-        "networks that end in global average pooling and one linear layer",
+        "networks that end in global average pooling and one linear layer", _POOLED,
     ),
     MethodSpec(
         "integrated_gradients", "Integrated Gradients", "Sundararajan, Taly & Yan, ICML 2017", _SIGNED,
         f"{_TOWARDS}; the signed map adds up to the logit less that of the baseline", "input",
-        Count(0, "steps"), Count(0, "steps"), "gradients", _ANY_GRADIENT,
+        Count(0, "steps"), Count(0, "steps"), "gradients", _ANY_GRADIENT, FAMILIES,
     ),
     MethodSpec(
         "smoothgrad", "SmoothGrad", "Smilkov et al., arXiv:1706.03825, 2017", _UNSIGNED,
         "a small change here moves the logit most, either way, on average over noise", "input",
-        Count(0, "samples"), Count(0, "samples"), "gradients", _ANY_GRADIENT, random=True,
+        Count(0, "samples"), Count(0, "samples"), "gradients", _ANY_GRADIENT, FAMILIES, random=True,
     ),
     MethodSpec(
         "gradient_shap", "Gradient SHAP",
         "Lundberg & Lee, NeurIPS 2017; Erion et al., Nature Machine Intelligence 2021", _SIGNED,
         f"{_TOWARDS}, against the baseline, on average over noise", "input",
-        Count(0, "samples"), Count(0, "samples"), "gradients", _ANY_GRADIENT, random=True,
+        Count(0, "samples"), Count(0, "samples"), "gradients", _ANY_GRADIENT, FAMILIES, random=True,
     ),
     MethodSpec(
         "deeplift", "DeepLift", "Shrikumar, Greenside & Kundaje, ICML 2017", _SIGNED,
         f"{_TOWARDS}; the signed map adds up to the logit less that of the baseline", "input",
         Count(5), Count(2), "layers",
-        "networks of ReLU, ELU, LeakyReLU, sigmoid, tanh, softplus and max pooling; where contributions miss 1 %, no map",
+        "networks of ReLU, sigmoid, tanh, softplus and max pooling; no map where contributions miss 1 %", _RELU_NETS,
     ),
     MethodSpec(
         "lrp", "LRP", "Bach et al., PLoS ONE 2015 (epsilon rule)", _SIGNED,
         f"{_TOWARDS}, as relevance handed back layer by layer", "input", Count(3), _ONE, "layers",
-        "networks of convolution, linear layer, batch norm, pooling, ReLU, tanh, dropout and sums",
+        "networks of convolution, linear layer, batch norm, pooling, ReLU, tanh, dropout and sums", _RELU_NETS,
     ),
     MethodSpec(
         "occlusion", "Occlusion", "Zeiler & Fergus, ECCV 2014", ("positive",),
-        "the logit falls when this cell is covered", "cells", Count(1, "windows"), Count(), "answers", "anything",
+        "the logit falls when this cell is covered", "cells", Count(1, "windows"), Count(), "answers",
+        "anything", FAMILIES,
     ),
     MethodSpec(
         "feature_ablation", "Feature Ablation", "Kokhlikyan et al., arXiv:2009.07896, 2020 (Captum)", _SIGNED,
         "the logit falls when this segment is taken away", "segments", Count(1, "segments"), Count(), "answers",
-        "anything",
+        "anything", FAMILIES,
     ),
     MethodSpec(
         "deconvolution", "Deconvolution", "Zeiler & Fergus, ECCV 2014", _UNSIGNED,
         "a pattern that drives the logit; much the same whatever the weights are", "input", _ONE, _ONE, "layers", _RELU,
-        "illustration",
+        _RELU_NETS, "illustration",
     ),
     MethodSpec(
         "guided_backprop", "Guided Backpropagation", "Springenberg et al., ICLR workshop 2015", _UNSIGNED,
         "a pattern that drives the logit; much the same whatever the weights are", "input", _ONE, _ONE, "layers", _RELU,
-        "illustration",
+        _RELU_NETS, "illustration",
     ),
     MethodSpec(
         "guided_gradcam", "Guided Grad-CAM", "Selvaraju et al., ICCV 2017", _UNSIGNED,
         "a pattern that drives the logit, inside of what Grad-CAM shows", "input", Count(2), Count(2), "layers",
-        f"{_RELU}; {_CAM_LAYERS}", "illustration",
+        f"{_RELU}; {_CAM_LAYERS}", _RELU_NETS, "illustration",
     ),
 )  # fmt: skip
 BY_NAME: Mapping[str, MethodSpec] = {spec.name: spec for spec in SPECS}

@@ -118,8 +118,8 @@ def _notes() -> str:
     noisy = ", ".join(spec.title for spec in SPECS if spec.random)
     return (
         "\nCosts are passes for one image where the method stands alone; in bold forward-equivalents at 224 × 224 with "
-        f"the default settings, a backward pass counting as {BACKWARD_COST:g}. *Shared* methods come from one forward and "
-        "one backward pass together. Methods for illustration hardly change with the weights of the upper layers "
+        f"the default settings, a backward pass counting as {BACKWARD_COST:g}. *Shared* methods come from one forward "
+        "and one backward pass together. Methods for illustration hardly change with the weights of the upper layers "
         "(Adebayo et al., NeurIPS 2018); an audit refuses them as evidence, and `explainer_for` still makes them. "
         f"{noisy} draw noise from the seed and each picture's own pixels: no map depends on the order or size of a "
         f"batch. *Tried on*: {', '.join(FAMILIES)}; elsewhere than named, the method is refused.\n"

@@ -192,6 +192,7 @@ class Pipeline:
             self.timer,
             self.workers,
             memory_of(folder),
+            self.own,
         )
         examples = take_in()
         if len(examples.sizes()) > 1 and self.subject.preprocess.resize is None:

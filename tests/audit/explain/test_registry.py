@@ -63,6 +63,16 @@ def test_a_picture_alone_has_the_map_that_it_has_in_a_batch(spec, ending, few):
     torch.testing.assert_close(alone, together[2], rtol=0, atol=1e-4 * float(together.abs().max()))
 
 
+@names
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_models_of_other_precision(spec, dtype, ending, few):
+    reference = one(spec)(ending, few, TARGET).native[spec.name]
+    found = one(spec)(ending.to(dtype), few, TARGET).native[spec.name]
+    assert found.dtype == torch.float32
+    loose = 1e-4 if dtype == torch.float64 else 0.3
+    torch.testing.assert_close(found, reference, rtol=0, atol=loose * float(reference.abs().max()))
+
+
 @contextmanager
 def counted(model: nn.Module) -> Iterator[dict[str, int]]:
     """Images that go forward through the model, or a copy of it, and gradients that come back."""

@@ -10,7 +10,8 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Unpack
 
 from figureground.audit import result as results
-from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, load_policy, looking
+from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, load_policy
+from figureground.audit.method_choice import method_choice
 from figureground.audit.progress import Progress, silent
 from figureground.said import asked_model, recorded_answers
 
@@ -82,7 +83,8 @@ def run_audit(
     split: str | None = None,
     layer: str | None = None,
     layout: Layout | None = None,
-    methods: Sequence[str] | None = None,
+    methods: Sequence[Any] | None = None,
+    method_options: Mapping[str, Any] | None = None,
     seed: int = 0,
     batch_size: int = 64,
     max_images: int | None = None,
@@ -183,8 +185,13 @@ def run_audit(
     layout : {"NCHW", "NHWC", "tokens"}, optional
         How the output of that layer is read: channels first (the default where it is named), channels last, or one
         token for each patch.
-    methods : sequence of str, optional
-        ``("saliency", "gradcam")`` by default; ``("saliency",)`` for a network that has no map.
+    methods : sequence, optional
+        ``("saliency", "gradcam")`` by default; ``("saliency",)`` for a network that has no map. Further methods by
+        name, see ``docs/methods.md``, and the caller's own: ``package.module:Class``, or an object or class like
+        :class:`~figureground.audit.explain.own.OwnMethod`.
+    method_options : mapping, optional
+        Settings of the methods, such as ``{"steps": 64}``; see
+        :class:`~figureground.audit.method_options.MethodOptions`.
     split, seed, batch_size, images, overwrite
         As on the command line.
     max_images, time, all
@@ -244,6 +251,7 @@ def run_audit(
         **said,
     )
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
+    choice = method_choice(methods, layer, layout, method_options, python_path)
     config = AuditConfig(
         seed=seed,
         cues=chosen,
@@ -251,7 +259,7 @@ def run_audit(
         columns=mapping,
         environment=environment,
         split=split,
-        **looking(methods, layer, layout),
+        **choice.settings,
         on=on,
         dedupe=dedupe,
         labels=labels,
@@ -268,6 +276,8 @@ def run_audit(
     if by is not None:  # hashed with the thresholds, before the first image
         declared = declared.model_copy(update={"subgroups": tuple(by)})
     subject = asked.subject(declared)
+    if choice.own:
+        subject = replace(subject, code_executed=True)
     subject = replace(subject, thresholds=declared_task(subject.task, declared).thresholds)
     names = () if subject.task.scalar else subject.classes
     source = open_source(
@@ -301,6 +311,7 @@ def run_audit(
             workers=workers,
             training=training,
             supplied_by=suppliers,
+            own=choice.own,
         )
         done = finished(written, pipeline.declared) if resume else None
         found = done or _completed(pipeline, folder, partial(RunFolder.create, written, overwrite=True, keep=inputs))

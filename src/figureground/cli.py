@@ -36,6 +36,7 @@ from figureground.options import (
     Layer,
     LayoutOf,
     Mean,
+    MethodOption,
     Methods,
     ModelArgs,
     ModelClass,
@@ -230,6 +231,7 @@ def audit(
     layer: Layer = None,
     layout: LayoutOf = None,
     methods: Methods = None,
+    method_option: MethodOption = None,
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
     max_images: Annotated[
@@ -300,6 +302,7 @@ def audit(
         layer=layer,
         layout=layout,  # type: ignore[arg-type]  # as for kind
         methods=as_list(methods),
+        method_options=as_arguments(method_option, "--method-option"),
         seed=seed,
         batch_size=batch_size,
         max_images=max_images,

@@ -30,6 +30,7 @@ from figureground.options import (
     Layer,
     LayoutOf,
     Mean,
+    MethodOption,
     Methods,
     ModelArgs,
     ModelClass,
@@ -103,6 +104,7 @@ def check(
     layer: Layer = None,
     layout: LayoutOf = None,
     methods: Methods = None,
+    method_option: MethodOption = None,
     full: Annotated[bool, typer.Option("--full", help="Decode every picture, not at most 2,000 of them.")] = False,
     *,
     files: dict[str, Any],
@@ -146,6 +148,7 @@ def check(
         layer=layer,
         layout=layout,  # type: ignore[arg-type]  # as for kind
         methods=as_list(methods),
+        method_options=as_arguments(method_option, "--method-option"),
         full=full,
         **files,
     )

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, declare, load_policy, looking
+from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, declare, load_policy
+from figureground.audit.method_choice import method_choice
 from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def check_inputs(
     expect: str | None = None,
     layer: str | None = None,
     layout: Layout | None = None,
-    methods: Sequence[str] | None = None,
+    methods: Sequence[Any] | None = None,
+    method_options: Mapping[str, Any] | None = None,
     full: bool = False,
     **files: Unpack[DecodingOptions],
 ) -> Checked:
@@ -68,6 +70,7 @@ def check_inputs(
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
 
+    choice = method_choice(methods, layer, layout, method_options, python_path)
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
     subject = None
@@ -96,7 +99,8 @@ def check_inputs(
         policy=declared,
         recorded=None if expect_predictions is expect is None else recorded_answers(expect_predictions, expect),
         decoding=Decoding(**files),
-        looking=check_looking(AuditConfig(**looking(methods, layer, layout))),
+        looking=check_looking(AuditConfig(**choice.settings)),
+        own=choice.own,
         full=full,
         attributes=Attributes.read(attributes, on),
         normalized=Normalized.of(normalized),

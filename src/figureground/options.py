@@ -80,7 +80,17 @@ LayoutOf = Annotated[
 ]
 Methods = Annotated[
     list[str] | None,
-    typer.Option("--methods", help="Attribution methods. Default: saliency,gradcam; saliency alone for an MLP."),
+    typer.Option(
+        "--methods",
+        help="Attribution methods, as docs/methods.md lists them, or MODULE:CLASS of your own, which is imported, and "
+        "so executed. Default: saliency,gradcam; saliency alone for an MLP.",
+    ),
+]
+MethodOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method-option", help="Setting of the methods, such as steps=64 or segments=superpixels. Repeatable."
+    ),
 ]
 
 
@@ -239,7 +249,7 @@ OwnTransforms = Annotated[
 Bicubic = Annotated[bool, typer.Option("--bicubic", help="Resize bicubically.", rich_help_panel=_INPUT)]
 
 
-def as_arguments(pairs: list[str] | None) -> dict[str, Any]:
+def as_arguments(pairs: list[str] | None, hint: str = "--model-arg") -> dict[str, Any]:
     """``NAME=VALUE`` pairs, values read as JSON where they are, else as text.
 
     >>> as_arguments(["num_classes=3", "act=relu", "bias=true"])
@@ -249,7 +259,7 @@ def as_arguments(pairs: list[str] | None) -> dict[str, Any]:
     for pair in pairs or []:
         name, mark, value = pair.partition("=")
         if not mark or not name:
-            raise typer.BadParameter(f"{pair!r}: expected NAME=VALUE", param_hint="--model-arg")
+            raise typer.BadParameter(f"{pair!r}: expected NAME=VALUE", param_hint=hint)
         try:
             found[name] = json.loads(value)
         except ValueError:

@@ -9,6 +9,7 @@ from figureground.audit.classify.subject import as_subject
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import DEFAULT_CUES
 from figureground.audit.pace import (
+    BESIDE,
     MAP_PASSES,
     MAP_ROWS,
     PLAIN,
@@ -17,6 +18,7 @@ from figureground.audit.pace import (
     Pace,
     Planner,
     WarmUp,
+    Work,
     in_words,
     parts_of,
 )
@@ -128,6 +130,11 @@ def test_a_warm_up_times_every_cue_that_an_audit_tests_by_default(shortcut_model
     pace = WarmUp(subject, reader, DEFAULT_CUES, lambda: float(next(ticks)))(rows_of(rows))
     assert tuple(pace.change) == DEFAULT_CUES
     assert set(pace.change.values()) == {pace.read} == {1 / WARM_UP}
+    assert pace.beside == 0
+    asked = AuditConfig(methods=("saliency", "occlusion"))
+    more = WarmUp(subject, reader, ("background",), lambda: float(next(ticks)), asked)(rows_of(rows))
+    assert more.beside == 1 / BESIDE
+    assert more.seconds(Work(0, 0, {}, 8)) == 8 / BESIDE
     gone = rows_of(rows.assign(position=10_000))
     assert WarmUp(subject, Unreadable(), DEFAULT_CUES, lambda: 0.0)(gone) is None
 

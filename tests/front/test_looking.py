@@ -71,9 +71,15 @@ def test_an_mlp_is_audited_with_saliency_alone(audit_manifest, tmp_path):
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ({"methods": ["gradcam"]}, "saliency, alone or with gradcam"),
+        ({"methods": ["gradcam"]}, "saliency, alone or with others"),
         ({"methods": ["salency"]}, "did you mean saliency"),
         ({"methods": ["saliency"], "layer": "conv"}, "no --layer"),
+        ({"methods": ["saliency", "guided_backprop"]}, r"METHOD_ILLUSTRATION.*guided_backprop.*integrated_gradients"),
+        ({"methods": ["saliency"], "method_options": {"stpes": 3}}, r"METHOD_OPTION.*no such setting.*steps"),
+        ({"methods": ["saliency"], "method_options": {"steps": 0}}, r"METHOD_OPTION method option steps: found 0"),
+        ({"methods": ["saliency", "nowhere.at_all:Mine"]}, "CODE_SPEC nowhere.at_all:Mine"),
+        ({"methods": ["saliency", "math:inf"]}, "something that can be called"),
+        ({"methods": ["saliency", object()]}, "METHOD_OWN"),
         ({"layout": "NWHC"}, "one of NCHW, NHWC, tokens"),
     ],
 )

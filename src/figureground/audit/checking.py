@@ -30,6 +30,7 @@ from figureground.datasets.sources import open_source
 
 if TYPE_CHECKING:
     from figureground.audit.classify.subject import Subject
+    from figureground.audit.explain.own import OwnMethod
     from figureground.audit.reconciling import Recorded
 
 #: t(0.975) + t(0.8) for many units: the smallest effect found with power 0.8 is this many standard errors.
@@ -52,6 +53,7 @@ def check(
     recorded: Recorded | None = None,
     decoding: Decoding = PLAIN,
     looking: AuditConfig | None = None,
+    own: Sequence[OwnMethod] = (),
     full: bool = False,
     attributes: Attributes | None = None,
     normalized: Normalized | None = None,
@@ -60,7 +62,7 @@ def check(
     """Decode some rows, or all of them, and look up the files of the others.
 
     With a subject its probes run on the first usable rows that were decoded; ``looking`` says which methods explain,
-    and where Grad-CAM looks.
+    and where Grad-CAM looks, and ``own`` are methods of the caller's.
     """
     policy = policy or Policy()
     if subject is not None:
@@ -96,7 +98,7 @@ def check(
     if subject is not None:
         from figureground.audit.trial import try_model  # data alone are checked without torch
 
-        layer, probes = try_model(subject, source, examples, recorded, policy.target, looking or AuditConfig())
+        layer, probes = try_model(subject, source, examples, recorded, policy.target, looking or AuditConfig(), own)
     grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups, levels=examples.levels)
     grey = subject is not None and subject.preprocess.channels == 1
     reach = _reach(examples, policy, grey)(cues or default_cues(examples.regions), grouping.groups)

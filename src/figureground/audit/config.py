@@ -14,13 +14,14 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from figureground.audit.cues import DEFAULT_CUES, REGION, is_known
+from figureground.audit.method_options import MethodOptions
+from figureground.audit.method_specs import BY_NAME, EVIDENCE
 from figureground.audit.target import Target
 from figureground.datasets.findings import Uncertain
 from figureground.errors import UsageError
 
-Method = Literal["saliency", "gradcam"]
-#: Both come from the same forward and backward pass.
-METHODS: tuple[Method, ...] = get_args(Method)
+#: Where nobody names any. Both come from the same forward and backward pass.
+METHODS = ("saliency", "gradcam")
 Layout = Literal["NCHW", "NHWC", "tokens"]
 #: In the order in which they are tried where nobody names one.
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -189,7 +190,11 @@ class AuditConfig(_Frozen):
     dedupe: bool = Field(False, description="whether rows that repeat another one in every cell are left out")
     layer: str | None = None
     layout: Layout | None = Field(None, description="how the output of the layer is read; None: by its shape")
-    methods: tuple[Method, ...] = Field(METHODS, description="attribution methods; saliency is always among them")
+    methods: tuple[str, ...] = Field(METHODS, description="attribution methods; saliency is always among them")
+    own_methods: dict[str, str] = Field(
+        default_factory=dict, description="the caller's own methods: by name, where each is defined and its settings"
+    )
+    method_options: MethodOptions = Field(default_factory=MethodOptions, description="settings of the methods")
     target: str | None = Field(None, description="package.module:function that makes one number of each output")
     batch_size: int = Field(64, ge=1)
     max_images: int | None = Field(None, ge=1, description="at most so many images, in whole clusters")
@@ -205,7 +210,10 @@ def check_looking(config: AuditConfig) -> AuditConfig:
     """The settings, after it was seen that what they say of Grad-CAM is asked for."""
     if "saliency" not in config.methods:
         found, fix = ", ".join(config.methods) or "none", "--methods saliency,gradcam"
-        raise UsageError("METHODS", "methods", found=found, expected="saliency, alone or with gradcam", fix=fix)
+        raise UsageError("METHODS", "methods", found=found, expected="saliency, alone or with others", fix=fix)
+    for name in config.methods:
+        if BY_NAME[name].use == "illustration":
+            raise _illustration(name)
     said = [name for name in ("layer", "layout") if getattr(config, name) is not None]
     if said and "gradcam" not in config.methods:
         raise UsageError(
@@ -222,14 +230,30 @@ def looking(
     methods: Sequence[str] | None = None, layer: str | None = None, layout: str | None = None
 ) -> dict[str, Any]:
     """What a caller says of the maps, as fields of the settings; names that are none are refused."""
-    for name, given, known in (("methods", methods or (), METHODS), ("layout", (layout,) if layout else (), LAYOUTS)):
+    wanted = ("layout", (layout,) if layout else (), LAYOUTS)
+    for name, given, known in (("methods", methods or (), tuple(BY_NAME)), wanted):
         for word in given:
             if word not in known:
                 expected, near = f"one of {', '.join(known)}", get_close_matches(word, known, n=1)
                 fix = f"did you mean {near[0]}?" if near else "name one of these"
                 raise UsageError(name.upper(), name, found=repr(word), expected=expected, fix=fix)
-    chosen = {} if methods is None else {"methods": tuple(name for name in METHODS if name in methods)}
-    return {"layer": layer, "layout": layout, **chosen}
+    return {"layer": layer, "layout": layout, **({} if methods is None else {"methods": _in_order(methods)})}
+
+
+def _in_order(methods: Sequence[str]) -> tuple[str, ...]:
+    """Each once; with HiResCAM also Grad-CAM, which looks at the same layer and has its checks."""
+    named = {*methods, *(("gradcam",) if "hirescam" in methods else ())}
+    return tuple(name for name in BY_NAME if name in named)
+
+
+def _illustration(name: str) -> UsageError:
+    return UsageError(
+        "METHOD_ILLUSTRATION",
+        f"method {name}",
+        found="a method for illustration: its maps hardly change with the weights of the upper layers",
+        expected=f"some of {', '.join(EVIDENCE)}",
+        fix="leave it out of --methods; figureground explain shows it",
+    )
 
 
 def canonical_json(value: Any) -> str:

@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from figureground.audit.classify.subject import Subject, evaluating
-from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.config import METHODS, AuditConfig, Policy
 from figureground.audit.cues import BACKGROUND, cue_spec
 from figureground.audit.explain.choosing import choose_explainer
+from figureground.audit.explain.own import OwnMethod
+from figureground.audit.explain.registry import Several
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.measure.transfers.tuples import Tuples
 from figureground.datasets.datamodule import Row, RowLost, RowReader
@@ -23,10 +25,14 @@ from figureground.datasets.images import RowFault
 
 #: Images that the warm-up reads and runs.
 WARM_UP = 20
+#: Of these, images that methods with passes of their own explain.
+BESIDE = 4
 #: Passes over a picture's files: once at the door, once to measure.
 READS = 2
 #: The checks of the maps explain each of their few rows about so often.
 MAP_ROWS, MAP_PASSES = 64, 30
+#: The same for methods that take passes of their own.
+FEW_ROWS, FEW_MAP_PASSES = 16, 14
 #: Plain interventions on the background and the object, on the policy's ``plain_rows``: pictures a row.
 PLAIN, PLAIN_PASSES = "plain", 26
 #: Cues with more parts than this are scanned on ``grid_rows`` only.
@@ -36,11 +42,15 @@ Timer = Callable[[], float]
 
 @dataclass(frozen=True)
 class Work:
-    """What there is to do: pictures read, explained, and changed and shown to the model, by cue."""
+    """What there is to do: pictures read, explained, and changed and shown to the model, by cue.
+
+    ``beside`` counts pictures explained by methods that take passes of their own, where there are any.
+    """
 
     read: int
     explained: int
     changed: Mapping[str, int]
+    beside: int = 0
 
     @property
     def forwards(self) -> int:
@@ -50,17 +60,21 @@ class Work:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds a picture: to read, to explain, and to change (by cue) with the forward pass that follows."""
+    """Seconds a picture: to read, to explain, and to change (by cue) with the forward pass that follows.
+
+    ``beside`` is what methods with passes of their own take on top.
+    """
 
     read: float
     explain: float
     change: Mapping[str, float] = field(repr=False)
+    beside: float = 0.0
 
     def seconds(self, work: Work) -> float:
         """Time to measure; judging and drawing come on top."""
         slowest = max(self.change.values(), default=self.explain)
         changed = sum(n * self.change.get(cue, slowest) for cue, n in work.changed.items())
-        return self.read * work.read + self.explain * work.explained + changed
+        return self.read * work.read + self.explain * work.explained + self.beside * work.beside + changed
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,7 @@ class Planner:
         changed = {cue: self._changed(cue, n, rows) for cue, n in self.parts.items() if self.levels >= 2}
         if BACKGROUND in self.parts:
             changed[PLAIN] = min(round(rows * self.masked), self.policy.plain_rows) * PLAIN_PASSES
-        return Work(READS * rows, explained, changed)
+        return Work(READS * rows, explained, changed, rows + min(rows, FEW_ROWS) * FEW_MAP_PASSES)
 
     def _changed(self, cue: str, parts: int, rows: int) -> int:
         spec, arms = cue_spec(cue), self.levels
@@ -121,12 +135,18 @@ class WarmUp:
     cues : tuple of str
     timer : callable
         Seconds from any origin, such as :func:`time.perf_counter`.
+    config : AuditConfig
+        Of which the methods and their settings are looked at.
+    own : tuple of OwnMethod
+        Methods of the caller's.
     """
 
     subject: Subject = field(repr=False)
     reader: RowReader = field(repr=False)
     cues: tuple[str, ...]
     timer: Timer = field(repr=False)
+    config: AuditConfig = field(default_factory=AuditConfig)
+    own: tuple[OwnMethod, ...] = ()
 
     def __call__(self, rows: Sequence[Row]) -> Pace | None:
         """Pace on the first :data:`WARM_UP` rows that can be read; None where none can."""
@@ -143,7 +163,8 @@ class WarmUp:
             self._explain(batch["image"])
             explain = self.timer() - start
             change = {cue: self._timed(cue, batch) / len(alike) for cue in self._possible(batch)}
-        return Pace(read / len(items), explain / len(alike), change)
+            beside = self._beside(batch["image"][:BESIDE])
+        return Pace(read / len(items), explain / len(alike), change, beside)
 
     def _read(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         for row in rows:
@@ -159,6 +180,19 @@ class WarmUp:
         explaining = choose_explainer(self.subject.module, images[:1], self.subject.access, looking)
         with torch.enable_grad():
             explaining.explainer(self.subject.module, images)
+
+    def _beside(self, pictures: Tensor) -> float:
+        """Seconds a picture that methods with passes of their own take; 0 where there are none."""
+        if set(self.config.methods) <= set(METHODS) and not self.own:
+            return 0.0
+        images = self._shown(pictures)
+        explaining = choose_explainer(self.subject.module, images[:1], self.subject.access, self.config, self.own)
+        alone = explaining.parts[-1]
+        if not isinstance(alone.explainer, Several):
+            return 0.0
+        start = self.timer()
+        alone.explainer(self.subject.module, images)
+        return (self.timer() - start) / len(images)
 
     def _shown(self, pictures: Tensor) -> Tensor:
         device = next((p.device for p in self.subject.module.parameters()), torch.device("cpu"))

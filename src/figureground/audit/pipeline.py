@@ -26,9 +26,10 @@ from figureground.audit.clauses.mapping import clause_map
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.declaring import declared_task
-from figureground.audit.explain.choosing import SINGLE_PASS_COST
+from figureground.audit.explain.choosing import SINGLE_PASS_COST, Explaining
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
+from figureground.audit.explain.own import OwnMethod
 from figureground.audit.files import file_sha256
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.judging import judge_run
@@ -96,6 +97,8 @@ class Pipeline:
         What the model was trained on, to be compared with the rows of the audit.
     supplied_by : mapping of str to str or None
         By input, who supplied it.
+    own : tuple of OwnMethod
+        Attribution methods of the caller's, which the config names.
     """
 
     subject: Subject = field(repr=False)
@@ -108,6 +111,7 @@ class Pipeline:
     workers: int = 0
     training: TrainingData | None = None
     supplied_by: Mapping[str, Party | None] = field(default_factory=dict)
+    own: tuple[OwnMethod, ...] = field(default=(), repr=False)
 
     @property
     def task(self) -> Task:
@@ -129,7 +133,7 @@ class Pipeline:
         overlap = None if self.training is None else self.training.compare(self.source, examples, self.progress)
         reader = self._reader(examples)
         with evaluating(self.subject.module):
-            seen = probed(self.subject, self._sample(examples, reader), self.config)
+            seen = probed(self.subject, self._sample(examples, reader), self.config, self.own)
             return replace(self, subject=seen.subject)._measure(folder, examples, reader, seen, overlap, started)
 
     def _measure(
@@ -149,7 +153,7 @@ class Pipeline:
             examples = settled(examples, read_table(folder.path, "predictions"))
             folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
             each = seen.explaining.cost(*reader(rows_of(examples.usable.head(1))[0])["image"].shape[-2:])
-            maps = self._check_maps(explainer, examples, reader, layer, each)
+            maps = self._check_maps(seen.explaining, examples, reader)
             cues = self.config.cues or default_cues(examples.regions)
             caused = CausalStage(self.subject, self.config, self.policy, self.task, cues, self.progress)(
                 examples, reader, folder
@@ -189,6 +193,7 @@ class Pipeline:
             self.timer,
             self.workers,
             memory_of(folder),
+            self.own,
         )
         examples = take_in()
         if len(examples.sizes()) > 1 and not self.subject.preprocess.one_size:
@@ -213,15 +218,22 @@ class Pipeline:
             advance(1)
         return found
 
-    def _check_maps(
-        self, explainer: Explainer, examples: Examples, reader: RowReader, layer: CamLayer | None, cost: float
-    ) -> MapReport:
+    def _check_maps(self, explaining: Explaining, examples: Examples, reader: RowReader) -> MapReport:
+        """Each method; those with passes of their own on fewer rows, and apart, so that they change no other check."""
+        rows = rows_of(examples.usable)
+        size = reader(rows[0])["image"].shape[-2:]
         with self.progress("Checking the maps", 1) as advance:
-            limits = Limits() if cost == SINGLE_PASS_COST else FEW_PASSES
-            checks = MapChecks(self.subject, explainer, layer, self.config.seed, limits, cost=cost)
-            report = checks(rows_of(examples.usable), reader)
+            first, *others = (self._map_checks(part, size) for part in explaining.parts)
+            report = first(rows, reader)
+            for checks in others:
+                report = report.joined(replace(checks, beside=True)(rows, reader))
             advance(1)
         return report
+
+    def _map_checks(self, explaining: Explaining, size: Sequence[int]) -> MapChecks:
+        cost = explaining.cost(size[0], size[1])
+        limits = Limits() if cost == SINGLE_PASS_COST else FEW_PASSES
+        return MapChecks(self.subject, explaining.explainer, explaining.layer, self.config.seed, limits, cost=cost)
 
     def _judge(
         self,

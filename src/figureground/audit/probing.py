@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import AuditConfig
 from figureground.audit.document import TrustCheck
 from figureground.audit.explain.choosing import Explaining, choose_explainer
+from figureground.audit.explain.own import OwnMethod
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Probed:
     checks: list[TrustCheck]
 
 
-def probed(subject: Subject, sample: Tensor, config: AuditConfig) -> Probed:
+def probed(subject: Subject, sample: Tensor, config: AuditConfig, own: Sequence[OwnMethod] = ()) -> Probed:
     """Look at a model before anything is computed.
 
     Parameters
@@ -42,7 +44,9 @@ def probed(subject: Subject, sample: Tensor, config: AuditConfig) -> Probed:
     sample : Tensor
         Float ``[B, C, H, W]``, normalised as the model expects.
     config : AuditConfig
-        Of which ``methods``, ``layer`` and ``layout`` are looked at.
+        Of which ``methods`` and their settings, ``layer`` and ``layout`` are looked at.
+    own : sequence of OwnMethod
+        Methods of the caller's.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def probed(subject: Subject, sample: Tensor, config: AuditConfig) -> Probed:
         No layer gives a map, or the named one does not, or the model has none that could be looked at.
     """
     with evaluating(subject.module):
-        explaining = choose_explainer(subject.module, sample[:1], subject.access, config)
+        explaining = choose_explainer(subject.module, sample[:1], subject.access, config, own)
         seen, layer = replace(subject, access=explaining.access), explaining.layer
         at = () if layer is None else (layer.name, layer.layout)
         return Probed(seen, explaining, [*check_auditable(seen, sample, *at), *moves_together(subject.preprocess)])

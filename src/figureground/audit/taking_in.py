@@ -13,6 +13,7 @@ import pandas as pd
 from figureground.audit.classify.subject import Subject
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import default_cues
+from figureground.audit.explain.own import OwnMethod
 from figureground.audit.judge.grouping import check_groups
 from figureground.audit.pace import Pace, Planner, WarmUp, in_words, parts_of, some_rows
 from figureground.audit.progress import Progress, silent
@@ -45,6 +46,8 @@ class TakeIn:
         Processes that read files; 0: this one.
     remember : callable
         Given a name and a way to compute a number: the number, or the one that an earlier start of the run computed.
+    own : tuple of OwnMethod
+        Attribution methods of the caller's.
     """
 
     subject: Subject = field(repr=False)
@@ -55,6 +58,7 @@ class TakeIn:
     timer: Callable[[], float] = perf_counter
     workers: int = 0
     remember: Callable[[str, Callable[[], int]], int] = lambda _name, compute: compute()
+    own: tuple[OwnMethod, ...] = ()
 
     def __call__(self) -> Examples:
         """Read the rows that were drawn; raises :class:`UsageError` where the time asked for is too short."""
@@ -96,8 +100,8 @@ class TakeIn:
         known = known if "present" in known else known[known["label"].isin(list(self.subject.classes))]
         tried = known.loc[list(some_rows(known.index, self.config.seed))]
         reader = RowReader(self.source, self.subject.preprocess, self.subject.classes, regions)
-        warm_up = WarmUp(self.subject, reader, tuple(self.config.cues or default_cues(regions)), self.timer)
-        return warm_up(rows_of(tried))
+        cues = tuple(self.config.cues or default_cues(regions))
+        return WarmUp(self.subject, reader, cues, self.timer, self.config, self.own)(rows_of(tried))
 
     def _fits(self, rows: pd.DataFrame, planner: Planner, pace: Pace) -> int:
         """Rows that fit into the time asked for."""

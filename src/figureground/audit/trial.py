@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch.utils.data import default_collate
 
 from figureground.audit.classify.subject import Subject
 from figureground.audit.config import AuditConfig
 from figureground.audit.document import TrustCheck
+from figureground.audit.explain.own import OwnMethod
 from figureground.audit.probing import probed
 from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.target import Target
@@ -25,12 +28,13 @@ def try_model(
     recorded: Recorded | None,
     target: Target | None,
     looking: AuditConfig,
+    own: Sequence[OwnMethod] = (),
 ) -> tuple[str | None, tuple[TrustCheck, ...]]:
     """The layer that Grad-CAM would look at, and what the probes found on the first usable rows that were decoded."""
     reader = RowReader(source, subject.preprocess, subject.classes)
     rows = rows_of(examples.usable[examples.usable["sha256"].notna()].head(_ROWS))
     sample = subject.preprocess.normalize(default_collate([reader(row) for row in rows])["image"])
-    found = probed(subject, sample, looking)
+    found = probed(subject, sample, looking, own)
     layer = found.explaining.layer
     told = not_reconciled() if recorded is None else Reconcile(subject, source, recorded, target)(examples)
     return None if layer is None else layer.described, (*found.checks, told)

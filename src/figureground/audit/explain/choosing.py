@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from figureground.audit.config import AuditConfig
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer, find_layer, model_dtype
 from figureground.audit.explain.occlusion import OcclusionMaps
+from figureground.audit.explain.own import OwnMethod
+from figureground.audit.explain.registry import CAM_METHODS, Several, explainer_for
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.methods import Access
 from figureground.errors import UsageError
@@ -39,14 +42,25 @@ class Explaining:
     layer: CamLayer | None
     access: Access
 
+    @property
+    def parts(self) -> tuple[Explaining, ...]:
+        """Methods that come with the logits, and methods that take passes of their own; only what there is."""
+        if not isinstance(self.explainer, Several):
+            return (self,)
+        first, rest = (self.explainer.part(shared) for shared in (True, False))
+        plain = [replace(self, explainer=first.first)] if first.names else []
+        return (*plain, *([replace(self, explainer=rest, layer=None)] if rest.names or rest.own else []))
+
     def cost(self, height: int, width: int) -> float:
         """Forward-equivalents for one image."""
-        if isinstance(self.explainer, OcclusionMaps):
+        if isinstance(self.explainer, OcclusionMaps | Several):
             return self.explainer.cost(height, width)
         return SINGLE_PASS_COST
 
 
-def choose_explainer(module: nn.Module, sample: Tensor, access: Access, config: AuditConfig) -> Explaining:
+def choose_explainer(
+    module: nn.Module, sample: Tensor, access: Access, config: AuditConfig, own: Sequence[OwnMethod] = ()
+) -> Explaining:
     """The explainer for what can be had of a model.
 
     Parameters
@@ -58,22 +72,38 @@ def choose_explainer(module: nn.Module, sample: Tensor, access: Access, config: 
     access : {"layers", "gradients", "answers"}
         As far as its type says; a model whose answers have no gradient is known by its answers.
     config : AuditConfig
-        Of which ``methods``, ``layer`` and ``layout`` are looked at; by default a layer is chosen.
+        Of which ``methods`` and their settings, ``layer`` and ``layout`` are looked at; by default a layer is chosen.
+    own : sequence of OwnMethod
+        Methods of the caller's.
 
     Raises
     ------
     UsageError
-        A layer is named, and the model has none that could be looked at.
+        A layer is named, and the model has none that could be looked at; or a method is not right for the model.
     """
     seen = access if access == "answers" or _has_gradient(module, sample) else "answers"
     if seen != "layers" and config.layer is not None:
         raise _no_layers(config.layer, seen)
-    if seen == "answers":
-        return Explaining(OcclusionMaps(), None, seen)
-    if seen == "gradients" or "gradcam" not in config.methods:
-        return Explaining(SinglePass(None), None, seen)
-    layer = find_layer(module, sample, config.layer, config.layout)
-    return Explaining(SinglePass.at(layer), layer, seen)
+    looks = seen == "layers" and any(name in CAM_METHODS for name in config.methods)
+    layer = find_layer(module, sample, config.layer, config.layout) if looks else None
+    plain = set(config.methods) <= {"saliency", "gradcam"} and not own
+    if plain and seen != "answers":
+        return Explaining(SinglePass.at(layer), layer, seen)
+    names = _had(config.methods, seen)
+    if plain or (names == ("occlusion",) and not own):
+        return Explaining(OcclusionMaps(config.method_options.cells), None, seen)
+    explainer = explainer_for(
+        [*names, *own], module, layer, config.method_options, access=seen, seed=config.seed, sample=sample
+    )
+    return Explaining(explainer, layer, seen)
+
+
+def _had(methods: Sequence[str], access: Access) -> tuple[str, ...]:
+    """The named methods but for those of the default that cannot be had of the model; of answers alone occlusion."""
+    if access == "answers":
+        asked = tuple(name for name in methods if name not in ("saliency", "gradcam"))
+        return asked or ("occlusion",)
+    return tuple(name for name in methods if access == "layers" or name != "gradcam")
 
 
 def _has_gradient(module: nn.Module, sample: Tensor) -> bool:

@@ -25,11 +25,12 @@ class Explanation:
     target : Tensor
         int64 ``[B]``, the class whose logit was explained.
     maps : dict of (method, sign) to Tensor
-        float32 ``[B, H, W]``, non-negative, at input resolution. Keys: ``("saliency", "absolute")``,
-        ``("gradcam", "positive")``, ``("gradcam", "absolute")``; or ``("occlusion", "positive")``. What was not asked
+        float32 ``[B, H, W]``, non-negative, at input resolution; NaN in a row that a method cannot explain. Keys as
+        ``("saliency", "absolute")``, ``("gradcam", "positive")``, ``("gradcam", "absolute")``: a method and the signs
+        of its :class:`~figureground.audit.method_specs.MethodSpec`, the one that is reported first. What was not asked
         for, or cannot be had of the model, is not there.
     native : dict of method to Tensor
-        float32 ``[B, h, w]``, signed, at the resolution of the layer (saliency: of the input).
+        float32 ``[B, h, w]``, signed, at the method's own resolution: of the layer, of the input, or of cells.
     layers : dict of method to str
         Where each method looked; saliency looks at ``"input"``.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from captum.attr import Occlusion
@@ -16,6 +16,24 @@ from figureground.audit.explain.single_pass import checked_logits, checked_targe
 
 #: Windows in each direction.
 CELLS = 8
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Logits, and whose would be explained, without any map: what methods of answers alone begin with."""
+
+    def cost(self, height: int, width: int) -> float:
+        """Forward passes for one image."""
+        return 1.0
+
+    def __call__(self, model: nn.Module, inputs: Tensor, target: Tensor | None = None) -> Explanation:
+        """Arguments and errors as for ``SinglePass``."""
+        with torch.no_grad():
+            shown = inputs.detach().to(model_dtype(model), copy=True)
+            logits = checked_logits(model(shown), len(shown)).detach().float()
+        predicted = logits.argmax(dim=1)
+        explained = predicted if target is None else checked_target(target.clone(), logits)
+        return Explanation(logits, predicted, explained, {}, {}, {})
 
 
 @dataclass(frozen=True)
@@ -48,15 +66,11 @@ class OcclusionMaps:
         """
         with torch.no_grad():
             pixels = inputs.detach().to(model_dtype(model), copy=True)
-            logits = checked_logits(model(pixels.clone()), len(pixels)).detach().float()
-            predicted = logits.argmax(dim=1)
-            explained = predicted if target is None else checked_target(target.clone(), logits)
-            falls = self._falls(model, pixels, explained)
+            answered = Answers()(model, pixels, target)
+            falls = self._falls(model, pixels, answered.target)
         grown = F.interpolate(falls[:, None].clamp(min=0), size=pixels.shape[-2:], mode="bilinear", align_corners=False)
-        return Explanation(
-            logits=logits,
-            predicted=predicted,
-            target=explained,
+        return replace(
+            answered,
             maps={("occlusion", "positive"): grown[:, 0].clamp(min=0)},
             native={"occlusion": falls},
             layers={"occlusion": "input"},

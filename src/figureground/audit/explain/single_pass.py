@@ -18,6 +18,8 @@ from figureground.audit.explain.layers import CamLayer, model_dtype
 from figureground.audit.layouts import Size, as_map, cells_of
 from figureground.errors import SubjectError, UsageError
 
+_PRODUCT = "input_x_gradient"
+
 
 @dataclass(frozen=True)
 class SinglePass:
@@ -41,12 +43,17 @@ class SinglePass:
     layout : {"NCHW", "NHWC", "tokens"}
         How that output is read as a map ``[B, C, h, w]``. Tokens ``[B, N, D]`` that stand before those of the patches
         are left out.
+    more : tuple of {"input_x_gradient", "hirescam"}
+        Maps that the same two passes give. Input x Gradient is ``sum_c x_c * d logit / d x_c``; HiResCAM [3]_ is
+        ``sum_c d logit / d A_c * A_c`` at every cell, without the mean over cells.
 
     References
     ----------
     .. [1] K. Simonyan, A. Vedaldi, A. Zisserman, "Deep inside convolutional networks", ICLR workshop 2014.
     .. [2] R. R. Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based
        localization", ICCV 2017.
+    .. [3] R. L. Draelos, L. Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
+       networks", arXiv:2011.08891, 2020.
 
     Examples
     --------
@@ -61,11 +68,12 @@ class SinglePass:
 
     layer: str | None
     layout: Layout = "NCHW"
+    more: tuple[str, ...] = ()
 
     @classmethod
-    def at(cls, layer: CamLayer | None) -> SinglePass:
+    def at(cls, layer: CamLayer | None, more: tuple[str, ...] = ()) -> SinglePass:
         """The explainer that looks at a layer; None leaves Grad-CAM out."""
-        return cls(None) if layer is None else cls(layer.name, layer.layout)
+        return cls(None, more=more) if layer is None else cls(layer.name, layer.layout, more)
 
     def __call__(self, model: nn.Module, inputs: Tensor, target: Tensor | None = None) -> Explanation:
         """Explain every image of a batch.
@@ -98,17 +106,22 @@ class SinglePass:
             pass_ = _Pass(model, wanted)
             capture = _Capture(self.layer or "input", self.layout, (pixels.shape[-2], pixels.shape[-1]))
             with _captured(model, self.layer, capture):
-                gradient = Saliency(pass_).attribute(pixels)
-            saliency = gradient.detach().float().amax(dim=1)
-            return self._explanation(pass_, saliency, None if self.layer is None else _grad_cam(capture))
+                gradient = Saliency(pass_).attribute(pixels, abs=False).detach()
+            signed = {"input_x_gradient": _products(gradient, pixels.detach())} if self._gives(_PRODUCT) else {}
+            cams = {} if self.layer is None else {"gradcam": _grad_cam(capture)}
+            cams |= {"hirescam": _hires_cam(capture)} if self._gives("hirescam") and self.layer is not None else {}
+            return self._explanation(pass_, gradient.abs().float().amax(dim=1), {**cams, **signed})
 
-    def _explanation(self, pass_: _Pass, saliency: Tensor, cam: Tensor | None) -> Explanation:
+    def _gives(self, method: str) -> bool:
+        return method in self.more
+
+    def _explanation(self, pass_: _Pass, saliency: Tensor, signed: dict[str, Tensor]) -> Explanation:
         maps: dict[MapKey, Tensor] = {("saliency", "absolute"): saliency}
         native, layers = {"saliency": saliency}, {"saliency": "input"}
-        if cam is not None:
-            maps["gradcam", "positive"] = _upsampled(cam.relu(), saliency.shape[-2:])
-            maps["gradcam", "absolute"] = _upsampled(cam.abs(), saliency.shape[-2:])
-            native["gradcam"], layers["gradcam"] = cam, str(self.layer)
+        for method, found in signed.items():
+            maps[method, "positive"] = _upsampled(found.relu(), saliency.shape[-2:])
+            maps[method, "absolute"] = _upsampled(found.abs(), saliency.shape[-2:])
+            native[method], layers[method] = found, "input" if method == _PRODUCT else str(self.layer)
         return Explanation(
             logits=pass_.logits.float(),
             predicted=pass_.predicted,
@@ -182,7 +195,23 @@ def _captured(model: nn.Module, layer: str | None, capture: _Capture) -> Iterato
         handle.remove()
 
 
+def _products(gradient: Tensor, pixels: Tensor) -> Tensor:
+    wide = torch.promote_types(gradient.dtype, torch.float32)
+    return (gradient.to(wide) * pixels.to(wide)).sum(dim=1).float()
+
+
 def _grad_cam(capture: _Capture) -> Tensor:
+    gradient, activation = _both(capture)
+    return (gradient.mean(dim=(2, 3), keepdim=True) * activation).sum(dim=1).detach().float()
+
+
+def _hires_cam(capture: _Capture) -> Tensor:
+    gradient, activation = _both(capture)
+    return (gradient * activation).sum(dim=1).detach().float()
+
+
+def _both(capture: _Capture) -> tuple[Tensor, Tensor]:
+    """Gradient and activation of the layer's last run as maps ``[B, C, h, w]``."""
     gradient = capture.gradients.get(capture.calls)
     if capture.activation is None or gradient is None:
         raise SubjectError(
@@ -194,11 +223,12 @@ def _grad_cam(capture: _Capture) -> Tensor:
         )
     # Sums over many cells and channels lose too much in half precision.
     wide = torch.promote_types(gradient.dtype, torch.float32)
-    weights = as_map(gradient, capture.size, capture.layout).to(wide).mean(dim=(2, 3), keepdim=True)
-    return (weights * capture.activation.to(wide)).sum(dim=1).detach().float()
+    return as_map(gradient, capture.size, capture.layout).to(wide), capture.activation.to(wide)
 
 
 def _upsampled(cam: Tensor, size: torch.Size) -> Tensor:
+    if cam.shape[-2:] == size:
+        return cam
     grown = F.interpolate(cam[:, None], size=tuple(size), mode="bilinear", align_corners=False)
     return grown[:, 0].clamp(min=0)
 

@@ -54,7 +54,7 @@ from figureground.audit.judge.untested import why_not
 from figureground.audit.judge.verdict import CueJudge, overall
 from figureground.audit.judge.views import View, views
 from figureground.audit.judge.worst_group import averages, worst_bound
-from figureground.audit.methods import METHODS, REPORTED
+from figureground.audit.methods import reported_in
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def judge_run(run: Evidenced) -> Judgement:
     """Judge stored tables."""
     seen = [_viewed(run, view) for view in views(run.examples, run.predictions, run.task, run.policy.rare_share)]
     p = holm_over({(at, cue): item for at, one in enumerate(seen) for cue, item in one.found.items()})
-    failed = summary.failed_methods(_all_checks(run), METHODS)
+    failed = summary.failed_methods(_all_checks(run), _methods(run))
     parts = [_ViewJudge(run, one, {cue: p[at, cue] for cue in one.found}, failed)() for at, one in enumerate(seen)]
     first = parts[0]
     verdict = overall([cue for part in parts for cue in part.cues], run.policy.required_cues)
@@ -386,9 +386,13 @@ def _by_finding(run: Evidenced, seen: Sequence[_Viewed], grouping: Grouping) -> 
     return found
 
 
+def _methods(run: Evidenced) -> tuple[str, ...]:
+    return tuple(method for method, _ in reported_in(run.attributions))
+
+
 def _degenerate(attributions: pd.DataFrame) -> dict[str, tuple[float, int]]:
     found = {}
-    for method, sign in REPORTED:
+    for method, sign in reported_in(attributions):
         status = attributions.loc[(attributions["method"] == method) & (attributions["sign"] == sign), "status"]
         if len(status):
             found[method] = (float((status == "degenerate").mean()), len(status))

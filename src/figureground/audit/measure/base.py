@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from figureground.audit import tables
 from figureground.audit.classify.subject import Subject
 from figureground.audit.explain.explanation import Explainer, Explanation
+from figureground.audit.explain.registry import Several
 from figureground.audit.measure.attribution_rows import attribution_rows
 from figureground.audit.measure.prediction_rows import ALL_CLASSES, kept_classes, prediction_rows
 from figureground.audit.measure.regions import border_frame, corners
@@ -36,7 +37,9 @@ class MeasureStep:
         """Tables ``predictions`` and ``attributions`` of one batch."""
         batch, task = as_batch(items), self.subject.task
         inputs = self.subject.preprocess.normalize(batch.image)
-        explained = self.explainer(module, inputs)
+        # Of several findings each is explained by itself: here only the logits are wanted, and maps cost passes.
+        explain = self.explainer.first if task.several and isinstance(self.explainer, Several) else self.explainer
+        explained = explain(module, inputs)
         logits = explained.logits.float().cpu().numpy()
         kept = None if task.several else kept_classes(logits, batch.label.cpu().numpy())
         predictions = self._rows(logits, kept, batch.row_id)

@@ -26,7 +26,7 @@ from figureground.audit.explain.explanation import Explainer
 from figureground.audit.measure.masked_maps import MaskedMaps, ObjectMasks
 from figureground.audit.measure.suite import TupleDataset, tuples_of
 from figureground.audit.measure.transfers.registry import transfer_for
-from figureground.audit.methods import REPORTED
+from figureground.audit.methods import first_signs
 from figureground.audit.run_folder import RunFolder
 from figureground.audit.task import Task, named
 from figureground.datasets.columns import OBJECT
@@ -73,7 +73,7 @@ class Painter:
             masks = ObjectMasks.of(mask)
             if "soft" in item:
                 masks = masks.softened(item["soft"][None].numpy())
-            for method, sign in (key for key in REPORTED if key in explained.maps):
+            for method, sign in first_signs(explained.maps):
                 heat = explained.maps[method, sign].numpy()
                 found = MaskedMaps.of(heat, masks).background_share
                 share = float(found[0]) if bool(item["has_mask"]) and heat.any() else None

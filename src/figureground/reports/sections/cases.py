@@ -14,7 +14,8 @@ from figureground.reports.view import Case, Cases, Panel, Picture, webp_picture
 
 #: Cases of one rule on the page; the rest stays in the run.
 MAX_CASES = 12
-_PANEL_ORDER = ("original", "own_level", "other_level", *METHODS)
+_SHOWN = ("original", "own_level", "other_level")
+_PANEL_ORDER = (*_SHOWN, *METHODS)
 
 
 def swap_cases(context: Context) -> tuple[Cases, ...]:
@@ -31,9 +32,16 @@ def heatmap_cases(context: Context) -> tuple[Cases, ...]:
 
 def panels(context: Context, rows: list[dict[str, Any]]) -> tuple[Panel, ...]:
     """The stored pictures of one image, in reading order."""
-    ordered = sorted(rows, key=lambda row: (_PANEL_ORDER.index(row["panel"]), row["caption_level"] or ""))
+    ordered = sorted(rows, key=_place)
     original = next((row for row in ordered if row["panel"] == "original"), None)
     return tuple(_panel(context, row, original) for row in ordered)
+
+
+def _place(row: dict[str, Any]) -> tuple[int, str, str]:
+    """Before the maps what was shown to the model, and a caller's own maps last."""
+    panel = row["panel"]
+    at = _PANEL_ORDER.index(panel) if panel in _PANEL_ORDER else len(_PANEL_ORDER)
+    return at, panel, row["caption_level"] or ""
 
 
 def _cases(context: Context, rule: str, limit: int) -> Cases | None:
@@ -66,12 +74,13 @@ def _said(context: Context, rule: str) -> str:
 def _panel(context: Context, row: dict[str, Any], original: dict[str, Any] | None) -> Panel:
     say = context.words.say
     level = row["caption_level"] or ""
-    title = say(f"panel.{row['panel']}", level=level) if level else say(f"panel.{row['panel']}.plain")
     share = row["background_share"]
-    if row["panel"] in METHODS:
+    if row["panel"] not in _SHOWN:
+        title = context.words.term("method", row["panel"])
         known = say("panel.no_share") if share is None else say("panel.share", share=numbers.percent(share))
         lines: tuple[str, ...] = (known,)
         return Panel(title, _picture(context, row), say("panel.map_alt", title=title, lines=lines[0]), lines)
+    title = say(f"panel.{row['panel']}", level=level) if level else say(f"panel.{row['panel']}.plain")
     predicted = row["predicted"] or numbers.NONE
     said = numbers.percent(row["probability"]) if context.target is None else _number(context.target, row)
     lines = (say("panel.predicted", name=predicted), said)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from figureground.audit.methods import METHODS, REPORTED
+import pandas as pd
+
+from figureground.audit.methods import reported_in
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
 from figureground.reports.sections import frames
@@ -18,7 +20,9 @@ Ticks = dict[tuple[str, Any, Any], frames.Row]
 def build(context: Context) -> Chart | None:
     """Chart C1 of the report, or None where nothing was measured."""
     words = context.words
-    found = [(method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in REPORTED]
+    found = [
+        (method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in _reported(context)
+    ]
     panels = [
         (words.term("method", method), rows)
         for method, rows in found
@@ -44,6 +48,12 @@ def build(context: Context) -> Chart | None:
         caption=_caption(context),
         tables=[_table(context, panels, ticks)],
     )
+
+
+def _reported(context: Context) -> tuple[tuple[str, str], ...]:
+    """Methods of the run, each with the sign that is reported."""
+    rows = [(row["method"], row["sign"]) for row in context.subgroups if row["method"] and row["sign"]]
+    return reported_in(pd.DataFrame(rows, columns=["method", "sign"]))
 
 
 def _caption(context: Context) -> str:
@@ -89,7 +99,7 @@ def _reference(ticks: Ticks, panel: str, measure: str, key: tuple[str, str]) -> 
 def _ticks(context: Context) -> Ticks:
     """Reference rows by panel, measure and subgroup; a row without method holds for every method."""
     ticks: Ticks = {}
-    for method in METHODS:
+    for method, _ in _reported(context):
         panel = context.words.term("method", method)
         for measure in ("background_area", "bleed_floor"):
             for row in frames.measure_rows(context, measure):

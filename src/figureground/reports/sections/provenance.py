@@ -8,6 +8,7 @@ from typing import Any
 
 from figureground.audit import run_folder
 from figureground.audit.config import canonical_json, canonical_sha256
+from figureground.audit.methods import METHODS
 from figureground.reports.numbers import NONE
 from figureground.reports.sections.context import Context, more
 from figureground.reports.sections.inputs import suppliers
@@ -48,10 +49,16 @@ class Provenance:
     glossary: tuple[tuple[str, str], ...]
 
 
+def _words(context: Context) -> list[str]:
+    """The glossary's entries, and those of further methods that the run used."""
+    used = {row["method"] for row in context.subgroups if row["method"]}
+    return list(dict.fromkeys((*GLOSSARY, *(name for name in METHODS if name in used))))
+
+
 def build(context: Context) -> Provenance:
     """The section from the document and the seal."""
     say = context.words.say
-    terms = tuple((say(f"glossary.{key}.term"), say(f"glossary.{key}.text")) for key in GLOSSARY)
+    terms = tuple((say(f"glossary.{key}.term"), say(f"glossary.{key}.text")) for key in _words(context))
     again = ("judge",) if context.document.audit.judged else ()
     parties = (suppliers(context),) if context.document.audit.supplied_by else ()
     return Provenance(

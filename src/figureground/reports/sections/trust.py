@@ -55,13 +55,22 @@ def build(context: Context) -> Trust:
 
 def _check(context: Context, check: TrustCheck) -> CheckView:
     return CheckView(
-        name=for_finding(context, check.finding, context.words.term("check", check.check)),
+        name=for_finding(context, check.finding, _name(context, check.check)),
         chip=chip(context, check.status),
         value=numbers.general(check.value),
         threshold=numbers.general(check.threshold),
         n=numbers.count(check.n),
         reason=context.words.term("reason", check.reason) if check.reason else "",
     )
+
+
+def _name(context: Context, check: str) -> str:
+    """The check in words; one of a method without a sentence of its own by the sentence for all of them."""
+    own, words = f"check.{check}", context.words
+    for kind in ("maps_not_empty", "randomised_weights", "repeatability", "mask_sensitivity"):
+        if own not in words.sentences and check.startswith(f"{kind}_"):
+            return words.say(f"check.of.{kind}", method=words.term("method", check.removeprefix(f"{kind}_")))
+    return words.term("check", check)
 
 
 def _why(context: Context, item: NotTested) -> str:

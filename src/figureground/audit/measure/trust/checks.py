@@ -58,6 +58,16 @@ class MapReport:
     table: pd.DataFrame = field(repr=False)
     cost: float
 
+    def joined(self, other: MapReport) -> MapReport:
+        """Both, of different methods."""
+        return MapReport(
+            checks=[*self.checks, *other.checks],
+            failed_methods=(*self.failed_methods, *other.failed_methods),
+            method_limits=self.method_limits | other.method_limits,
+            table=pd.concat([self.table, other.table], ignore_index=True),
+            cost=self.cost + other.cost,
+        )
+
 
 @dataclass(frozen=True)
 class MapChecks:
@@ -84,6 +94,8 @@ class MapChecks:
         Images explained at once.
     cost : float
         Forward-equivalents of one explained image.
+    beside : bool
+        Whether the methods stand beside others that are checked on their own: then each is compared with itself only.
     """
 
     subject: Subject
@@ -93,6 +105,7 @@ class MapChecks:
     limits: Limits = field(default_factory=Limits)
     batch_size: int = 32
     cost: float = EXPLAIN_COST
+    beside: bool = False
 
     def __call__(self, rows: Sequence[Row], reader: RowReader) -> MapReport:
         """Check the maps of a seeded choice of ``rows``.
@@ -110,7 +123,8 @@ class MapChecks:
         # Callers may be inside inference mode, where no gradient can be had.
         with torch.inference_mode(False), evaluating(module):
             first = mapper(module, sample.inputs.clone())
-            outcomes = Study(module, sample, first, mapper, self.layer, self.seed, self.limits).outcomes()
+            study = Study(module, sample, first, mapper, self.layer, self.seed, self.limits)
+            outcomes = study.of_methods() if self.beside else study.outcomes()
         return _report(outcomes, mapper.spent)
 
 

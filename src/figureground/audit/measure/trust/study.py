@@ -22,6 +22,8 @@ from figureground.errors import SubjectError
 CAM = "gradcam"
 #: Maps from answers alone, beside which there is no second method.
 OCCLUSION = "occlusion"
+_COVERING = (OCCLUSION, "feature_ablation")
+_SAME_GRADIENT = ("saliency", "input_x_gradient")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,12 @@ class Study:
         found.append(self._agreement())
         found += [self._masks(method) for method in self.first.methods]
         return [*found, self._second_layer(), self._references(compared)]
+
+    def of_methods(self) -> list[Outcome]:
+        """The checks of single methods, without what compares methods, layers or reference maps."""
+        compared = self._compared()
+        found = [self._randomised(method, compared) for method in self.first.methods]
+        return [*found, *self._repeated(), *(self._masks(method) for method in self.first.methods)]
 
     def _rate(self, method: str) -> float:
         """Share of the images whose map is degenerate."""
@@ -97,9 +105,10 @@ class Study:
         methods, limits = self.first.methods, self.limits
         size = self.sample.masks.shape[1:]
         fine = next((method for method in methods if self.first.shape(method) == size), methods[0])
-        other = next((method for method in methods if method != fine), None)
-        if other is None and fine == OCCLUSION:
-            return (not_run("", agreement.NAME, "occlusion is the only method", len(self.sample)),)
+        # Beside a gradient another map of the same gradient would say nothing new.
+        other = next((method for method in methods if method != fine and method not in _SAME_GRADIENT), None)
+        if other is None and fine in _COVERING:
+            return (not_run("", agreement.NAME, f"{fine.replace('_', ' ')} is the only method", len(self.sample)),)
         if other is None:
             return self._occluded(fine)
         pair = (self._primary(fine), self._primary(other))

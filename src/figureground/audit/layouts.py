@@ -11,8 +11,11 @@ from figureground.audit.config import LAYOUTS, Layout
 
 #: Fewer cells than this cannot tell figure from ground.
 MIN_CELLS = 4
-#: A map whose shape differs more than this from the image's has its axes elsewhere.
-MAX_ASPECT_RATIO = 2.0
+#: Strides along the two axes may differ by these factors.
+_STRIDE_RATIOS = (0.5, 1.0, 2.0)
+#: What padding may add to an axis or take from it, beyond one cell, as a share of the map. More is no map of the image:
+#: windows by cells, as the 64 windows of 49 cells in MaxViT's attention.
+_PADDING = 0.2
 #: A class token and registers may stand before the patches; more tokens than this are something else.
 MAX_LEADING_TOKENS = 16
 
@@ -64,8 +67,8 @@ def as_map(output: Tensor, size: Size, layout: Layout) -> Tensor:
 def _is_map(cells: Size, size: Size) -> bool:
     if math.prod(cells) < MIN_CELLS or 0 in (*cells, *size):
         return False
-    stretched = (cells[0] / cells[1]) / (size[0] / size[1])
-    return abs(math.log(stretched)) <= math.log(MAX_ASPECT_RATIO)
+    expected = [cells[1] * size[0] / size[1] * ratio for ratio in _STRIDE_RATIOS]
+    return any(abs(cells[0] - rows) <= min(max(1.0, _PADDING * cells[0]), rows / 3) for rows in expected)
 
 
 def _grid(tokens: int, size: Size) -> Size | None:

@@ -49,8 +49,14 @@ def cells_of(shape: Sequence[int], size: Size, layout: Layout) -> Size | None:
 
 
 def layout_of(shape: Sequence[int], size: Size) -> Layout | None:
-    """The first layout in which an output of this shape holds a map of the image."""
-    return next((layout for layout in LAYOUTS if cells_of(shape, size, layout)), None)
+    """The layout in which an output of this shape holds a map closest to the image's proportions; the first of equals.
+
+    >>> layout_of((1, 8, 8, 16), (64, 64)), layout_of((1, 8, 8, 8), (64, 64)), layout_of((1, 8, 8, 16), (64, 128))
+    ('NHWC', 'NCHW', 'NCHW')
+    """
+    found = [(layout, cells_of(shape, size, layout)) for layout in LAYOUTS]
+    off = {layout: abs(math.log(cells[0] * size[1] / (cells[1] * size[0]))) for layout, cells in found if cells}
+    return min(off, key=lambda layout: off[layout], default=None)
 
 
 def as_map(output: Tensor, size: Size, layout: Layout) -> Tensor:

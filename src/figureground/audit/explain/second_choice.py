@@ -37,26 +37,24 @@ def second_choice(model: nn.Module, layer: CamLayer, usable: Sequence[tuple[CamL
     if layer.name not in names:
         return None
     at = names.index(layer.name)
-    return _other_resolution(layer, usable[:at], usable[at][1]) or _one_block_earlier(model, layer, usable[:at])
+    return _other_resolution(usable, at) or _one_block_earlier(model, layer, usable[:at])
 
 
-def _other_resolution(layer: CamLayer, before: Sequence[tuple[CamLayer, Size]], cells: Size) -> CamLayer | None:
-    known = {each.name: found for each, found in before}
-    wanted = next((found for _, found in reversed(before) if found != cells), None)
-    alike = [each for each, found in reversed(before) if found == wanted]
-    return min(alike, key=lambda each: _changed_above(each.name, known, layer.name), default=None)
+def _other_resolution(usable: Sequence[tuple[CamLayer, Size]], at: int) -> CamLayer | None:
+    known = {each.name: cells for each, cells in usable}
+    wanted = next((cells for _, cells in reversed(usable[:at]) if cells != usable[at][1]), None)
+    alike = [each for each, cells in reversed(usable[:at]) if cells == wanted]
+    return min(alike, key=lambda each: _inside(each.name, known), default=None)
 
 
-def _changed_above(name: str, known: dict[str, Size], chosen: str) -> int:
-    """How many of the modules that hold this one give a map of another resolution; those that hold ``chosen`` aside."""
+def _inside(name: str, known: dict[str, Size]) -> int:
+    """In how many blocks it lies whose map has another resolution; a block has a number, as a container has not."""
     parts = name.split(".")
-    above = (".".join(parts[:end]) for end in range(1, len(parts)))
-    return sum(known.get(each, known[name]) != known[name] and not f"{chosen}.".startswith(f"{each}.") for each in above)
+    above = [".".join(parts[: end + 1]) for end, part in enumerate(parts[:-1]) if re.search(r"\d", part)]
+    return sum(known.get(each, known[name]) != known[name] for each in above)
 
 
-def _one_block_earlier(
-    model: nn.Module, layer: CamLayer, before: Sequence[tuple[CamLayer, Size]]
-) -> CamLayer | None:
+def _one_block_earlier(model: nn.Module, layer: CamLayer, before: Sequence[tuple[CamLayer, Size]]) -> CamLayer | None:
     known = {each.name: each for each, _ in before}
     for name in (layer.name, *reversed(known)):
         for like in _numbered_before(name):

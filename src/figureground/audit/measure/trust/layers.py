@@ -67,4 +67,3 @@ def _shares(method: str, maps: tuple[FloatMaps, FloatMaps], masks: ObjectMasks) 
     chosen, second = (share[both] for share in shares)
     named = {"share_chosen": chosen, "share_second": second, "share_difference": chosen - second}
     return [reference(method, f"{NAME}_{name}", mean_of(values)) for name, values in named.items()]
-

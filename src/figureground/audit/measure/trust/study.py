@@ -131,8 +131,8 @@ class Study:
         return Outcome(f"{masks.NAME}_{method}", method, lines)
 
     def _second_layer(self) -> Outcome:
-        name = layers.NAME
-        if self.layer is None or not isinstance(self.mapper.explainer, SinglePass):
+        name, explainer = layers.NAME, self.mapper.explainer
+        if self.layer is None or not isinstance(explainer, SinglePass):
             return Outcome(name, CAM, (not_run(CAM, name, "no class activation map that can look elsewhere"),))
         blank = self._degenerate(CAM, name)
         if blank is not None:
@@ -141,13 +141,13 @@ class Study:
         self.mapper.spent += EXPLAIN_COST  # of the one image by which it was looked for
         if layer is None:
             return Outcome(name, CAM, (not_run(CAM, name, "no second layer that would do"),))
-        return Outcome(name, CAM, self._at(layer), compared_with=(self.layer.described, layer.described))
+        return Outcome(name, CAM, self._at(layer, explainer), compared_with=(self.layer.described, layer.described))
 
-    def _at(self, layer: CamLayer) -> tuple[Line, ...]:
+    def _at(self, layer: CamLayer, explainer: SinglePass) -> tuple[Line, ...]:
         """Grad-CAM at another layer beside that of the audit."""
         name, limits = layers.NAME, self.limits
         try:
-            there = replace(self.mapper.explainer, layer=layer.name, layout=layer.layout)
+            there = replace(explainer, layer=layer.name, layout=layer.layout)
             other = self.mapper(self.module, self.sample.inputs, self.first.predicted, explainer=there)
         except SubjectError as error:
             return (not_run(CAM, name, f"{layer.name}: {error.code}"),)

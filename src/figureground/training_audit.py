@@ -63,16 +63,17 @@ class TrainingAudit:
 
     def __call__(self, module: nn.Module, data: Any, out: Path, cues: tuple[str, ...] = ()) -> Outcome:
         """Audit the module as it is; ``cues`` are those whose keys are logged where the audit fails."""
+        # What is copied in inference mode can never have a gradient. Nothing is raised inside of `isolate_rng`, which
+        # would leave the generators as they are then.
+        with torch.inference_mode(False), torch.enable_grad(), isolate_rng():
+            return self._outcome(module, data, out, cues)
+
+    def _outcome(self, module: nn.Module, data: Any, out: Path, cues: tuple[str, ...]) -> Outcome:
         try:
-            return _told(self._audited(module, data, out))
+            return _told(run_audit(self._copy(module), _rows(data), out=out, **{"images": False, **self.options}))
         except Exception as error:  # other processes wait for the outcome, whatever it is
             told = error if isinstance(error, FiguregroundError) else _sendable(error)
             return Outcome(unknown_metrics(cues), getattr(error, "exit_code", 70), str(out), error=told)
-
-    def _audited(self, module: nn.Module, data: Any, out: Path) -> AuditResult:
-        # What is copied in inference mode can never have a gradient.
-        with torch.inference_mode(False), torch.enable_grad(), isolate_rng():
-            return run_audit(self._copy(module), _rows(data), out=out, **{"images": False, **self.options})
 
     def _copy(self, module: nn.Module) -> Any:
         chosen: Any = module

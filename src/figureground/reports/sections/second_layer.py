@@ -26,6 +26,8 @@ def build(context: Context) -> Table | None:
 def _row(context: Context, measure: CheckMeasure) -> list[str]:
     words = context.words.term("measured", measure.name)
     n = numbers.count(measure.n)
+    if measure.name.endswith("share_difference"):
+        return [words, numbers.hundredths(measure.value), numbers.span(measure.ci_low, measure.ci_high), n]
     if "share" in measure.name:
         return [words, numbers.percent(measure.value), numbers.span(measure.ci_low, measure.ci_high), n]
     return [words, numbers.general(measure.value), _span(measure), n]

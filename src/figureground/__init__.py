@@ -15,6 +15,7 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "AuditCallback": "figureground.callback",
     "AuditConfig": "figureground.audit.config",
     "AuditResult": "figureground.api",
     "Classifier": "figureground.audit.classify.module",

@@ -88,6 +88,18 @@ class ResourceError(FiguregroundError):
     exit_code = 5
 
 
+class FindingError(FiguregroundError):
+    """The audit is done, and a finding fails the policy; for callers that asked for an error, as training may."""
+
+    exit_code = 1
+
+
+class UnassessedError(FiguregroundError):
+    """The audit is done, and what the policy requires could not be assessed; for callers that asked for an error."""
+
+    exit_code = 3
+
+
 class IntegrityError(FiguregroundError):
     """Refused for security or integrity: outside the data root, altered evidence, a link."""
 

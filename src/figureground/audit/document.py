@@ -300,6 +300,17 @@ class Performance(Part):
     averages: list[Average] = Field(default_factory=list)
 
 
+class CheckMeasure(Part):
+    """One number of a check with its interval; ``n`` counts images."""
+
+    name: str
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    ci_level: float
+    n: int
+
+
 class TrustCheck(Part):
     """A check on the audit itself."""
 
@@ -310,6 +321,8 @@ class TrustCheck(Part):
     n: int | None
     reason: str | None
     finding: str | None = None
+    compared_with: list[str] = Field([], description="second_layer: the layer of the audit and the one after it")
+    measures: list[CheckMeasure] = Field([], description="second_layer: its numbers, one by one")
 
 
 class Decision(Part):
@@ -428,6 +441,7 @@ __all__ = [
     "AuditDocument",
     "Average",
     "Cell",
+    "CheckMeasure",
     "Clause",
     "Confusion",
     "Cost",

@@ -11,8 +11,11 @@ from figureground.audit.config import LAYOUTS, Layout
 
 #: Fewer cells than this cannot tell figure from ground.
 MIN_CELLS = 4
-#: A map whose shape differs more than this from the image's has its axes elsewhere.
-MAX_ASPECT_RATIO = 2.0
+#: Strides along the two axes may differ by these factors.
+_STRIDE_RATIOS = (0.5, 1.0, 2.0)
+#: What padding may add to an axis or take from it, beyond one cell, as a share of the map. More is no map of the image:
+#: windows by cells, as the 64 windows of 49 cells in MaxViT's attention.
+_PADDING = 0.2
 #: A class token and registers may stand before the patches; more tokens than this are something else.
 MAX_LEADING_TOKENS = 16
 
@@ -46,8 +49,14 @@ def cells_of(shape: Sequence[int], size: Size, layout: Layout) -> Size | None:
 
 
 def layout_of(shape: Sequence[int], size: Size) -> Layout | None:
-    """The first layout in which an output of this shape holds a map of the image."""
-    return next((layout for layout in LAYOUTS if cells_of(shape, size, layout)), None)
+    """The layout in which an output of this shape holds a map closest to the image's proportions; the first of equals.
+
+    >>> layout_of((1, 8, 8, 16), (64, 64)), layout_of((1, 8, 8, 8), (64, 64)), layout_of((1, 8, 8, 16), (64, 128))
+    ('NHWC', 'NCHW', 'NCHW')
+    """
+    found = [(layout, cells_of(shape, size, layout)) for layout in LAYOUTS]
+    off = {layout: abs(math.log(cells[0] * size[1] / (cells[1] * size[0]))) for layout, cells in found if cells}
+    return min(off, key=lambda layout: off[layout], default=None)
 
 
 def as_map(output: Tensor, size: Size, layout: Layout) -> Tensor:
@@ -64,8 +73,8 @@ def as_map(output: Tensor, size: Size, layout: Layout) -> Tensor:
 def _is_map(cells: Size, size: Size) -> bool:
     if math.prod(cells) < MIN_CELLS or 0 in (*cells, *size):
         return False
-    stretched = (cells[0] / cells[1]) / (size[0] / size[1])
-    return abs(math.log(stretched)) <= math.log(MAX_ASPECT_RATIO)
+    expected = [cells[1] * size[0] / size[1] * ratio for ratio in _STRIDE_RATIOS]
+    return any(abs(cells[0] - rows) <= min(max(1.0, _PADDING * cells[0]), rows / 3) for rows in expected)
 
 
 def _grid(tokens: int, size: Size) -> Size | None:

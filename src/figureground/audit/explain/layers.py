@@ -25,6 +25,8 @@ _PASSING = (
     nn.FeatureAlphaDropout, nn.Identity, nn.Flatten,
 )  # fmt: skip
 _NO_MAP = "or leave Grad-CAM out: --methods saliency"
+#: Layers that a refusal names.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,16 @@ class _Call:
 
     def layout(self, size: Size, wanted: Layout | None) -> Layout | None:
         """How the output is read as a map; None where it is none."""
-        if isinstance(self.output, str):
+        # One image was run. More than one entry are windows of it, each with cells of its own (Swin's attention).
+        if isinstance(self.output, str) or self.output[:1] != (1,):
             return None
         if wanted is None:
             return layout_of(self.output, size)
         return wanted if cells_of(self.output, size, wanted) else None
+
+    def is_inner(self, layout: Layout) -> bool:
+        """Whether it is a part of an attention whose output only looks like a map."""
+        return isinstance(self.module, nn.Softmax) or (layout != "NCHW" and isinstance(self.module, nn.Linear))
 
     def cells(self, size: Size, layout: Layout) -> Size:
         """Height and width of the map."""
@@ -84,8 +91,8 @@ def choose_layer(model: nn.Module, inputs: Tensor, layout: Layout | None = None)
     That is the last module in order of completion (a container completes after its children) that runs exactly once
     and gives a map of four or more cells in the proportions of the image, on whose cells the largest logit depends:
     after the last attention of a vision transformer only the class token matters, and a map there would be empty.
-    Pooling, dropout, identity and flatten modules are passed over, and so is the model itself; of tokens also linear
-    layers, which in an attention hold three things side by side.
+    Pooling, dropout, identity, flatten and softmax modules are passed over, and so is the model itself; where channels
+    come last also linear layers, which in an attention hold three things side by side.
 
     Parameters
     ----------
@@ -133,7 +140,7 @@ def _usable(
     kept = None if keep is None else keep.name
     named = [c for c in _once(calls, kept) if c.name and (c.name == kept or not isinstance(c.module, _PASSING))]
     read = [(call, keep.layout if keep and call.name == kept else call.layout(size, wanted)) for call in named]
-    usable = [(c, found) for c, found in read if found and not (found == "tokens" and isinstance(c.module, nn.Linear))]
+    usable = [(c, found) for c, found in read if found and (c.name == kept or not c.is_inner(found))]
     # Where no gradient is known (a dead logit, an output of another shape) the shape alone decides.
     alive = [(call, found) for call, found in usable if call.reaches(size, found)] or usable
     return [(CamLayer(call.name, found), call.cells(size, found)) for call, found in alive]
@@ -158,7 +165,7 @@ def check_layer(model: nn.Module, name: str, inputs: Tensor, layout: Layout | No
         raise _unusable(name, "no call in a forward pass", "a layer that runs", "name another layer")
     last = calls[-1]
     if last.layout(size, wanted) is None:
-        expected = f"a map of {MIN_CELLS} or more cells in the proportions of the image, as {wanted}"
+        expected = f"a map of {MIN_CELLS} or more cells for each image, in its proportions, as {wanted}"
         raise _unusable(name, _told(last.output), expected, _another(every, size, last))
     if any(call.gradients for call in every) and not last.reaches(size, wanted):
         found = "cells on which the answer does not depend"
@@ -172,15 +179,18 @@ def find_layer(model: nn.Module, inputs: Tensor, name: str | None = None, layout
 
 
 def _another(calls: list[_Call], size: Size, named: _Call | None = None) -> str:
-    """What to name instead: the same layer in the layout that fits, else the layer that would be chosen."""
+    """What to name instead: the same layer in the layout that fits, else the last layer of each resolution."""
     fitting = None if named is None else named.layout(size, None)
     if named is not None and fitting is not None and named.reaches(size, fitting):
-        return f"--layer {named.name} --layout {fitting}"
-    usable = _usable(calls, size)
-    if not usable:
-        return f"name another layer, {_NO_MAP}"
-    best, _ = usable[-1]
-    return f"--layer {best.name}" + ("" if best.layout == "NCHW" else f" --layout {best.layout}")
+        return _as_options(CamLayer(named.name, fitting))
+    last: dict[Size, CamLayer] = {}
+    for layer, cells in reversed(_usable(calls, size)):
+        last.setdefault(cells, layer)
+    return " or ".join(map(_as_options, [*last.values()][:_NAMED])) or f"name another layer, {_NO_MAP}"
+
+
+def _as_options(layer: CamLayer) -> str:
+    return f"--layer {layer.name}" + ("" if layer.layout == "NCHW" else f" --layout {layer.layout}")
 
 
 def _check_name(model: nn.Module, name: str) -> None:

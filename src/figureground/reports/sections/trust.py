@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from figureground.audit.document import Clause, NotTested, TrustCheck
 from figureground.reports import numbers
+from figureground.reports.sections import second_layer
 from figureground.reports.sections.context import Context, chip, for_finding, more
 from figureground.reports.view import Chip, Table, table
 
@@ -28,6 +29,7 @@ class Trust:
 
     summary: str
     checks: tuple[CheckView, ...]
+    second_layer: Table | None
     not_tested: tuple[tuple[str, str], ...]
     limits: tuple[str, ...]
     clauses: tuple[Table, ...]
@@ -42,6 +44,7 @@ def build(context: Context) -> Trust:
     return Trust(
         summary=context.words.say("trust.summary", **counted),
         checks=tuple(_check(context, check) for check in checks),
+        second_layer=second_layer.build(context),
         not_tested=tuple(
             (for_finding(context, item.finding, context.words.term("cue", item.subject)), _why(context, item))
             for item in context.document.not_tested

@@ -9,8 +9,8 @@ from typing import Literal
 
 import pandas as pd
 
-from figureground.audit.document import TrustCheck
-from figureground.audit.measure.trust.estimates import Estimated
+from figureground.audit.document import CheckMeasure, TrustCheck
+from figureground.audit.measure.trust.estimates import LEVEL, Estimated
 
 #: ``reference``: a figure to compare with; it passes and fails nothing.
 Status = Literal["passed", "failed", "not_run", "reference"]
@@ -56,11 +56,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A check of one method (``method`` is empty where it concerns several), with its lines, at least one."""
+    """A check of one method (``method`` is empty where it concerns several), with its lines, at least one.
+
+    ``compared_with`` are the two layers, as they are described, where a check is about two; its numbers are then told
+    one by one.
+    """
 
     check: str
     method: str
     lines: tuple[Line, ...]
+    compared_with: tuple[str, ...] = ()
 
     def as_trust_check(self) -> TrustCheck:
         """Failed if any line failed, else passed if any passed, else not run; the numbers are of the first such line.
@@ -81,6 +86,8 @@ class Outcome:
             threshold=_or_none(line.threshold),
             n=line.n,
             reason=line.reason,
+            compared_with=list(self.compared_with),
+            measures=[_measure(each) for each in self.lines if self.compared_with],
         )
 
 
@@ -121,6 +128,11 @@ def _judged(method: str, check: str, found: Estimated, limit: float, passed: boo
     told = None if passed else reason if math.isfinite(found.value) else NOT_FINITE
     status: Status = "passed" if passed else "failed"
     return Line(method, check, found.value, found.low, found.high, found.n, limit, status, told)
+
+
+def _measure(line: Line) -> CheckMeasure:
+    value, low, high = map(_or_none, (line.value, line.ci_low, line.ci_high))
+    return CheckMeasure(name=line.check, value=value, ci_low=low, ci_high=high, ci_level=LEVEL, n=line.n)
 
 
 def _or_none(value: float) -> float | None:

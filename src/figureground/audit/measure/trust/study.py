@@ -11,9 +11,8 @@ from figureground.audit.explain.layers import CamLayer
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.measure.masked_maps import ObjectMasks
 from figureground.audit.measure.trust import against, agreement, layers, masks, references, repeatability
-from figureground.audit.measure.trust.estimates import correlation_of, mean_of
 from figureground.audit.measure.trust.limits import Limits
-from figureground.audit.measure.trust.lines import TOO_FEW, Line, Outcome, degenerate, not_run, reference
+from figureground.audit.measure.trust.lines import TOO_FEW, Line, Outcome, degenerate, not_run
 from figureground.audit.measure.trust.maps import EXPLAIN_COST, FloatMaps, Mapper, Maps, points_somewhere
 from figureground.audit.measure.trust.sample import Sample
 from figureground.errors import SubjectError
@@ -141,8 +140,8 @@ class Study:
         return Outcome(f"{masks.NAME}_{method}", method, lines)
 
     def _second_layer(self) -> Outcome:
-        name = layers.NAME
-        if self.layer is None or not isinstance(self.mapper.explainer, SinglePass):
+        name, explainer = layers.NAME, self.mapper.explainer
+        if self.layer is None or not isinstance(explainer, SinglePass):
             return Outcome(name, CAM, (not_run(CAM, name, "no class activation map that can look elsewhere"),))
         blank = self._degenerate(CAM, name)
         if blank is not None:
@@ -150,35 +149,24 @@ class Study:
         layer = layers.earlier_layer(self.module, self.layer, self.sample.inputs)
         self.mapper.spent += EXPLAIN_COST  # of the one image by which it was looked for
         if layer is None:
-            return Outcome(name, CAM, (not_run(CAM, name, "no earlier layer with another resolution"),))
+            return Outcome(name, CAM, (not_run(CAM, name, "no second layer that would do"),))
+        return Outcome(name, CAM, self._at(layer, explainer), compared_with=(self.layer.described, layer.described))
+
+    def _at(self, layer: CamLayer, explainer: SinglePass) -> tuple[Line, ...]:
+        """Grad-CAM at another layer beside that of the audit."""
+        name, limits = layers.NAME, self.limits
         try:
-            there = replace(self.mapper.explainer, layer=layer.name, layout=layer.layout)
+            there = replace(explainer, layer=layer.name, layout=layer.layout)
             other = self.mapper(self.module, self.sample.inputs, self.first.predicted, explainer=there)
         except SubjectError as error:
-            return Outcome(name, CAM, (not_run(CAM, name, f"{layer.name}: {error.code}"),))
-        rate = float(1 - other.usable(CAM).mean())
-        if rate > self.limits.max_degenerate:
-            blank = degenerate(CAM, name, rate, len(self.sample), self.limits.max_degenerate)
-            return Outcome(name, CAM, (blank,))
-        return Outcome(name, CAM, self._beside(other))
-
-    def _beside(self, other: Maps) -> tuple[Line, ...]:
-        name, limits, given = layers.NAME, self.limits, self.sample.masks
-        pair = (self._primary(CAM), np.where(other.usable(CAM)[:, None, None], other.primary[CAM], np.nan))
-        own, there = (
-            masks.density_ratios(values, given, maps.shape(CAM))
-            for values, maps in zip(pair, (self.first, other), strict=True)
-        )
-        told = "a second layer ranks the images differently"
-        ldr = agreement.ldr_line(
-            CAM, f"{name}_ldr", correlation_of(own, there), given, limits.min_agreement, limits.min_rows, told
-        )
-        grid = min((self.first.shape(CAM), other.shape(CAM)), key=lambda shape: shape[0] * shape[1])
-        maps = mean_of(agreement.map_agreement(*pair, grid))
-        lines = [ldr, reference(CAM, f"{name}_maps", maps)]
-        if ldr.status != "not_run":
-            lines.append(reference(CAM, f"{name}_difference", mean_of(own - there)))
-        return tuple(lines)
+            return (not_run(CAM, name, f"{layer.name}: {error.code}"),)
+        usable = other.usable(CAM)
+        rate = float(1 - usable.mean())
+        if rate > limits.max_degenerate:
+            return (degenerate(CAM, name, rate, len(self.sample), limits.max_degenerate),)
+        pair = (self._primary(CAM), np.where(usable[:, None, None], other.primary[CAM], np.float32(np.nan)))
+        shapes = (self.first.shape(CAM), other.shape(CAM))
+        return layers.compare_layers(CAM, pair, shapes, self.sample.masks, limits)
 
     def _references(self, compared: against.Against | str) -> Outcome:
         given = self.sample.masks

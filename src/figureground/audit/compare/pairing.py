@@ -25,8 +25,8 @@ class Pairing:
     Attributes
     ----------
     rows : pandas.DataFrame
-        ``first`` and ``second`` (row ids), ``cluster`` (int64 code), ``weight`` (float64, NaN where none), ``same_mask``;
-        in the order of the hashes, so that the order of neither audit matters.
+        ``first`` and ``second`` (row ids), ``cluster`` (int64 code), ``weight`` (float64, NaN where none) and
+        ``same_mask``, in the order of the hashes, so that the order of neither audit matters.
     first_clusters, second_clusters : pandas.Series
         Code of the independent unit of every row of each audit, by row id: donors need not be common rows.
     other_label, only_first, only_second : int

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pandas as pd
+
 from figureground.audit.compare.cue_rows import CueRows, Names
 from figureground.audit.compare.differing import Ruler, of_aggregates, sum_bounds
 from figureground.audit.compare.document import Difference
-from figureground.audit.compare.map_rows import Method
-from figureground.audit.document import AuditDocument, CueVerdict, Estimate, GroupPerformance, Performance
+from figureground.audit.compare.map_rows import Method, shared_methods
+from figureground.audit.document import AuditDocument, CueVerdict, Estimate, Performance
 from figureground.audit.judge.effects import Scale
 from figureground.audit.judge.observations import WHOLE
 from figureground.audit.tables import ALL
@@ -56,12 +58,6 @@ def estimates(first: Estimate, second: Estimate, ruler: Ruler) -> Difference:
     return of_aggregates(first.model_dump(), second.model_dump(), "share", ruler)
 
 
-def group_name(group: GroupPerformance) -> str:
-    """A subgroup as it is named in a comparison."""
-    parts = [(group.attribute, group.level), ("label", group.label)]
-    return ", ".join(f"{key} = {value}" for key, value in parts if ALL not in (key, value))
-
-
 def share_aggregates(
     documents: Documents, finding: str | None, methods: Sequence[Method], ruler: Ruler
 ) -> Iterator[tuple[Method, Difference]]:
@@ -73,12 +69,19 @@ def share_aggregates(
 
 
 def methods_of(documents: Documents) -> list[Method]:
-    """Methods and signs that both audits give a background share of."""
-    found = [
-        {(row["method"], row["sign"]) for row in document.subgroups if row["measure"] == "background_share"}
+    """Methods, with their sign, that both audits give a background share of."""
+    tables = [
+        pd.DataFrame(
+            [
+                {"method": row["method"], "sign": row["sign"]}
+                for row in document.subgroups
+                if row["measure"] == "background_share" and row["estimate"] is not None
+            ],
+            columns=["method", "sign"],
+        )
         for document in documents
     ]
-    return sorted(found[0] & found[1])
+    return shared_methods(tables[0], tables[1])
 
 
 def _shares(document: AuditDocument, finding: str | None) -> dict[Method, dict[str, Any]]:

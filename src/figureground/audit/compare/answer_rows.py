@@ -30,7 +30,8 @@ from figureground.audit.tables import ALL
 #: Draws behind the interval of the worst group.
 DRAWS = 10_000
 Members = Sequence[npt.NDArray[np.bool_]]
-Named = dict[str, npt.NDArray[np.bool_]]
+#: A subgroup by attribute, level and label, and who belongs to it, bool ``[N]``.
+Named = dict[tuple[str, str, str], npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,7 @@ class CommonAnswers:
         for cell in make_cells(self.rows, groups, labels):
             member = cell.member.to_numpy(dtype=bool)
             if (cell.attribute, cell.label) != (ALL, ALL) and len(np.unique(self.cluster[member])) >= least:
-                parts = [(cell.attribute, cell.level), ("label", cell.label)]
-                name = ", ".join(f"{key} = {value}" for key, value in parts if ALL not in (key, value))
-                found[name] = member
+                found[cell.attribute, cell.level, cell.label] = member
         return found
 
 
@@ -107,12 +106,30 @@ class WorstGroup:
     second: str
 
 
+def group_name(attribute: str, level: str, label: str) -> str:
+    """A subgroup as text.
+
+    Examples
+    --------
+    >>> group_name("site", "B", "(all)"), group_name("site", "B", "coat")
+    ('site = B', 'site = B, label = coat')
+    """
+    parts = [(attribute, level), ("label", label)]
+    return ", ".join(f"{name} = {value}" for name, value in parts if ALL not in (name, value))
+
+
 def group_changes(answers: CommonAnswers, members: Named, ruler: Ruler, finding: str | None) -> list[GroupChange]:
     """Every subgroup, with intervals that hold for all of them at once (Bonferroni)."""
     each = replace(ruler, level=shared_level(1 - ruler.level, len(members)))
     return [
-        GroupChange(finding=finding, group=name, difference=answers.difference(each, member))
-        for name, member in members.items()
+        GroupChange(
+            finding=finding,
+            attribute=attribute,
+            level=level,
+            label=label,
+            difference=answers.difference(each, member),
+        )
+        for (attribute, level, label), member in members.items()
     ]
 
 
@@ -133,7 +150,7 @@ def worst_group(answers: CommonAnswers, members: Named, ruler: Ruler, seed: int)
     estimate = float(means[1].min() - means[0].min())
     interval = _interval(answers, parts, means, estimate, ruler, seed)
     found = of_rows(interval, (float(means[0].min()), float(means[1].min())), "share", ruler)
-    return WorstGroup(found, names[lowest[0]], names[lowest[1]])
+    return WorstGroup(found, group_name(*names[lowest[0]]), group_name(*names[lowest[1]]))
 
 
 def _interval(

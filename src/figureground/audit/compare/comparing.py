@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from figureground.audit.compare import aggregates
-from figureground.audit.compare.answer_rows import group_changes, worst_group
+from figureground.audit.compare.answer_rows import group_changes, group_name, worst_group
 from figureground.audit.compare.cue_changes import cue_change
 from figureground.audit.compare.differing import Ruler, nothing, shared_level
 from figureground.audit.compare.document import (
@@ -63,6 +63,7 @@ class Comparing:
             first=compared(self.first),
             second=compared(self.second),
             same_model=self.same_model,
+            unit="" if self.policy.target is None else self.policy.target.unit,
             rows=self.common,
             policy={name: self.policy.declared[name] for name in DECIDING},
             cues=cues,
@@ -197,8 +198,8 @@ class Comparing:
             return _measure("worst_group_accuracy", finding, nothing(self.common.how, "share", ruler, "no_groups"))
         difference = aggregates.estimates(one.worst_group.accuracy, other.worst_group.accuracy, ruler)
         names = {
-            "first_group": aggregates.group_name(one.worst_group),
-            "second_group": aggregates.group_name(other.worst_group),
+            f"{name}_group": group_name(worst.attribute, worst.level, worst.label)
+            for name, worst in (("first", one.worst_group), ("second", other.worst_group))
         }
         return _measure("worst_group_accuracy", finding, difference, **names)
 

@@ -9,6 +9,7 @@ from figureground.audit.compare.document import CueChange, Difference
 from figureground.audit.compare.inputs import Key
 from figureground.audit.compare.states import Moved, cue_state, falls, powered, rises
 from figureground.audit.document import CueVerdict
+from figureground.audit.document_base import Message
 from figureground.audit.judge.repeat import same_direction
 
 Bounds = tuple[float, float]
@@ -99,12 +100,20 @@ def cue_change(
         reason=reason,
         first_status=None if first is None else first.status,
         second_status=None if second is None else second.status,
+        first_reason=_reason(first),
+        second_reason=_reason(second),
+        first_changed=None if first is None else first.changed_other_level,
+        second_changed=None if second is None else second.changed_other_level,
         severity=None if second is None else second.severity,
         direction=direction,
         part=part,
         difference=difference,
         decided=decided,
     )
+
+
+def _reason(cue: CueVerdict | None) -> Message | None:
+    return cue.reasons[0] if cue is not None and cue.reasons else None
 
 
 def _told(

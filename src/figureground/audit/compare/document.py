@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from figureground.audit.document import Deviation, Direction, State
-from figureground.audit.document_base import Message, Part
+from figureground.audit.document_base import Estimate, Message, Part
 
 SCHEMA_VERSION = "1.0"
 ChangeState = Literal[
@@ -100,6 +100,12 @@ class CueChange(Part):
     reason: str | None
     first_status: State | None = Field(description="null: the audit does not list the cue")
     second_status: State | None
+    first_reason: Message | None = Field(description="first reason that the audit gives for its state")
+    second_reason: Message | None
+    first_changed: Estimate | None = Field(
+        description="share of images of the audit whose answer changed when only the cue was changed to another level"
+    )
+    second_changed: Estimate | None
     severity: str | None = Field(description="in the second audit")
     direction: Direction | None = Field(description="of the effect that the difference is of; turned to be positive")
     part: str | None = None
@@ -125,7 +131,9 @@ class GroupChange(Part):
     """Accuracy of one subgroup on the rows that both audits have; intervals cover all groups at once."""
 
     finding: str | None
-    group: str
+    attribute: str = Field(description="(all): everything with this label")
+    level: str
+    label: str = Field(description="(all), or one label: the crossing")
     difference: Difference
 
 
@@ -143,8 +151,8 @@ class Untested(Part):
 
     subject: str
     finding: str | None
-    first: str | None = Field(description="why the first audit did not test it; null: it did")
-    second: str | None
+    first: Message | None = Field(description="why the first audit did not test it; null: it does not say so")
+    second: Message | None
 
 
 class Gate(Part):
@@ -164,6 +172,7 @@ class ComparisonDocument(Part):
     first: Compared
     second: Compared
     same_model: bool
+    unit: str = Field("", description="of effects on the scale native")
     rows: CommonRows
     policy: dict[str, Any] = Field(description="fields that decide about states here")
     cues: list[CueChange]

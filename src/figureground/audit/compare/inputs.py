@@ -10,6 +10,7 @@ from figureground.audit.compare.side import Side
 from figureground.audit.compare.states import tested
 from figureground.audit.config import canonical_sha256
 from figureground.audit.document import AuditDocument, CueVerdict, Deviation
+from figureground.audit.document_base import Message
 
 Key = tuple[str, str | None]
 
@@ -89,10 +90,11 @@ def untested(first: AuditDocument, second: AuditDocument) -> list[Untested]:
     ]
 
 
-def _untested(document: AuditDocument) -> dict[Key, str]:
+def _untested(document: AuditDocument) -> dict[Key, Message]:
     cues = {
-        key: cue.reasons[0].key if cue.reasons else cue.status
+        key: cue.reasons[0] if cue.reasons else Message(key=f"state.{cue.status}")
         for key, cue in by_key(document).items()
         if not tested(cue)
     }
-    return cues | {(item.subject, item.finding): item.reason for item in document.not_tested}
+    register = {(item.subject, item.finding): Message(key=item.reason) for item in document.not_tested}
+    return {**register, **cues}

@@ -14,15 +14,16 @@ import pandas as pd
 from figureground.audit.compare.differing import Ruler, of_rows
 from figureground.audit.compare.document import Difference
 from figureground.audit.judge.intervals import FloatArray, mean_t
+from figureground.audit.methods import reported_in
 
 #: Attribution method and sign.
 Method = tuple[str, str]
 
 
 def shared_methods(first: pd.DataFrame, second: pd.DataFrame) -> list[Method]:
-    """Methods and signs that both audits have maps of."""
-    found = [set(zip(table["method"], table["sign"], strict=True)) for table in (first, second)]
-    return sorted(found[0] & found[1])
+    """Methods that are reported, with their sign, that both tables have."""
+    known = [set(zip(table["method"], table["sign"], strict=True)) for table in (first, second)]
+    return [method for method in reported_in(second) if all(method in there for there in known)]
 
 
 def share_differences(

@@ -99,7 +99,7 @@ def _shown(demonstrated: tuple[bool, bool], moved: Moved, now: str) -> ChangeSta
 
 def _coverage(first: CueVerdict | None, second: CueVerdict | None) -> tuple[ChangeState, str | None]:
     if tested(first):
-        return "lost_coverage", None if second is None or not second.reasons else second.reasons[0].key
+        return "lost_coverage", "no_longer_listed" if second is None else None
     if not tested(second):
         return "not_tested", None
     assert second is not None  # noqa: S101  (tested above)

@@ -130,7 +130,7 @@ def _small(told: Told, found: Difference | None) -> str:
         f"compare.small.{found.how}",
         n=found.n,
         units=found.n_clusters,
-        difference=scale.amount(found.estimate),
+        difference=told.moved(found),
         level=told.level(found),
         interval=scale.span(found.ci_low, found.ci_high),
         smallest=scale.stated(found.smallest),

@@ -82,6 +82,12 @@ class Told:
         """How a difference is written."""
         return EffectScale(found.scale, self.document.unit if found.scale == "native" else "")
 
+    def moved(self, found: Difference) -> str:
+        """A difference with its sign and unit."""
+        scale = self.scale(found)
+        plus = "+" if found.estimate is not None and found.estimate > 0 and scale.name != "log_odds" else ""
+        return plus + scale.stated(found.estimate)
+
     def why(self, message: Message | None) -> str:
         """A reason of an audit in words; a dash where there is none."""
         if message is None:

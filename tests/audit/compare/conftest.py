@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from dataclasses import replace
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 from figureground.audit.config import Policy
+from figureground.audit.run_folder import RunFolder, read_table
 
 #: Few draws where none is looked at: what is compared are effects, not assays.
 POLICY = Policy(assay_redraws=20, placebo_draws=50)
@@ -41,42 +43,80 @@ def pictured(examples):
     )
 
 
-def renumbered(found, seed=1):
+def renumbered(tables, seed=1):
     """The same evidence under other names of files: other row ids, and so another order of all tables."""
-    ids = found.examples["row_id"].to_numpy()
-    fresh = np.random.default_rng(seed).permutation(ids)
-    other = dict(zip(ids, fresh, strict=True))
+    ids = tables["examples"]["row_id"].to_numpy()
+    other = dict(zip(ids, np.random.default_rng(seed).permutation(ids), strict=True))
 
     def moved(frame):
         columns = [name for name in ("row_id", "donor_row_id") if name in frame]
         changed = {name: frame[name].map(lambda one: one if pd.isna(one) else other[int(one)]) for name in columns}
         return frame.assign(**changed).sort_values("row_id", kind="stable", ignore_index=True)
 
-    tables = ("examples", "strata", "predictions", "attributions")
-    changed = {name: MADE.stored(moved(getattr(found, name)), MADE.tables.SCHEMAS[name]) for name in tables}
-    return replace(found, **changed)
+    return {name: moved(frame) for name, frame in tables.items()}
+
+
+def some_rows(keep):
+    """The same evidence on some of its rows, their donors included; ``keep`` is asked of each row's position."""
+
+    def change(tables):
+        rows = tables["examples"]["row_id"][[keep(at) for at in range(len(tables["examples"]))]]
+        found = {}
+        for name, frame in tables.items():
+            kept = frame["row_id"].isin(rows)
+            if "donor_row_id" in frame:
+                kept &= frame["donor_row_id"].isna() | frame["donor_row_id"].isin(rows)
+            found[name] = frame[kept].reset_index(drop=True)
+        return found
+
+    return change
 
 
 class Runs:
-    """Makes evidence and sealed runs; everything about the pictures is the same for all of them."""
+    """Makes sealed runs; everything about the pictures is the same for all of them."""
+
+    tables = ("examples", "strata", "predictions", "attributions")
 
     def __init__(self, folder):
         self.folder, self.made = folder, {}
 
-    def evidence(self, reliance, *, n=160, seed=0, policy=POLICY, accuracy=0.95, answers=0, **more):
-        examples = pictured(MADE.made_examples(n=n, seed=seed, **more))
-        predictions, _ = MADE.made_predictions(examples, reliance, accuracy, seed=answers)
-        return MADE.evidence(examples, predictions, policy=policy)
-
-    def __call__(self, reliance, **more):
-        key = (reliance, *sorted(more.items()))
+    def __call__(self, reliance, answers=0):
+        """The sealed audit of a model that follows the background in this share of the images."""
+        key = (reliance, answers)
         if key not in self.made:
-            self.made[key] = self.sealed(self.evidence(reliance, **more), digest(*key))
+            examples = pictured(MADE.made_examples(n=160))
+            predictions, _ = MADE.made_predictions(examples, reliance, 0.95, seed=answers)
+            found = MADE.evidence(examples, predictions, policy=POLICY)
+            self.made[key] = MADE.write_sealed(self._new(), found, model_sha256=digest(*key))
         return self.made[key]
 
-    def sealed(self, found, model="m" * 64, name=None):
-        path = self.folder / (name or f"run-{len(list(self.folder.iterdir()))}")
-        return MADE.write_sealed(path, found, model_sha256=model)
+    def altered(self, run, tables=None, document=None, model=None):
+        """A run with other tables, or another document, sealed as if an audit had written it."""
+        path = self._new()
+        shutil.copytree(run, path)
+        (path / "COMPLETE.json").unlink()
+        folder = RunFolder(path)
+        if tables is not None:
+            read = {name: read_table(path, name) for name in self.tables}
+            for name, frame in tables(read).items():
+                file = f"{name}.parquet" if (path / f"{name}.parquet").is_file() else f"{name}/part-00000.parquet"
+                folder.write_table(file, frame, MADE.tables.SCHEMAS[name])
+        found = json.loads((path / "audit.json").read_text(encoding="utf-8"))
+        found["subject"]["model_sha256"] = model or found["subject"]["model_sha256"]
+        folder.write_json("audit.json", found if document is None else document(found))
+        folder.seal()
+        return path
+
+    def changed(self, run, **columns):
+        """A run of another model whose ``examples`` have other columns."""
+
+        def change(tables):
+            return {**tables, "examples": tables["examples"].assign(**columns)}
+
+        return self.altered(run, change, model="c" * 64)
+
+    def _new(self):
+        return self.folder / f"run-{len(list(self.folder.iterdir()))}"
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +129,8 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="session")
 def rename():
     return renumbered
+
+
+@pytest.fixture(scope="session")
+def only_some():
+    return some_rows

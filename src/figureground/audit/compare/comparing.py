@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 from figureground.audit.compare import aggregates
 from figureground.audit.compare.answer_rows import group_changes, group_name, worst_group
 from figureground.audit.compare.cue_changes import cue_change
+from figureground.audit.compare.cue_rows import CueRows
 from figureground.audit.compare.differing import Ruler, nothing, shared_level
 from figureground.audit.compare.document import (
     CHANGE_ORDER,
@@ -27,7 +29,8 @@ from figureground.audit.compare.pairing import Pairing
 from figureground.audit.compare.side import Side
 from figureground.audit.compare.states import measure_state, tested
 from figureground.audit.config import Policy, canonical_sha256
-from figureground.audit.judge.effects import material
+from figureground.audit.document import CueVerdict
+from figureground.audit.judge.effects import Scale, material
 from figureground.audit.judge.summary import identity
 
 #: Fields of the policy that decide about what a comparison says.
@@ -133,17 +136,17 @@ class Comparing:
         first, second = (by_key(document).get(key) for document in self.documents)
         rows = None
         if first is not None and second is not None and tested(first) and tested(second):
-            ruler = self._ruler(comparisons, self.policy.delta_material)
-            on = self.matched.get(key[1])
-            if on is not None:
-                ruler = replace(ruler, line=material(self.policy, on.second.scale))
-                rows = on.cue(key[0], ruler)
-            else:
-                scale = second.scale if second.scale == first.scale else "decision"
-                ruler = replace(ruler, line=material(self.policy, scale or "decision"))  # type: ignore[arg-type]
-                rows = aggregates.cue_aggregates(self.documents, (first, second), ruler)
+            rows = self._rows(key, comparisons, (first, second))
         binary = len(self.second.task.classes) == 2 or self.second.task.several
         return cue_change(key, first, second, rows, binary=binary, decided=self._decided(key))
+
+    def _rows(self, key: Key, comparisons: int, cues: tuple[CueVerdict, CueVerdict]) -> CueRows:
+        """Differences of a cue, row by row; of the audits as wholes where their rows do not hold it."""
+        scale = cues[0].scale if cues[0].scale == cues[1].scale else "decision"
+        line = material(self.policy, "decision" if scale is None else cast(Scale, scale))
+        ruler, on = self._ruler(comparisons, line), self.matched.get(key[1])
+        found = None if on is None else on.cue(key[0], ruler)
+        return aggregates.cue_aggregates(self.documents, cues, ruler) if found is None else found
 
     def _decided(self, key: Key) -> bool:
         cue = by_key(self.second.document).get(key)

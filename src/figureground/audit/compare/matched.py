@@ -23,7 +23,7 @@ from figureground.audit.tables import EXAMPLES
 from figureground.audit.task import LABEL_PREFIX, MASK_PREFIX
 
 #: Tables without which rows cannot be compared.
-NEEDED = ("examples", "predictions", "strata")
+NEEDED = ("examples", "predictions")
 #: Draws are the same whichever audit is named first.
 SEED = 0
 
@@ -50,7 +50,12 @@ class Matched:
     groups: tuple[Group, ...] = field(default=(), repr=False)
 
     def cue(self, name: str, ruler: Ruler) -> CueRows | None:
-        """Differences of one cue's contrast; None where either audit did not run it."""
+        """Differences of one cue's contrast; None where the rows of either audit do not hold it.
+
+        A bundle may leave out strata and swaps, where they would tell who is in a small cell.
+        """
+        if any("strata" not in tables for tables in self.tables):
+            return None
         units = self.pairing.first_clusters, self.pairing.second_clusters
         found = [
             observe(view.examples, view.predictions, tables["strata"], view.classes, name, clusters=view.clusters)

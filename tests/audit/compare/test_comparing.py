@@ -9,9 +9,12 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+import figureground as fg
 from figureground.audit.compare.document import json_schema
 from figureground.audit.run_folder import read_table
+from figureground.cli import app
 from figureground.comparing import compare_runs
 from figureground.errors import IntegrityError, UsageError
 
@@ -218,3 +221,29 @@ def test_differences_are_a_frame(runs):
     assert set(frame["kind"]) == {"cue", "measure", "group"}
     assert frame.loc[frame["name"] == "background", "estimate"].item() > 0.3
     assert isinstance(frame, pd.DataFrame)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "options", "code", "last"),
+    [
+        (0.0, 0.6, [], 1, "New: background."),
+        (0.6, 0.0, [], 0, "The gate is open (exit code 0)"),
+        (0.0, 0.6, ["--fail-on", "grave"], 2, "POLICY_FIELD"),
+        (0.0, 0.6, ["--lang", "xx"], 2, "REPORT_LANGUAGE"),
+    ],
+)
+def test_the_command_answers_by_its_exit_code(runs, first, second, options, code, last):
+    done = CliRunner().invoke(app, ["compare", str(runs(first)), str(runs(second)), *options])
+    # Errors that are meant for people pass through the command; ``__main__`` makes them a line and an exit code.
+    assert getattr(done.exception, "exit_code", done.exit_code) == code
+    assert last in f"{done.output}{done.exception}"
+
+
+def test_the_command_writes_what_is_asked_for(runs, tmp_path):
+    page, twin = tmp_path / "compare.html", tmp_path / "compare.json"
+    done = CliRunner().invoke(app, ["compare", *map(str, (runs(0.0), runs(0.6), "-o", page, "--json", twin))])
+    assert done.exit_code == 1
+    assert f"page: {page}" in done.output
+    assert "<h1>figureground comparison</h1>" in page.read_text(encoding="utf-8")
+    assert json.loads(twin.read_text(encoding="utf-8"))["gate"]["exit_code"] == 1
+    assert fg.compare(runs(0.0), runs(0.6)).json() == twin.read_text(encoding="utf-8")

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from figureground.audit.compare.answer_rows import CommonAnswers, group_changes, group_name, worst_group
+from figureground.audit.compare.answer_rows import CommonAnswers, group_changes, worst_group
 from figureground.audit.compare.cue_rows import CommonContrast, compare_cue, reversed_difference
 from figureground.audit.compare.differing import Ruler
+from figureground.audit.compare.document import group_name
 from figureground.audit.compare.map_rows import share_differences
 from figureground.audit.judge.observations import SwapObservations
 

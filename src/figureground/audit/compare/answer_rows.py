@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from figureground.audit.compare.differing import Ruler, of_rows, shared_level
-from figureground.audit.compare.document import Difference, GroupChange
+from figureground.audit.compare.document import Difference, GroupChange, group_name
 from figureground.audit.judge.cells import make_cells
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.grouping import Group
@@ -104,18 +104,6 @@ class WorstGroup:
     difference: Difference
     first: str
     second: str
-
-
-def group_name(attribute: str, level: str, label: str) -> str:
-    """A subgroup as text.
-
-    Examples
-    --------
-    >>> group_name("site", "B", "(all)"), group_name("site", "B", "coat")
-    ('site = B', 'site = B, label = coat')
-    """
-    parts = [(attribute, level), ("label", label)]
-    return ", ".join(f"{name} = {value}" for name, value in parts if ALL not in (name, value))
 
 
 def group_changes(answers: CommonAnswers, members: Named, ruler: Ruler, finding: str | None) -> list[GroupChange]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import cast
 
 from figureground.audit.compare import aggregates
-from figureground.audit.compare.answer_rows import group_changes, group_name, worst_group
+from figureground.audit.compare.answer_rows import group_changes, worst_group
 from figureground.audit.compare.cue_changes import cue_change
 from figureground.audit.compare.cue_rows import CueRows
 from figureground.audit.compare.differing import Ruler, nothing, shared_level
@@ -21,6 +21,7 @@ from figureground.audit.compare.document import (
     Difference,
     GroupChange,
     MeasureChange,
+    group_name,
 )
 from figureground.audit.compare.gate import gate
 from figureground.audit.compare.inputs import Key, by_key, compared, input_changes, policy_changes, untested

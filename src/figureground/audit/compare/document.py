@@ -11,6 +11,7 @@ from pydantic import Field
 
 from figureground.audit.document import Deviation, Direction, State
 from figureground.audit.document_base import Estimate, Message, Part
+from figureground.audit.tables import ALL
 
 SCHEMA_VERSION = "1.0"
 ChangeState = Literal[
@@ -135,6 +136,18 @@ class GroupChange(Part):
     level: str
     label: str = Field(description="(all), or one label: the crossing")
     difference: Difference
+
+
+def group_name(attribute: str, level: str, label: str) -> str:
+    """A subgroup as text.
+
+    Examples
+    --------
+    >>> group_name("site", "B", "(all)"), group_name("site", "B", "coat")
+    ('site = B', 'site = B, label = coat')
+    """
+    parts = [(attribute, level), ("label", label)]
+    return ", ".join(f"{name} = {value}" for name, value in parts if ALL not in (name, value))
 
 
 class InputChange(Part):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from figureground.audit.compare.answer_rows import group_name
 from figureground.audit.compare.document import (
     ChangeState,
     ComparisonDocument,
@@ -12,6 +11,7 @@ from figureground.audit.compare.document import (
     Difference,
     GroupChange,
     MeasureChange,
+    group_name,
 )
 from figureground.audit.cues import BACKGROUND, apart, cue_spec, is_known
 from figureground.audit.document_base import Message

@@ -90,6 +90,14 @@ class Runs:
             self.made[key] = MADE.write_sealed(self._new(), found, model_sha256=digest(*key))
         return self.made[key]
 
+    def anew(self, reliance, seed):
+        """The sealed audit of the same model on other pictures."""
+        examples = MADE.made_examples(n=160, seed=seed)
+        names = [digest("picture", seed, name) for name in examples["path"]]
+        examples = pictured(examples).assign(sha256=names)
+        predictions, _ = MADE.made_predictions(examples, reliance, 0.95, seed=seed)
+        return MADE.write_sealed(self._new(), MADE.evidence(examples, predictions, policy=POLICY))
+
     def altered(self, run, tables=None, document=None, model=None):
         """A run with other tables, or another document, sealed as if an audit had written it."""
         path = self._new()

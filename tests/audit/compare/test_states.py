@@ -78,6 +78,15 @@ STATES = st.sampled_from([None, *STATE_ORDER])
 MOVES = st.builds(Moved, rose=st.booleans(), grew=st.booleans(), shrank=st.booleans(), turned=st.booleans())
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(-0.04, -0.01, ("worse", "negligible")), (-0.06, -0.01, ("worse", None)), (0.01, 0.05, ("better", "negligible"))],
+)
+def test_a_change_that_does_not_matter_is_said_not_to(low, high, expected):
+    found = difference(low, high).model_copy(update={"negligible": 0.05})
+    assert measure_state(found, less_is_worse=True) == expected
+
+
 @given(STATES, STATES, MOVES, st.booleans())
 def test_what_is_never_said(first, second, moved, powered):
     sides = [None if status is None else verdict(status) for status in (first, second)]

@@ -31,7 +31,7 @@ from figureground.audit.compare.side import Side
 from figureground.audit.compare.states import measure_state, tested
 from figureground.audit.config import Policy, canonical_sha256
 from figureground.audit.document import CueVerdict
-from figureground.audit.judge.effects import Scale, material
+from figureground.audit.judge.effects import Scale, material, negligible
 from figureground.audit.judge.summary import identity
 
 #: Fields of the policy that decide about what a comparison says.
@@ -123,8 +123,9 @@ class Comparing:
             weights="none" if found is None else found.weights,
         )
 
-    def _ruler(self, comparisons: int, line: float) -> Ruler:
-        return Ruler(shared_level(self.policy.alpha, comparisons), self.policy.power, line, self.same_model)
+    def _ruler(self, comparisons: int, scale: Scale = "decision") -> Ruler:
+        line, none = material(self.policy, scale), negligible(self.policy, scale)
+        return Ruler(shared_level(self.policy.alpha, comparisons), self.policy.power, line, self.same_model, none)
 
     def _cues(self) -> list[CueChange]:
         first, second = (by_key(document) for document in self.documents)
@@ -144,8 +145,8 @@ class Comparing:
     def _rows(self, key: Key, comparisons: int, cues: tuple[CueVerdict, CueVerdict]) -> CueRows:
         """Differences of a cue, row by row; of the audits as wholes where their rows do not hold it."""
         scale = cues[0].scale if cues[0].scale == cues[1].scale else "decision"
-        line = material(self.policy, "decision" if scale is None else cast(Scale, scale))
-        ruler, on = self._ruler(comparisons, line), self.matched.get(key[1])
+        ruler = self._ruler(comparisons, "decision" if scale is None else cast(Scale, scale))
+        on = self.matched.get(key[1])
         found = None if on is None else on.cue(key[0], ruler)
         return aggregates.cue_aggregates(self.documents, cues, ruler) if found is None else found
 
@@ -164,7 +165,7 @@ class Comparing:
 
     def _measures(self) -> list[MeasureChange]:
         methods = aggregates.methods_of(self.documents)
-        ruler = self._ruler(len(self._findings) * (2 + len(methods)), self.policy.delta_material)
+        ruler = self._ruler(len(self._findings) * (2 + len(methods)))
         found: list[MeasureChange] = []
         for finding in self._findings:
             found += [self._accuracy(finding, ruler), self._worst(finding, ruler)]
@@ -210,7 +211,7 @@ class Comparing:
     def _groups(self) -> list[GroupChange]:
         if not self._labelled:
             return []
-        ruler = self._ruler(1, self.policy.delta_material)
+        ruler = self._ruler(1)
         found: list[GroupChange] = []
         for finding, on in self.matched.items():
             answers = on.answers()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from figureground.audit.compare.cue_rows import CueRows, Names, direction_of, names_of
 from figureground.audit.compare.document import CueChange, Difference
 from figureground.audit.compare.inputs import Key
-from figureground.audit.compare.states import Moved, cue_state, falls, powered, rises
+from figureground.audit.compare.states import Moved, cue_state, falls, negligible, powered, rises
 from figureground.audit.document import CueVerdict
 from figureground.audit.document_base import Message
 from figureground.audit.judge.repeat import same_direction
@@ -92,6 +92,8 @@ def cue_change(
     why = "nothing_in_common" if rows is None or not rows.family else None
     state, reason = cue_state(first, second, moved, why)
     names, difference = _told(looked, moved, first, second)
+    if state in ("worse", "better") and negligible(difference):
+        reason = "negligible"
     direction, part = (None, None) if names is None else direction_of(names)
     return CueChange(
         cue=key[0],

@@ -34,12 +34,15 @@ class Ruler:
         The power line: the difference that matters, on the scale of the difference.
     same_model : bool
         Whether both audits are of one model: differences that are all zero are then known to be, whatever n is.
+    negligible : float
+        The difference that does not matter.
     """
 
     level: float
     power: float
     line: float
     same_model: bool = False
+    negligible: float = 0.0
 
 
 def shared_level(alpha: float, comparisons: int) -> float:
@@ -83,6 +86,7 @@ def of_rows(
         ci_level=ruler.level,
         smallest=smallest_shown(interval, ruler, critical) if bounded else None,
         line=ruler.line,
+        negligible=ruler.negligible,
         reason=None if bounded else "too_few_units",
     )
 
@@ -124,6 +128,7 @@ def of_aggregates(first: Any, second: Any, scale: str, ruler: Ruler) -> Differen
         ci_level=ruler.level,
         smallest=float(max(below, above) * (1 + stats.norm.ppf(ruler.power) / reach)),
         line=ruler.line,
+        negligible=ruler.negligible,
     )
 
 
@@ -160,6 +165,7 @@ def nothing(
         ci_level=ruler.level,
         smallest=None,
         line=ruler.line,
+        negligible=ruler.negligible,
         reason=reason,
     )
 

@@ -89,6 +89,7 @@ class Difference(Part):
     ci_level: float = Field(description="over all comparisons of its family at once")
     smallest: float | None = Field(description="smallest difference that would be shown with the policy's power")
     line: float = Field(description="power line: where `smallest` lies above it, silence means nothing")
+    negligible: float = Field(0.0, description="differences of this size or less do not matter")
     reason: str | None = None
 
 

@@ -70,6 +70,13 @@ def powered(found: Difference | None) -> bool:
     return found is not None and found.smallest is not None and found.smallest <= found.line
 
 
+def negligible(found: Difference | None) -> bool:
+    """Whether a difference, shown or not, is shown to be no larger than what does not matter."""
+    if found is None or found.ci_low is None or found.ci_high is None:
+        return False
+    return max(-found.ci_low, found.ci_high) <= found.negligible
+
+
 def cue_state(
     first: CueVerdict | None, second: CueVerdict | None, moved: Moved, why: str | None = None
 ) -> tuple[ChangeState, str | None]:
@@ -112,7 +119,7 @@ def measure_state(found: Difference, *, less_is_worse: bool) -> tuple[ChangeStat
     """The state of a number that both audits have."""
     up, down = rises(found), falls(found)
     if up or down:
-        return ("worse" if down == less_is_worse else "better"), None
+        return ("worse" if down == less_is_worse else "better"), "negligible" if negligible(found) else None
     if found.estimate is None or not powered(found):
         return "not_comparable", found.reason or "below_power_line"
     return "unchanged", None

@@ -30,6 +30,8 @@ _HOME = {
     "background_share": "figureground.audit.measure.shares",
     "bleed_floor": "figureground.audit.measure.shares",
     "check_inputs": "figureground.inputs",
+    "compare": "figureground.comparing",
+    "compare_runs": "figureground.comparing",
     "judge_again": "figureground.api",
     "load_run": "figureground.api",
     "log_density_ratio": "figureground.audit.measure.shares",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from figureground.cli_check import check
+from figureground.cli_compare import compare
 from figureground.cli_manifest import build
 from figureground.cli_system import SystemFile, system
 from figureground.file_options import reads_files
@@ -115,6 +116,7 @@ def demo(
 
 app.command()(check)
 app.command(name="manifest")(build)
+app.command()(compare)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from PIL import Image
 
 from figureground.datasets.decoding import Decoding
 from figureground.datasets.masks import Mask, array_mask, border_share, decode_mask, fitting
+from figureground.datasets.pixels import Pixels
 from figureground.datasets.row_faults import MaskQuestion, RowFault
 from figureground.errors import UsageError
 
@@ -231,3 +232,20 @@ def test_what_is_declared_is_told_and_nothing_else():
         "mask_mode": "class-ids", "mask_object": "ids", "mask_ids": [3, 4], "range": [0, 4095],
     }  # fmt: skip
     assert given.for_regions == Decoding(range=(0, 4095))
+
+
+def pixels_of(values, soft=None):
+    picture = Image.new("RGB", (values.shape[1], values.shape[0])) if values is not None else Image.new("RGB", (4, 4))
+    return Pixels(picture, values, {}, "hash of the picture", soft=soft)
+
+
+def test_a_mask_is_known_by_its_pixels_however_it_was_stored():
+    values = np.array([[0, 1, 1, 0], [0, 1, 255, 0]], np.uint8)
+    drawn = [Image.fromarray(((values == 1) * bright).astype(np.uint8)) for bright in (1, 255)]
+    ones, bright = (decode_mask(saved(image, "PNG")) for image in drawn)
+    assert pixels_of(ones.values).mask_sha256 == pixels_of(bright.values).mask_sha256
+    assert pixels_of(values).mask_sha256 not in (None, pixels_of(ones.values).mask_sha256)
+    assert pixels_of(values.reshape(4, 2)).mask_sha256 != pixels_of(values).mask_sha256
+    shares = np.full(values.shape, 0.5, np.float32)
+    assert pixels_of(values, shares).mask_sha256 != pixels_of(values).mask_sha256
+    assert pixels_of(None).mask_sha256 is None

@@ -31,6 +31,7 @@ EXAMPLES = pa.schema(
         ("weight", _REAL),  # rows of the data that this one stands for: inverse rate of the draw; null if not drawn
         ("mask_status", _TEXT),  # ok, or why the object's mask gives nothing to measure; null for rows not used
         ("read_notes", _TEXT),  # what was done to picture and mask beyond decoding, joined by ;
+        ("mask_sha256", _TEXT),  # of the size and pixels of the object's mask as it was understood; null without one
     ]
 )
 

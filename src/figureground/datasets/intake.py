@@ -240,6 +240,7 @@ class Intake:
             "reason": None,
             "detail": None if pixels.trouble is None else pixels.trouble[1],
             "sha256": pixels.sha256,
+            "mask_sha256": pixels.mask_sha256,
             "object_area": _object_area(pixels),
             "width": pixels.image.width,
             "height": pixels.image.height,

@@ -39,6 +39,7 @@ TABLE_COLUMNS = (
     "weight",
     "mask_status",
     "read_notes",
+    "mask_sha256",
 )
 #: Names that :class:`~figureground.datasets.intake.Examples` uses beside them, for what is not stored.
 WORKING_COLUMNS = ("position", "key", "image", "detail", "width", "height", "present", "border", NUMBER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -63,6 +64,16 @@ class Pixels:
         if self.mask is None:
             return MASK_ABSENT if self.trouble is None else self.trouble[0]
         return "ok" if (self.mask == OBJECT).any() else NO_OBJECT
+
+    @property
+    def mask_sha256(self) -> str | None:
+        """Of the mask's size and pixels as they were understood, however they were stored; None without a mask."""
+        if self.mask is None:
+            return None
+        found = hashlib.sha256(f"{self.mask.shape}".encode() + self.mask.tobytes())
+        if self.soft is not None:
+            found.update(self.soft.tobytes())
+        return found.hexdigest()
 
 
 def row_pixels(picture: Picture, sha256: str, masks: Reads, regions: Reads, where: str) -> Pixels:

@@ -17,6 +17,7 @@ READ = (
     "reason",
     "detail",
     "sha256",
+    "mask_sha256",
     "object_area",
     "width",
     "height",

@@ -1,0 +1,1 @@
+"""How people read a comparison of two audits; takes its document, never loads torch."""

@@ -28,6 +28,7 @@ from figureground.audit.declaring import declared_task
 from figureground.audit.explain.choosing import SINGLE_PASS_COST
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
+from figureground.audit.exits import with_exit_code
 from figureground.audit.files import file_sha256
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.judging import judge_run
@@ -351,7 +352,7 @@ class Pipeline:
             human_inputs=_human_inputs(),
             **judgement.parts(),
         )
-        folder.write_json("audit.json", whole.model_dump(mode="json"))
+        folder.write_json("audit.json", with_exit_code(whole, self.policy).model_dump(mode="json"))
 
 
 def _seen(examples: Examples, overlap: document.TrainingOverlap | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from figureground.cli_check import check
+from figureground.cli_handing import bundle
 from figureground.cli_manifest import build
 from figureground.file_options import reads_files
 from figureground.options import (
@@ -112,6 +113,7 @@ def demo(
 
 app.command()(check)
 app.command(name="manifest")(build)
+app.command()(bundle)
 
 
 @app.command()

@@ -32,8 +32,10 @@ from figureground.audit.exits import with_exit_code
 from figureground.audit.files import file_sha256
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.judging import judge_run
+from figureground.audit.judge.mean_cells import OF_ALL, within
 from figureground.audit.judge.stored import measured
 from figureground.audit.measure.base import measure_images
+from figureground.audit.measure.mean_maps import MeanMaps
 from figureground.audit.measure.pictures import Painter
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.suite import levels_of, widen
@@ -163,6 +165,8 @@ class Pipeline:
             judgement = self._judge(folder, examples, reader, cues, checks, overlap)
             self._write_tables(folder, judgement)
             gallery = self._picture(folder, explainer, reader, examples, judgement, caused)
+            averaged = self._average(folder, explainer, reader, examples, judgement, each)
+            costs.append(_cost("mean maps", averaged, each * averaged))
         folder.write_table("gallery.parquet", gallery, tables.GALLERY)
         cost = document.Cost(
             per_image=sum(stage.forward_equivalents for stage in costs) / max(len(dataset), 1),
@@ -293,6 +297,24 @@ class Pipeline:
             lines += painter.tiles(judgement.tiles)
             advance(len(judgement.tiles))
         return pd.DataFrame(lines, dtype=object)  # a null among row ids would turn them into floats
+
+    def _average(
+        self,
+        folder: RunFolder,
+        explainer: Explainer,
+        reader: RowReader,
+        examples: Examples,
+        judgement: Judgement,
+        cost: float,
+    ) -> int:
+        """Mean maps by label and subgroup, for whoever may not see pictures; returns how many images they took."""
+        cells = within(judgement.averaged, OF_ALL * SINGLE_PASS_COST / cost)
+        rows = {row.row_id: row for row in rows_of(examples.usable)}
+        images = int(cells["row_id"].nunique()) if len(cells) else 0
+        with self.progress("Averaging maps", images) as advance:
+            found = MeanMaps(self.subject, explainer, reader, judgement.pictured)(rows, cells, advance)
+        folder.write_table("mean_maps.parquet", found, tables.MEAN_MAPS)
+        return images
 
     def _origin(self) -> dict[str, Any]:
         path, joined = Path(self.source.where), getattr(self.source, "joined", None)

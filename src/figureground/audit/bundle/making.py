@@ -22,10 +22,12 @@ from figureground.audit.document import AuditDocument, Edition, Message
 from figureground.audit.document_handed import EditionName
 from figureground.audit.files import file_sha256
 from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import SEAL, RunFolder
+from figureground.audit.run_folder import RunFolder
+from figureground.audit.run_lock import HOLDER, LOCK
 from figureground.audit.tables import ALL
+from figureground.errors import IntegrityError, UsageError
 
-BUNDLE = "bundle.json"
+BUNDLE, SUMS = "bundle.json", "SHA256SUMS"
 EDITIONS: tuple[EditionName, ...] = ("internal", "regulator", "public")
 #: Tables with lines of images, apart from the examples; those of swaps say which level a row is of.
 _PLAIN, _SWAPPED = ("attributions", "predictions"), ("strata", "scores")
@@ -208,10 +210,40 @@ class Edit:
             folder.write_bytes(f"assets/{name}.webp", self.run.asset(name))
 
 
-def list_files(folder: Path, edit: Edit) -> None:
+def check_edition(run: Path, out: Path, edition: str, key_file: Path | None) -> None:
+    """Refuse what cannot be an edition, a bundle of a bundle, and a key that would be handed over."""
+    if edition not in EDITIONS:
+        raise UsageError(
+            "EDITION",
+            "edition",
+            found=repr(edition),
+            expected=f"one of {', '.join(EDITIONS)}",
+            fix="--edition regulator",
+        )
+    if (run / BUNDLE).is_file():
+        raise UsageError(
+            "EDITION",
+            str(run),
+            found="a bundle, which has an edition already",
+            expected="a finished run",
+            fix="bundle the run that it was made from",
+        )
+    if key_file is not None and any(key_file.resolve().is_relative_to(folder.resolve()) for folder in (run, out)):
+        raise IntegrityError(
+            "KEY_FILE",
+            str(key_file),
+            found="a key inside a run or bundle",
+            expected="a key that is kept apart from what is handed over",
+            fix="keep it elsewhere",
+        )
+
+
+def list_files(own: RunFolder, edit: Edit) -> None:
     """``bundle.json`` and ``SHA256SUMS`` over all that is in a bundle, the report included."""
-    own = RunFolder(folder)
-    files = {name: file_sha256(folder / name) for name in _files(folder) if name != BUNDLE}
+    folder = own.path
+    for name in (BUNDLE, SUMS):  # entered in the ledger before that is hashed
+        own.new_file(name)
+    files = {name: file_sha256(folder / name) for name in _files(folder)}
     own.write_json(
         BUNDLE,
         {
@@ -223,12 +255,12 @@ def list_files(folder: Path, edit: Edit) -> None:
         },
     )
     sums = {**files, BUNDLE: file_sha256(folder / BUNDLE)}
-    own.write_bytes("SHA256SUMS", "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode())
+    own.write_bytes(SUMS, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode())
 
 
 def _files(folder: Path) -> list[str]:
     found = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    return sorted(name for name in found if name != "SHA256SUMS")
+    return sorted(name for name in found if name not in (BUNDLE, SUMS, LOCK, HOLDER))
 
 
 def _unsigned(finding: Json) -> Json:

@@ -1,0 +1,38 @@
+"""``figureground bundle`` and ``figureground purge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bundle(
+    run: Annotated[Path, typer.Argument(help="Finished run folder; it is read and left alone.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, new or empty.")],
+    edition: Annotated[
+        str,
+        typer.Option(
+            "--edition",
+            help="regulator: no pictures, small cells hidden; public: also no line of any image; internal: with pictures.",
+        ),
+    ] = "regulator",
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            help="Your key for pseudonyms and hashes, made where there is none; never handed over. "
+            "Bundles under one key can be compared row by row.",
+        ),
+    ] = None,
+    lang: Annotated[str, typer.Option("--lang", help="Language of the report.")] = "en",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier bundle in the same folder.")
+    ] = False,
+) -> None:
+    """Write a folder to hand over, which `sha256sum -c SHA256SUMS` checks; needs no model."""
+    from figureground.handing import bundle_run
+
+    found = bundle_run(run, out=out, edition=edition, key_file=key_file, lang=lang, overwrite=overwrite)  # type: ignore[arg-type]  # refused by name
+    typer.echo(f"bundle: {found}; check it with: cd {found} && sha256sum -c SHA256SUMS")

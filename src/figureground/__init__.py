@@ -27,14 +27,18 @@ _HOME = {
     "background_rank_share": "figureground.audit.measure.shares",
     "background_share": "figureground.audit.measure.shares",
     "bleed_floor": "figureground.audit.measure.shares",
+    "bundle_run": "figureground.handing",
     "check_inputs": "figureground.inputs",
     "judge_again": "figureground.api",
     "load_run": "figureground.api",
     "log_density_ratio": "figureground.audit.measure.shares",
+    "purge_rows": "figureground.handing",
     "recognise_weights": "figureground.inputs",
+    "render_formats": "figureground.api",
     "render_report": "figureground.api",
     "run_audit": "figureground.api",
     "run_demo": "figureground.demo",
+    "seal_policy": "figureground.sealing",
     "train_classifier": "figureground.training",
 }
 

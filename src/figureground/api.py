@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from figureground.audit import result as results
 from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, load_policy, looking
 from figureground.audit.progress import Progress, silent
+from figureground.errors import UsageError
 from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
@@ -380,12 +381,68 @@ def judge_again(
     return AuditResult(found.path)
 
 
-def render_report(run: str | Path | results.AuditResult, *, out: str | Path | None = None, lang: str = "en") -> Path:
-    """Write the HTML report of a finished run again; measures nothing and needs no model. Returns its path."""
-    from figureground.reports import html
+def render_report(
+    run: str | Path | results.AuditResult,
+    *,
+    out: str | Path | None = None,
+    lang: str = "en",
+    layout: Literal["single", "folder"] = "single",
+) -> Path:
+    """Write the HTML report of a finished run again; measures nothing and needs no model. Returns its path.
+
+    Parameters
+    ----------
+    run : path or AuditResult
+        A finished run, or a bundle.
+    out : path, optional
+        The file, or the folder of the layout ``folder``. Default: in the run folder, where the report changes nothing
+        of what is sealed.
+    lang : str
+        Language of the report.
+    layout : {"single", "folder"}
+        One file with everything inside, or style and pictures beside the page, for servers whose content policy
+        allows nothing inside it.
+    """
+    from figureground.reports import html, spread
 
     found = run if isinstance(run, results.AuditResult) else load_run(run)
-    return html.render_report(found, out=None if out is None else Path(out), lang=lang)
+    target = None if out is None else Path(out)
+    if layout not in spread.LAYOUTS:
+        raise UsageError(
+            "LAYOUT",
+            "layout",
+            found=repr(layout),
+            expected=f"one of {', '.join(spread.LAYOUTS)}",
+            fix="--layout folder",
+        )
+    if layout == "folder":
+        return spread.render_spread(found, out=target, lang=lang)
+    return html.render_report(found, out=target, lang=lang)
 
 
-__all__ = ["AuditResult", "judge_again", "load_run", "render_report", "run_audit"]
+def render_formats(
+    run: str | Path | results.AuditResult,
+    formats: Sequence[str],
+    *,
+    out: str | Path | None = None,
+    lang: str = "en",
+) -> list[Path]:
+    """Write a finished run in other formats; every one shows the same findings with the same states.
+
+    Parameters
+    ----------
+    run : path or AuditResult
+    formats : sequence of str
+        Some of ``html``, ``json``, ``junit``, ``csv``, ``card`` (Hugging Face), ``docx`` (extra ``docx``) and ``pdf``
+        (printed by an installed Chromium).
+    out : path, optional
+        A folder. Default: ``renders`` in the run folder.
+    lang : str
+    """
+    from figureground.reports.twins import writing
+
+    found = run if isinstance(run, results.AuditResult) else load_run(run)
+    return writing.render_formats(found, formats, out=None if out is None else Path(out), lang=lang)
+
+
+__all__ = ["AuditResult", "judge_again", "load_run", "render_formats", "render_report", "run_audit"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from figureground.cli_check import check
-from figureground.cli_handing import bundle
+from figureground.cli_handing import bundle, purge
 from figureground.cli_manifest import build
 from figureground.file_options import reads_files
 from figureground.options import (
@@ -114,6 +114,7 @@ def demo(
 app.command()(check)
 app.command(name="manifest")(build)
 app.command()(bundle)
+app.command()(purge)
 
 
 @app.command()
@@ -375,14 +376,30 @@ def schema() -> None:
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="Finished run folder.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write. Default: in the run folder.")] = None,
+    run: Annotated[Path, typer.Argument(help="Finished run folder, or a bundle.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write, or folder of other formats. Default: in the run folder."),
+    ] = None,
     lang: Annotated[str, typer.Option("--lang", help="Language of the report.")] = "en",
+    layout: Annotated[
+        str,
+        typer.Option("--layout", help="single: one file; folder: style and pictures beside the page, as Jenkins wants."),
+    ] = "single",
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Some of html, json, junit, csv, card, docx, pdf, separated by commas."),
+    ] = None,
 ) -> None:
-    """Render the report of a finished run again; measures nothing."""
-    from figureground.api import render_report
+    """Render the report of a finished run again, or in other formats; measures nothing."""
+    from figureground.api import render_formats, render_report
 
-    typer.echo(f"report: {render_report(run, out=out, lang=lang)}")
+    chosen = as_list(formats)
+    if chosen:
+        for file in render_formats(run, chosen, out=out, lang=lang):
+            typer.echo(f"{file}")
+        return
+    typer.echo(f"report: {render_report(run, out=out, lang=lang, layout=layout)}")  # type: ignore[arg-type]  # refused by name
 
 
 @app.command()

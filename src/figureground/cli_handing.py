@@ -36,3 +36,19 @@ def bundle(
 
     found = bundle_run(run, out=out, edition=edition, key_file=key_file, lang=lang, overwrite=overwrite)  # type: ignore[arg-type]  # refused by name
     typer.echo(f"bundle: {found}; check it with: cd {found} && sha256sum -c SHA256SUMS")
+
+
+def purge(
+    run: Annotated[Path, typer.Argument(help="Finished run folder; it is changed.")],
+    rows: Annotated[
+        str | None, typer.Option("--rows", help="Ids or paths of rows, separated by commas, or a file with one a line.")
+    ] = None,
+    clusters: Annotated[
+        str | None, typer.Option("--clusters", help="Independent units, such as patients, with all of their rows.")
+    ] = None,
+) -> None:
+    """Take people out of a run: rows, pictures, composites, hashes; judge what is left again and seal it anew."""
+    from figureground.handing import purge_rows
+
+    gone = purge_rows(run, rows=rows, clusters=clusters)
+    typer.echo(f"{run}: {gone} rows taken out, the others judged again and sealed; copies elsewhere are not touched")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,3 +67,46 @@ def bundle_run(
         html.render_report(AuditResult(out), lang=lang)
         list_files(folder, edit)
     return out
+
+
+def purge_rows(
+    run: str | Path,
+    *,
+    rows: str | Path | Sequence[str | int] | None = None,
+    clusters: str | Path | Sequence[str] | None = None,
+) -> int:
+    """Take people out of a finished run, in place: their rows, what was measured of or with them, their pictures.
+
+    What is left is judged again and sealed anew, and the reports in the folder are rendered again; it says how many
+    rows went, and when. Copies that were handed over, and backups, are not touched.
+
+    Parameters
+    ----------
+    run : path
+        A finished run.
+    rows : str, path or sequence, optional
+        Ids or paths as in ``examples.parquet``: a sequence, a text separated by commas, or a file with one a line.
+    clusters : str, path or sequence, optional
+        Independent units (patients) by their name, with all of their rows.
+
+    Returns
+    -------
+    int
+        How many rows went.
+
+    Raises
+    ------
+    UsageError
+        A name is not in the run, or the run did not finish, or is of a version that cannot be judged again.
+    IntegrityError
+        The run is not as it was sealed, or holds files that are not its own.
+    """
+    from figureground.audit.bundle.purging import Asked, Purge, named_in
+    from figureground.audit.rejudge import Stored
+    from figureground.audit.result import AuditResult
+    from figureground.reports import html
+
+    stored = Stored.open(Path(run))
+    gone = Purge(stored, Asked(named_in(rows), named_in(clusters))(stored))()
+    html.render_report(AuditResult(Path(run)))
+    return gone

@@ -161,6 +161,11 @@ def check_place(path: Path, keep: tuple[Path, ...] = ()) -> None:
         raise _refuse(path, "a file", "a folder")
 
 
+def check_strangers(path: Path) -> None:
+    """Raise :class:`IntegrityError` where a run folder holds files that its ledger does not list."""
+    _refuse_strangers(path, {*_listed(path), *_FOLDERS})
+
+
 def is_used(path: Path) -> bool:
     """Whether there is anything in the folder, locks and a ledger that lists nothing not counted."""
     nothing = (LOCK, HOLDER) if read_ledger(path) else (LOCK, HOLDER, LEDGER)

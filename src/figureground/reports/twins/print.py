@@ -17,6 +17,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 #: Names a browser that is elsewhere.
 CHOSEN = "FIGUREGROUND_CHROMIUM"
 _SECONDS = 300
+# Structure elements are numbered by a counter of the browser's, which does not begin at the same number each time.
+_NODE = re.compile(rb"\(node(\d{8})\)")
 _MOMENT = re.compile(rb"/(?P<kind>CreationDate|ModDate) \(D:\d{14}[^)]*\)")
 _FLAGS = (
     "--headless",
@@ -95,11 +97,19 @@ def _failed(found: object) -> ResourceError:
 
 
 def timeless(content: bytes, ended: str) -> bytes:
-    """The file with the moment of the audit in place of that of printing; no byte more or less, so that offsets hold."""
+    """The file without what differs from printing to printing: the moment becomes that of the audit, elements are counted.
+
+    No byte more or less, so that the offsets inside the file hold.
+    """
     stamp = datetime.fromisoformat(ended).strftime("%Y%m%d%H%M%S").encode()
 
     def put(found: re.Match[bytes]) -> bytes:
         start = found[0].index(b"(D:") + 3
         return found[0][:start] + stamp + found[0][start + 14 :]
 
-    return _MOMENT.sub(put, content)
+    numbers: dict[bytes, bytes] = {}
+
+    def count(found: re.Match[bytes]) -> bytes:
+        return b"(node%s)" % numbers.setdefault(found[1], b"%08d" % (len(numbers) + 1))
+
+    return _NODE.sub(count, _MOMENT.sub(put, content))

@@ -85,6 +85,7 @@ def run_audit(
     layout: Layout | None = None,
     methods: Sequence[str] | None = None,
     seed: int = 0,
+    nonce: str | None = None,
     batch_size: int = 64,
     max_images: int | None = None,
     time: str | None = None,
@@ -187,6 +188,8 @@ def run_audit(
         ``("saliency", "gradcam")`` by default; ``("saliency",)`` for a network that has no map.
     split, seed, batch_size, images, overwrite
         As on the command line.
+    nonce : str, optional
+        An auditor's word, told after :func:`figureground.seal_policy`: with the commitment it gives the seed.
     max_images, time, all
         By default a seeded sample of whole clusters, as large as the policy's power asks for, where the data has
         clearly more; at most so many images; as many as a warm-up says can be measured in a time such as ``"2h"``; or
@@ -217,7 +220,9 @@ def run_audit(
     figureground.errors.FiguregroundError
         With what was found, what was expected and what to do.
     """
+    from figureground.audit.commitment import Commitment, seeded
     from figureground.audit.declaring import declared_task
+    from figureground.audit.files import file_sha256
     from figureground.audit.pipeline import Pipeline
     from figureground.audit.resuming import finished
     from figureground.audit.run_folder import RunFolder
@@ -280,6 +285,8 @@ def run_audit(
         normalized=Normalized.of(normalized),
         labelled=labels,
     )
+    manifest = file_sha256(Path(source.where)) if nonce is not None and source.kind == "manifest" else None
+    config = seeded(config, nonce, Commitment(declared.sha256, subject.sha256, manifest))
     source = source if labels else PredictedLabels.of(source, subject, progress)
     recorded = recorded_answers(expect_predictions, expect)
     training = TrainingData.read(train, data, names, mapping)

@@ -14,6 +14,7 @@ import typer
 from figureground.cli_check import check
 from figureground.cli_handing import bundle, purge
 from figureground.cli_manifest import build
+from figureground.cli_seal import seal
 from figureground.file_options import reads_files
 from figureground.options import (
     AllowGlobal,
@@ -40,6 +41,7 @@ from figureground.options import (
     ModelArgs,
     ModelClass,
     NoLabels,
+    Nonce,
     NumberOf,
     OutputKey,
     PythonPath,
@@ -231,6 +233,7 @@ def audit(
     layout: LayoutOf = None,
     methods: Methods = None,
     seed: Seed = 0,
+    nonce: Nonce = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
     max_images: Annotated[
         int | None,
@@ -301,6 +304,7 @@ def audit(
         layout=layout,  # type: ignore[arg-type]  # as for kind
         methods=as_list(methods),
         seed=seed,
+        nonce=nonce,
         batch_size=batch_size,
         max_images=max_images,
         time=time,
@@ -374,6 +378,9 @@ def schema() -> None:
     typer.echo(json.dumps(policy_schema(), indent=1, ensure_ascii=False))
 
 
+policies.command()(seal)
+
+
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Finished run folder, or a bundle.")],
@@ -403,12 +410,21 @@ def report(
 
 
 @app.command()
-def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
+def verify(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    commitment: Annotated[
+        str | None, typer.Option("--commitment", help="What `policy seal` printed before the run, or a file of it.")
+    ] = None,
+) -> None:
     """Say whether a folder is a finished run whose evidence is as it was sealed."""
     from figureground.audit.run_folder import check_seal, read_seal
 
     seal = check_seal(run)
     typer.echo(f"{run}: {len(read_seal(run))} files as sealed; SHA-256 of the seal {seal}")
+    if commitment is not None:
+        from figureground.audit.commitment import check_commitment
+
+        typer.echo(f"{run}: {check_commitment(run, commitment)}")
 
 
 @contextmanager

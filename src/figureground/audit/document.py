@@ -89,6 +89,10 @@ class Audit(Part):
     supplied_by: dict[str, Party | None] = Field(
         default_factory=dict, description="who supplied each input: client, auditor or tool; null: not declared"
     )
+    commitment: str | None = Field(
+        None, description="SHA-256 over policy, model and manifest, as `policy seal` tells it; null without a manifest"
+    )
+    nonce: str | None = Field(None, description="the auditor's word that gave the seed; null: nobody's")
     exit_code: int | None = Field(None, description="what the command line answered: 0, 1 or 3, as its help says")
     purged: list[Purged] = Field(default_factory=list, description="rows that were taken out after the run was sealed")
 

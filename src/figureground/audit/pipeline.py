@@ -22,6 +22,7 @@ from torch.utils.data import default_collate
 from figureground.audit import clock, document, tables
 from figureground.audit.causal import CausalStage, Caused
 from figureground.audit.classify.subject import Subject, evaluating
+from figureground.audit.commitment import Commitment
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.declaring import declared_task
@@ -362,6 +363,10 @@ class Pipeline:
                 started=started,
                 ended=clock.stamp(),
                 seed=self.config.seed,
+                nonce=self.config.nonce,
+                commitment=Commitment(
+                    self.policy.sha256, self.subject.sha256, judgement.data.manifest_sha256
+                ).sha256,
                 tool=document.Tool(name="figureground", version=software()["figureground"]),
                 cost=cost,
                 supplied_by=dict(self.supplied_by),

@@ -391,7 +391,9 @@ def report(
     lang: Annotated[str, typer.Option("--lang", help="Language of the report.")] = "en",
     layout: Annotated[
         str,
-        typer.Option("--layout", help="single: one file; folder: style and pictures beside the page, as Jenkins wants."),
+        typer.Option(
+            "--layout", help="single: one file; folder: style and pictures beside the page, as Jenkins wants."
+        ),
     ] = "single",
     formats: Annotated[
         list[str] | None,

@@ -15,7 +15,7 @@ def bundle(
         str,
         typer.Option(
             "--edition",
-            help="regulator: no pictures, small cells hidden; public: also no line of any image; internal: with pictures.",
+            help="regulator: no pictures, small cells hidden; public: no line of any image either; internal: all.",
         ),
     ] = "regulator",
     key_file: Annotated[

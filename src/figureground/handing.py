@@ -1,4 +1,4 @@
-"""What is handed over: an edition of a run as a folder, and people taken out of a run; the evidence, then its report."""
+"""What is handed over: an edition of a run as a folder, with its report; and people taken out of a run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def bundle_run(
     key_file: str | Path | None = None,
     lang: str = "en",
     overwrite: bool = False,
+    report: bool = True,
 ) -> Path:
     """Write an edition of a finished run as a folder that ``sha256sum -c SHA256SUMS`` checks.
 
@@ -38,6 +39,8 @@ def bundle_run(
         Language of the report.
     overwrite : bool
         Whether an earlier bundle in ``out`` is replaced.
+    report : bool
+        Whether the report is written as well.
 
     Returns
     -------
@@ -64,7 +67,8 @@ def bundle_run(
     edit = Edit(AuditResult(run), edition, key)
     with RunFolder.opened(out, overwrite=overwrite, keep=(run,)) as folder:
         edit.write(folder)
-        html.render_report(AuditResult(out), lang=lang)
+        if report:
+            html.render_report(AuditResult(out), lang=lang)
         list_files(folder, edit)
     return out
 

@@ -36,8 +36,10 @@ def seal_policy(
 
     Parameters
     ----------
-    model, data, policy, by, classes, kind, target, model_class, model_args, weights, trust_model, allow_globals, python_path
+    model, data, policy, by, classes, kind, target
         As in :func:`figureground.run_audit`, which must be given the same. ``data`` is a manifest file.
+    model_class, model_args, weights, trust_model, allow_globals, python_path
+        The same.
 
     Returns
     -------
@@ -52,9 +54,9 @@ def seal_policy(
         raise UsageError(
             "COMMITMENT", str(data), found="no file", expected="a manifest", fix="write the data as a manifest first"
         )
-    said = {"classes": classes, "transform": None, "kind": kind, "output_key": None, "target": target}
-    loading = ((None, trust_model), (allow_globals, False, python_path))
-    asked = asked_model(model, model_class, model_args, weights, *loading, **said)
+    said: dict[str, Any] = {"classes": classes, "kind": kind, "target": target}
+    allowed = (allow_globals, False, python_path)
+    asked = asked_model(model, model_class, model_args, weights, (None, trust_model), allowed, **said)
     found = Commitment(declared.sha256, asked.subject(declared).sha256, file_sha256(manifest))
     found.needed(str(data))
     return found

@@ -57,16 +57,23 @@ def planted(synthetic: Any, tmp_path_factory: pytest.TempPathFactory) -> AuditRe
                 {**like, "attribute": "site", "level": level, "n_rows": n, "n": n, "n_clusters": n}
                 for level, n in ((RARE, 7), ("north", 397), ("south", 396))
             ]
-            return pd.concat([found, pd.DataFrame(rows)], ignore_index=True)
+            accuracy = found[(found["measure"] == "accuracy") & (found["attribute"] != "ground")]  # charts take time
+            return pd.concat([accuracy, pd.DataFrame(rows)], ignore_index=True)
+
+        def tests(self) -> pd.DataFrame:
+            return super().tests().iloc[:0]
 
         def document(self, **changes: Any) -> AuditDocument:
             found = super().document().model_dump(mode="json")
             found["data"]["not_used"] = [{"column": "only", "reason": f"one level only: {ONLY}"}]
             site = [{"level": level, "n": n} for level, n in ((RARE, 7), ("north", 397), ("south", 396))]
-            found["data"]["groups"].append({"attribute": "site", "origin": "default", "levels": site, "bin_edges": None})
+            found["data"]["groups"].append(
+                {"attribute": "site", "origin": "default", "levels": site, "bin_edges": None}
+            )
             args = {"attribute": "site", "level": RARE, "label": "(all)", "accuracy": 0.5, "overall": 0.7}
             worst = {"id": "worst-rare", "cue": None, "status": None, "message": {"key": "worst_group", "args": args}}
             found["findings"].append(worst)
+            found["performance"]["confusion"] = []
             return AuditDocument.model_validate(found)
 
         def write(self, path: Path, **changes: Any) -> AuditResult:
@@ -168,7 +175,9 @@ def test_sha256sum_alone_checks_every_file(edition: str, bundles: dict[str, Path
     done = subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, check=False)  # noqa: S607
     assert done.returncode == 0, done.stderr
     checked = {line.split(": ")[0] for line in done.stdout.decode().splitlines()}
-    assert checked == {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()} - {"SHA256SUMS"}
+    assert checked == {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()} - {
+        "SHA256SUMS"
+    }
     check_seal(folder)
 
 
@@ -226,12 +235,16 @@ def test_a_finding_keeps_its_state_and_names_no_hidden_level(bundles: dict[str, 
 
 
 def test_the_same_key_gives_the_same_bytes(bundles: dict[str, Path], planted: AuditResult, tmp_path: Path) -> None:
-    again = bundle_run(planted.path, out=tmp_path / "again", key_file=bundles["regulator"].parent / "key")
-    assert (again / "SHA256SUMS").read_bytes() == (bundles["regulator"] / "SHA256SUMS").read_bytes()
+    again = bundle_run(planted.path, out=tmp_path / "again", key_file=bundles["regulator"].parent / "key", report=False)
+    files = [json.loads((folder / "bundle.json").read_text())["files"] for folder in (again, bundles["regulator"])]
+    assert len(files[0]) > 8
+    assert {name: files[1][name] for name in files[0] if name != "LEDGER"} == {
+        name: found for name, found in files[0].items() if name != "LEDGER"
+    }
 
 
 def test_without_a_key_file_two_bundles_share_no_id(planted: AuditResult, tmp_path: Path) -> None:
-    one, other = (bundle_run(planted.path, out=tmp_path / name) for name in ("one", "other"))
+    one, other = (bundle_run(planted.path, out=tmp_path / name, report=False) for name in ("one", "other"))
     ids = [set(read_table(folder, "examples")["row_id"]) for folder in (one, other)]
     assert ids[0].isdisjoint(ids[1])
     assert json.loads((one / "bundle.json").read_text())["key_id"] is None

@@ -1,8 +1,8 @@
 """A commitment before the run: what will be audited, as one hash; and an auditor's word that decides what is drawn.
 
 The owner tells the commitment first; then the auditor tells the nonce; then the run is made. Whoever holds both can
-compute the seed, so that neither side could have chosen the sample and the donors. It does not show that the run was the
-only one: the same commitment and nonce can be run again, but they give the same draw.
+compute the seed, so that neither side could have chosen the sample and the donors. It does not show that the run was
+the only one: the same commitment and nonce can be run again, but they give the same draw.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _told(given: str) -> str:
             expected="the 64 hexadecimal digits of `figureground policy seal`, or a file that holds them",
             fix="give the last line that it printed",
         )
-    return found[0]
+    return str(found[0])
 
 
 def _differs(run: Path, found: str, expected: str) -> IntegrityError:

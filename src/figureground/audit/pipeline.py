@@ -26,10 +26,10 @@ from figureground.audit.commitment import Commitment
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.declaring import declared_task
+from figureground.audit.exits import with_exit_code
 from figureground.audit.explain.choosing import SINGLE_PASS_COST
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
-from figureground.audit.exits import with_exit_code
 from figureground.audit.files import file_sha256
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.judging import judge_run
@@ -364,9 +364,7 @@ class Pipeline:
                 ended=clock.stamp(),
                 seed=self.config.seed,
                 nonce=self.config.nonce,
-                commitment=Commitment(
-                    self.policy.sha256, self.subject.sha256, judgement.data.manifest_sha256
-                ).sha256,
+                commitment=Commitment(self.policy.sha256, self.subject.sha256, judgement.data.manifest_sha256).sha256,
                 tool=document.Tool(name="figureground", version=software()["figureground"]),
                 cost=cost,
                 supplied_by=dict(self.supplied_by),

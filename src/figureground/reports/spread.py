@@ -1,4 +1,4 @@
-"""The report as a folder: style and pictures as files, for servers whose content policy allows nothing inside a page."""
+"""The report as a folder: style and pictures as files, for servers whose policy allows nothing inside a page."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ class Spread:
             files[name] = content
             return f'{found["name"]}="{name}"'
 
-        style = _STYLE.search(page)
-        assert style is not None, "the page has its style inside"
-        files[css_name] = style["css"].encode()
-        page = page[: style.start()] + f'<link rel="stylesheet" href="{css_name}">' + page[style.end() :]
+        def link(found: re.Match[str]) -> str:
+            files[css_name] = found["css"].encode()
+            return f'<link rel="stylesheet" href="{css_name}">'
+
+        page = _STYLE.sub(link, page, count=1)
         page = _META.sub(lambda found: f"{found[1]}{POLICY}{found[2]}", page, count=1)
         return cls(_PICTURE.sub(out, page), files)
 

@@ -37,7 +37,7 @@ class Count:
 
     def small(self, threshold: int) -> bool:
         """Whether somebody is in it, and fewer than the threshold."""
-        return 0 < self.rows and min(self.rows, self.units) < threshold
+        return self.rows > 0 and min(self.rows, self.units) < threshold
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,10 @@ class Shown:
     @cached_property
     def _programme(self) -> tuple[csr_matrix, npt.NDArray[np.float64]]:
         """Equations over the hidden cells, margins among them: one for each sum that has a hidden member."""
-        data, rows, columns, right = [], [], [], []
+        data: list[float] = []
+        rows: list[int] = []
+        columns: list[int] = []
+        right: list[float] = []
         for whole, parts in self.sums:
             members = [(whole, -1.0), *((part, 1.0) for part in parts)]
             if not any(key in self.hidden for key, _ in members):
@@ -116,7 +119,7 @@ class Shown:
         cost[self._columns[key]] = 1.0
         ends = []
         for sign in (1.0, -1.0):
-            found = linprog(sign * cost, A_eq=matrix, b_eq=right, bounds=(0, None), method="highs")
+            found = linprog(sign * cost, A_eq=matrix, b_eq=right, bounds=(0, None), method="highs")  # type: ignore[call-overload]  # stubs know dense matrices only
             ends.append(np.inf if found.status == 3 else sign * float(found.fun))
         return ends[0], ends[1]
 
@@ -170,6 +173,4 @@ def _whole(shown: Shown, of: frozenset[Key]) -> frozenset[Key]:
     """All cells of the tables of some hidden ones; of all tables where a label is among them."""
     attributes = {key[0] for key in of}
     everything = ALL in attributes
-    return shown.hidden | {
-        key for key in shown.counts if key != TOTAL and (everything or key[0] in attributes)
-    }
+    return shown.hidden | {key for key in shown.counts if key != TOTAL and (everything or key[0] in attributes)}

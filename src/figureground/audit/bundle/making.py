@@ -167,7 +167,9 @@ class Edit:
         config = json.loads((self.run.path / "config.json").read_text(encoding="utf-8"))
         folder.write_json("config.json", config)
         policy = json.loads((self.run.path / "policy.json").read_text(encoding="utf-8"))
-        folder.write_json("policy.json", {k: v for k, v in policy.items() if k != "decision" or self.edition != "public"})
+        folder.write_json(
+            "policy.json", {k: v for k, v in policy.items() if k != "decision" or self.edition != "public"}
+        )
 
     def _write_aggregates(self, folder: RunFolder) -> None:
         edit = Editor(self.hidden, self.threshold, frozenset(), self.key.row_id, self.pictures)
@@ -175,7 +177,9 @@ class Edit:
             frame = getattr(self.run, name)
             kept = [shows(row) for row in _plain(frame)]
             frame = frame[pd.Series(kept, index=frame.index, dtype=bool)]
-            folder.write_table(f"{name}.parquet", frame.drop(columns=["row_ids"], errors="ignore"), tables.SCHEMAS[name])
+            folder.write_table(
+                f"{name}.parquet", frame.drop(columns=["row_ids"], errors="ignore"), tables.SCHEMAS[name]
+            )
 
     def _shows_map(self, row: Json) -> bool:
         finding = next(iter(self.hidden.cells), None)
@@ -271,4 +275,4 @@ def _unsigned(finding: Json) -> Json:
 
 def _plain(frame: pd.DataFrame) -> Iterator[Json]:
     plain = frame.astype(object).where(frame.notna(), None)
-    yield from plain.to_dict("records")
+    yield from ({str(name): value for name, value in row.items()} for row in plain.to_dict("records"))

@@ -46,7 +46,10 @@ class Asked:
         paths = examples[["path", "row_id"]].dropna()
         by_row |= {str(path): int(row_id) for path, row_id in zip(paths["path"], paths["row_id"], strict=True)}
         known = set(examples["cluster"].dropna().astype(str))
-        unknown = [*(one for one in self.rows if one not in by_row), *(one for one in self.clusters if one not in known)]
+        unknown = [
+            *(one for one in self.rows if one not in by_row),
+            *(one for one in self.clusters if one not in known),
+        ]
         if unknown or not (self.rows or self.clusters):
             raise UsageError(
                 "PURGE_ROWS",
@@ -145,7 +148,10 @@ class Purge:
         if overlap is None:
             return None
         gone = {str(row_id) for row_id in self.rows}
-        return {**overlap, "row_ids": {kind: [i for i in ids if i not in gone] for kind, ids in overlap["row_ids"].items()}}
+        return {
+            **overlap,
+            "row_ids": {kind: [i for i in ids if i not in gone] for kind, ids in overlap["row_ids"].items()},
+        }
 
 
 def _values(rows: Collection[int]) -> pa.Array:

@@ -54,7 +54,7 @@ def mean_cells(
 
 
 def within(cells: pd.DataFrame, of_all: float) -> pd.DataFrame:
-    """The first subgroups that take no more images than this together: for explanations that cost more than one pass."""
+    """The first subgroups that take no more images than this together: for explanations that cost more passes."""
     kept: list[pd.DataFrame] = []
     for _, members in cells.groupby(["attribute", "level", "label"], sort=False) if len(cells) else ():
         if len({row_id for part in (*kept, members) for row_id in part["row_id"]}) > of_all:

@@ -243,7 +243,9 @@ def _fit(values: Reals, is_level: npt.NDArray[np.bool_], seed: int) -> Linear:
     scaler = StandardScaler().fit(values)
     scaled = scaler.transform(values)
     # scikit-learn takes 32 bits.
-    model = LogisticRegression(C=RIDGE, max_iter=500, random_state=seed % 2**32, class_weight="balanced").fit(scaled, is_level)
+    model = LogisticRegression(C=RIDGE, max_iter=500, random_state=seed % 2**32, class_weight="balanced").fit(
+        scaled, is_level
+    )
     raw = model.decision_function(scaled)
     size = float(raw.std()) or 1.0
     return Linear(

@@ -28,9 +28,10 @@ def mean_maps(context: Context) -> Cases | None:
     rows = records(context.result.mean_maps)
     if not rows or len(context.result.gallery):
         return None
-    say, order = context.words.say, [row for row in rows if row["attribute"] == ALL] + [
-        row for row in rows if row["attribute"] != ALL
-    ]
+    say, order = (
+        context.words.say,
+        [row for row in rows if row["attribute"] == ALL] + [row for row in rows if row["attribute"] != ALL],
+    )
     cases = [_case(context, list(group)) for _, group in groupby(order, key=_key)]
     return Cases(say("mean_maps.title"), say("mean_maps.rule"), tuple(cases[:MAX_CASES]))
 

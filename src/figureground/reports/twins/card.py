@@ -84,7 +84,8 @@ def _body(context: Context) -> Iterator[str]:
     yield from (f"- {inert(subject)}: {inert(reason)}" for subject, reason in trust.build(context).not_tested)
     yield from ("", f"## {say('section.human')}", "")
     for field in document.human_inputs:
-        yield f"- {inert(context.words.term('human', field.field))}: {inert(field.value) if field.value else say('card.blank')}"
+        value = inert(field.value) if field.value else say("card.blank")
+        yield f"- {inert(context.words.term('human', field.field))}: {value}"
     yield from ("", say("card.foot", audit=document.audit.id, seal=context.result.seal))
 
 

@@ -14,8 +14,8 @@ KINDS = {"demonstrated": "failure", "error": "error", "inconclusive": "skipped",
 def junit_xml(context: Context) -> bytes:
     """The findings as JUnit XML in UTF-8.
 
-    ``demonstrated`` is a failure, ``error`` an error, ``inconclusive`` and ``not_tested`` are skipped, ``suspected`` and
-    ``not_detected`` pass. Skipped looks green on most servers: hold a build to the exit code, which stands in the
+    ``demonstrated`` is a failure, ``error`` an error, ``inconclusive`` and ``not_tested`` are skipped, ``suspected``
+    and ``not_detected`` pass. Skipped looks green on most servers: hold a build to the exit code, which stands in the
     properties.
     """
     document, cases = context.document, told(context)

@@ -13,7 +13,15 @@ from pathlib import Path
 from figureground.errors import ResourceError, UsageError
 
 #: Names under which the browser is looked for, in this order.
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge", "microsoft-edge")
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+    "microsoft-edge",
+)
 #: Names a browser that is elsewhere.
 CHOSEN = "FIGUREGROUND_CHROMIUM"
 _SECONDS = 300
@@ -97,7 +105,7 @@ def _failed(found: object) -> ResourceError:
 
 
 def timeless(content: bytes, ended: str) -> bytes:
-    """The file without what differs from printing to printing: the moment becomes that of the audit, elements are counted.
+    """The file without what differs between printings: the moment becomes that of the audit, elements are counted.
 
     No byte more or less, so that the offsets inside the file hold.
     """

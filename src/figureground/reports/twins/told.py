@@ -1,4 +1,4 @@
-"""What all formats tell: each finding with its identifier, state and words; and text that is inert wherever it lands."""
+"""What all formats tell: each finding with its identifier, state and words; and text that XML can hold."""
 
 from __future__ import annotations
 

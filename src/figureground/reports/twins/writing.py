@@ -58,7 +58,9 @@ FORMATS: Mapping[str, Callable[[Context], Files]] = {
 }
 
 
-def render_formats(run: AuditResult, formats: Sequence[str], *, out: Path | None = None, lang: str = "en") -> list[Path]:
+def render_formats(
+    run: AuditResult, formats: Sequence[str], *, out: Path | None = None, lang: str = "en"
+) -> list[Path]:
     """Write a run in some formats.
 
     Parameters

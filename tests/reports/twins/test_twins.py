@@ -247,19 +247,25 @@ def test_a_format_that_is_none_is_refused_before_anything_is_written(finished: A
     assert not (tmp_path / "out").exists()
 
 
-def test_the_folder_holds_the_same_page_with_nothing_inside_it(
-    report: str, finished: AuditResult, tmp_path: Path
-) -> None:
-    page = render_spread(finished, out=tmp_path / "folder").read_text()
-    assert f'content="{POLICY}"' in page
-    assert "data:" not in page.replace(POLICY, "")
-    assert "<style" not in page
-    assert "style=" not in page
-    assert _words(page) == _words(report)
-    named = set(re.findall(r'(?:src|srcset|href)="([^"#]+)"', page))
-    assert named == {file.name for file in (tmp_path / "folder").iterdir()} - {"report.en.html"}
-    for file in named - {"report.en.css"}:
-        assert hashlib.sha256((tmp_path / "folder" / file).read_bytes()).hexdigest() == Path(file).stem
+def test_the_folder_holds_the_same_words_with_nothing_inside_the_page(report: str) -> None:
+    spread = Spread.of(report, "report.en.css")
+    assert f'content="{POLICY}"' in spread.page
+    assert "data:" not in spread.page
+    assert "<style" not in spread.page
+    assert "style=" not in spread.page
+    assert _words(spread.page) == _words(report)
+    assert set(re.findall(r'(?:src|srcset|href)="([^"#]+)"', spread.page)) == set(spread.files)
+    for file in set(spread.files) - {"report.en.css"}:
+        assert hashlib.sha256(spread.files[file]).hexdigest() == Path(file).stem
+
+
+def test_the_folder_is_written_beside_the_run_or_inside_it(make_run: Any, synthetic: Any, tmp_path: Path) -> None:
+    run = make_run(synthetic.without_evidence())
+    outside, inside = render_spread(run, out=tmp_path / "folder"), render_spread(run)
+    assert inside.parent == run.path / "renders"
+    names = {file.name for file in outside.parent.iterdir()}
+    assert {"report.en.html", "report.en.css"} < names
+    assert all((inside.parent / name).read_bytes() == (outside.parent / name).read_bytes() for name in names)
 
 
 def _words(page: str) -> str:

@@ -419,9 +419,11 @@ def verify(
     ] = None,
 ) -> None:
     """Say whether a folder is a finished run whose evidence is as it was sealed."""
-    from figureground.audit.run_folder import check_seal, read_seal
+    from figureground.audit.run_folder import check_seal, check_sums, read_seal
 
-    seal = check_seal(run)
+    seal, listed = check_seal(run), check_sums(run)
+    if listed:
+        typer.echo(f"{run}: {listed} files as listed in SHA256SUMS")
     typer.echo(f"{run}: {len(read_seal(run))} files as sealed; SHA-256 of the seal {seal}")
     if commitment is not None:
         from figureground.audit.commitment import check_commitment

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from figureground.audit import tables
 from figureground.audit.bundle.edited import Editor, Json
+from figureground.audit.bundle.ends import Ends
 from figureground.audit.bundle.families import NOTHING, SMALL, Hidden, hidden_cells
 from figureground.audit.bundle.keys import Key
 from figureground.audit.bundle.lines import Pseudonyms
@@ -110,12 +111,17 @@ class Edit:
         return tuple(dict.fromkeys(name for name in parts if name in self.run.examples.columns))
 
     @cached_property
+    def ends(self) -> Ends:
+        """Names of bins that would tell the least and the greatest value of somebody's."""
+        return Ends.of(self.run.document.data.groups if self.outside else ())
+
+    @cached_property
     def document(self) -> Json:
         """``audit.json`` of the edition."""
         whole: Json = json.loads((self.run.path / "audit.json").read_text(encoding="utf-8"))
         secrets = secrets_of(self.run, self.hidden, self.attributes)
         edit = Editor(self.hidden, self.threshold, secrets, self.key.row_id, self.pictures)
-        edited = edit(whole) | {"edition": self.stated.model_dump(mode="json")}
+        edited = self.ends.document(edit(whole)) | {"edition": self.stated.model_dump(mode="json")}
         if self.edition == "public":
             edited["findings"] = [_unsigned(finding) for finding in edited["findings"]]
         return AuditDocument.model_validate(edited).model_dump(mode="json")
@@ -176,7 +182,7 @@ class Edit:
         for name, shows in (("subgroups", edit.shows), ("tests", edit.shows_test), ("mean_maps", self._shows_map)):
             frame = getattr(self.run, name)
             kept = [shows(row) for row in _plain(frame)]
-            frame = frame[pd.Series(kept, index=frame.index, dtype=bool)]
+            frame = self.ends.frame(frame[pd.Series(kept, index=frame.index, dtype=bool)])
             folder.write_table(
                 f"{name}.parquet", frame.drop(columns=["row_ids"], errors="ignore"), tables.SCHEMAS[name]
             )

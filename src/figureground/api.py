@@ -7,12 +7,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from figureground.audit import result as results
 from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, load_policy
 from figureground.audit.method_choice import method_choice
 from figureground.audit.progress import Progress, silent
+from figureground.errors import UsageError
 from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def run_audit(
     methods: Sequence[Any] | None = None,
     method_options: Mapping[str, Any] | None = None,
     seed: int = 0,
+    nonce: str | None = None,
     batch_size: int = 64,
     max_images: int | None = None,
     time: str | None = None,
@@ -194,6 +196,8 @@ def run_audit(
         :class:`~figureground.audit.method_options.MethodOptions`.
     split, seed, batch_size, images, overwrite
         As on the command line.
+    nonce : str, optional
+        An auditor's word, told after :func:`figureground.seal_policy`: with the commitment it gives the seed.
     max_images, time, all
         By default a seeded sample of whole clusters, as large as the policy's power asks for, where the data has
         clearly more; at most so many images; as many as a warm-up says can be measured in a time such as ``"2h"``; or
@@ -224,7 +228,9 @@ def run_audit(
     figureground.errors.FiguregroundError
         With what was found, what was expected and what to do.
     """
+    from figureground.audit.commitment import Commitment, seeded
     from figureground.audit.declaring import declared_task
+    from figureground.audit.files import file_sha256
     from figureground.audit.pipeline import Pipeline
     from figureground.audit.resuming import finished
     from figureground.audit.run_folder import RunFolder
@@ -290,6 +296,8 @@ def run_audit(
         normalized=Normalized.of(normalized),
         labelled=labels,
     )
+    manifest = file_sha256(Path(source.where)) if nonce is not None and source.kind == "manifest" else None
+    config = seeded(config, nonce, Commitment(declared.sha256, subject.sha256, manifest))
     source = source if labels else PredictedLabels.of(source, subject, progress)
     recorded = recorded_answers(expect_predictions, expect)
     training = TrainingData.read(train, data, names, mapping)
@@ -397,19 +405,80 @@ def render_report(
     *,
     out: str | Path | None = None,
     lang: str = "en",
+    layout: Literal["single", "folder"] = "single",
     system: str | Path | None = None,
 ) -> Path:
     """Write the HTML report of a finished run again; measures nothing and needs no model. Returns its path.
 
-    ``system`` names a file of what only people can say, see ``figureground system init``.
+    Parameters
+    ----------
+    run : path or AuditResult
+        A finished run, or a bundle.
+    out : path, optional
+        The file, or the folder of the layout ``folder``. Default: in the run folder, where the report changes nothing
+        of what is sealed.
+    lang : str
+        Language of the report.
+    layout : {"single", "folder"}
+        One file with everything inside, or style and pictures beside the page, for servers whose content policy
+        allows nothing inside it.
+    system : path, optional
+        A file of what only people can say: see ``figureground system init``.
     """
-    from figureground.reports import catalogue, html
-    from figureground.reports.human_inputs import completed
+    from figureground.reports import html, spread
 
     found = run if isinstance(run, results.AuditResult) else load_run(run)
     if system is not None:
-        found = completed(found, Path(system), map(catalogue.load, catalogue.languages()))
-    return html.render_report(found, out=None if out is None else Path(out), lang=lang)
+        found = _with_people(found, Path(system))
+    target = None if out is None else Path(out)
+    if layout not in spread.LAYOUTS:
+        raise UsageError(
+            "LAYOUT",
+            "layout",
+            found=repr(layout),
+            expected=f"one of {', '.join(spread.LAYOUTS)}",
+            fix="--layout folder",
+        )
+    if layout == "folder":
+        return spread.render_spread(found, out=target, lang=lang)
+    return html.render_report(found, out=target, lang=lang)
 
 
-__all__ = ["AuditResult", "judge_again", "load_run", "render_report", "run_audit"]
+def _with_people(found: results.AuditResult, system: Path) -> results.AuditResult:
+    from figureground.reports import catalogue
+    from figureground.reports.human_inputs import completed
+
+    return completed(found, system, map(catalogue.load, catalogue.languages()))
+
+
+def render_formats(
+    run: str | Path | results.AuditResult,
+    formats: Sequence[str],
+    *,
+    out: str | Path | None = None,
+    lang: str = "en",
+    system: str | Path | None = None,
+) -> list[Path]:
+    """Write a finished run in other formats; every one shows the same findings with the same states.
+
+    Parameters
+    ----------
+    run : path or AuditResult
+    formats : sequence of str
+        Some of ``html``, ``json``, ``junit``, ``csv``, ``card`` (Hugging Face), ``docx`` (extra ``docx``) and ``pdf``
+        (printed by an installed Chromium).
+    out : path, optional
+        A folder. Default: ``renders`` in the run folder.
+    lang : str
+    system : path, optional
+        As for :func:`render_report`.
+    """
+    from figureground.reports.twins import writing
+
+    found = run if isinstance(run, results.AuditResult) else load_run(run)
+    if system is not None:
+        found = _with_people(found, Path(system))
+    return writing.render_formats(found, formats, out=None if out is None else Path(out), lang=lang)
+
+
+__all__ = ["AuditResult", "judge_again", "load_run", "render_formats", "render_report", "run_audit"]

@@ -13,7 +13,9 @@ import typer
 
 from figureground.cli_check import check
 from figureground.cli_compare import compare
+from figureground.cli_handing import bundle, purge
 from figureground.cli_manifest import build
+from figureground.cli_seal import seal
 from figureground.cli_system import SystemFile, system
 from figureground.file_options import reads_files
 from figureground.options import (
@@ -42,6 +44,7 @@ from figureground.options import (
     ModelArgs,
     ModelClass,
     NoLabels,
+    Nonce,
     NumberOf,
     OutputKey,
     OwnTransforms,
@@ -117,6 +120,8 @@ def demo(
 app.command()(check)
 app.command(name="manifest")(build)
 app.command()(compare)
+app.command()(bundle)
+app.command()(purge)
 
 
 @app.command()
@@ -235,6 +240,7 @@ def audit(
     methods: Methods = None,
     method_option: MethodOption = None,
     seed: Seed = 0,
+    nonce: Nonce = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 64,
     max_images: Annotated[
         int | None,
@@ -306,6 +312,7 @@ def audit(
         methods=as_list(methods),
         method_options=as_arguments(method_option, "--method-option"),
         seed=seed,
+        nonce=nonce,
         batch_size=batch_size,
         max_images=max_images,
         time=time,
@@ -380,26 +387,58 @@ def schema() -> None:
     typer.echo(json.dumps(policy_schema(), indent=1, ensure_ascii=False))
 
 
+policies.command()(seal)
+
+
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="Finished run folder.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write. Default: in the run folder.")] = None,
+    run: Annotated[Path, typer.Argument(help="Finished run folder, or a bundle.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write, or folder of other formats. Default: in the run folder."),
+    ] = None,
     lang: Annotated[str, typer.Option("--lang", help="Language of the report.")] = "en",
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--layout", help="single: one file; folder: style and pictures beside the page, as Jenkins wants."
+        ),
+    ] = "single",
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Some of html, json, junit, csv, card, docx, pdf, separated by commas."),
+    ] = None,
     system: SystemFile = None,
 ) -> None:
-    """Render the report of a finished run again; measures nothing."""
-    from figureground.api import render_report
+    """Render the report of a finished run again, or in other formats; measures nothing."""
+    from figureground.api import render_formats, render_report
 
-    typer.echo(f"report: {render_report(run, out=out, lang=lang, system=system)}")
+    chosen = as_list(formats)
+    if chosen:
+        for file in render_formats(run, chosen, out=out, lang=lang, system=system):
+            typer.echo(f"{file}")
+        return
+    typer.echo(f"report: {render_report(run, out=out, lang=lang, layout=layout, system=system)}")  # type: ignore[arg-type]  # refused by name
 
 
 @app.command()
-def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
+def verify(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    commitment: Annotated[
+        str | None, typer.Option("--commitment", help="What `policy seal` printed before the run, or a file of it.")
+    ] = None,
+) -> None:
     """Say whether a folder is a finished run whose evidence is as it was sealed."""
-    from figureground.audit.run_folder import check_seal, read_seal
+    from figureground.audit.run_folder import check_seal, check_sums, read_seal
 
-    seal = check_seal(run)
+    seal, listed = check_seal(run), check_sums(run)
+    if listed:
+        typer.echo(f"{run}: {listed} files as listed in SHA256SUMS")
     typer.echo(f"{run}: {len(read_seal(run))} files as sealed; SHA-256 of the seal {seal}")
+    if commitment is not None:
+        from figureground.audit.commitment import check_commitment
+
+        typer.echo(f"{run}: {check_commitment(run, commitment)}")
 
 
 @contextmanager

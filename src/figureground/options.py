@@ -66,6 +66,10 @@ SplitName = Annotated[
         "--split", help="Rows of this split. Default: test (audit) or train (train), where the column exists."
     ),
 ]
+Nonce = Annotated[
+    str | None,
+    typer.Option("--nonce", help="An auditor's word, told after `policy seal`; with the commitment it gives the seed."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw.")]
 Layer = Annotated[
     str | None,

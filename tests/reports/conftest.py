@@ -357,7 +357,7 @@ def report(finished: AuditResult) -> str:
     return render_html(finished)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def synthetic() -> type[Synthetic]:
     """The builder, for tests that need odd names."""
     return Synthetic

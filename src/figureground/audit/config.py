@@ -180,6 +180,7 @@ class AuditConfig(_Frozen):
     """The settings of one run that can change a number, and nothing else (no output path, no host)."""
 
     seed: int = Field(0, ge=0, lt=2**63)
+    nonce: str | None = Field(None, description="the auditor's word that gave the seed; None: nobody's")
     cues: tuple[str, ...] | None = Field(None, description="None: every cue that the data allows to test")
     by: tuple[str, ...] | None = None
     columns: dict[str, str] = Field(default_factory=dict)

@@ -22,6 +22,7 @@ from figureground.audit.document_data import (
     SampledStratum,
     TrainingOverlap,
 )
+from figureground.audit.document_handed import Edition, Purged
 from figureground.audit.supplied import Party
 
 State = Literal["demonstrated", "suspected", "not_detected", "inconclusive", "not_tested", "error"]
@@ -88,6 +89,12 @@ class Audit(Part):
     supplied_by: dict[str, Party | None] = Field(
         default_factory=dict, description="who supplied each input: client, auditor or tool; null: not declared"
     )
+    commitment: str | None = Field(
+        None, description="SHA-256 over policy, model and manifest, as `policy seal` tells it; null without a manifest"
+    )
+    nonce: str | None = Field(None, description="the auditor's word that gave the seed; null: nobody's")
+    exit_code: int | None = Field(None, description="what the command line answered: 0, 1 or 3, as its help says")
+    purged: list[Purged] = Field(default_factory=list, description="rows that were taken out after the run was sealed")
 
 
 class Subject(Part):
@@ -422,6 +429,7 @@ class AuditDocument(Part):
     clause_map: list[Clause]
     human_inputs: list[HumanInput]
     assets: list[Asset]
+    edition: Edition | None = Field(None, description="null: the run itself")
 
 
 def json_schema() -> dict[str, Any]:
@@ -450,6 +458,7 @@ __all__ = [
     "Decision",
     "Deviation",
     "Direction",
+    "Edition",
     "Estimate",
     "Explained",
     "Finding",
@@ -467,6 +476,7 @@ __all__ = [
     "NotUsed",
     "OtherRun",
     "Performance",
+    "Purged",
     "Repeated",
     "Sample",
     "SampledStratum",

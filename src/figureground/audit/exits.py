@@ -40,3 +40,9 @@ def _unassessed(name: str, cues: Sequence[CueVerdict]) -> bool:
     """Whether a cue was never judged, or stayed open for any finding."""
     found = [cue for cue in cues if cue.cue == name]
     return not found or any(cue.status in _OPEN for cue in found)
+
+
+def with_exit_code(document: AuditDocument, policy: Policy) -> AuditDocument:
+    """The document with what the command line answers for it, so that every format and a build can be held to it."""
+    audit = document.audit.model_copy(update={"exit_code": exit_code(document, policy)})
+    return document.model_copy(update={"audit": audit})

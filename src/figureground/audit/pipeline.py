@@ -23,9 +23,11 @@ from figureground.audit import clock, document, tables
 from figureground.audit.causal import CausalStage, Caused
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.clauses.mapping import clause_map
+from figureground.audit.commitment import Commitment
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.cues import PLACES, default_cues
 from figureground.audit.declaring import declared_task
+from figureground.audit.exits import with_exit_code
 from figureground.audit.explain.choosing import SINGLE_PASS_COST, Explaining
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
@@ -33,8 +35,10 @@ from figureground.audit.explain.own import OwnMethod
 from figureground.audit.files import file_sha256
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.judging import judge_run
+from figureground.audit.judge.mean_cells import OF_ALL, within
 from figureground.audit.judge.stored import measured
 from figureground.audit.measure.base import measure_images
+from figureground.audit.measure.mean_maps import MeanMaps
 from figureground.audit.measure.pictures import Painter
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.suite import levels_of, widen
@@ -167,6 +171,8 @@ class Pipeline:
             judgement = self._judge(folder, examples, reader, cues, checks, overlap)
             self._write_tables(folder, judgement)
             gallery = self._picture(folder, explainer, reader, examples, judgement, caused)
+            averaged = self._average(folder, explainer, reader, examples, judgement, each)
+            costs.append(_cost("mean maps", averaged, each * averaged))
         folder.write_table("gallery.parquet", gallery, tables.GALLERY)
         cost = document.Cost(
             per_image=sum(stage.forward_equivalents for stage in costs) / max(len(dataset), 1),
@@ -306,6 +312,24 @@ class Pipeline:
             advance(len(judgement.tiles))
         return pd.DataFrame(lines, dtype=object)  # a null among row ids would turn them into floats
 
+    def _average(
+        self,
+        folder: RunFolder,
+        explainer: Explainer,
+        reader: RowReader,
+        examples: Examples,
+        judgement: Judgement,
+        cost: float,
+    ) -> int:
+        """Mean maps by label and subgroup, for whoever may not see pictures; returns how many images they took."""
+        cells = within(judgement.averaged, OF_ALL * SINGLE_PASS_COST / cost)
+        rows = {row.row_id: row for row in rows_of(examples.usable)}
+        images = int(cells["row_id"].nunique()) if len(cells) else 0
+        with self.progress("Averaging maps", images) as advance:
+            found = MeanMaps(self.subject, explainer, reader, judgement.pictured)(rows, cells, advance)
+        folder.write_table("mean_maps.parquet", found, tables.MEAN_MAPS)
+        return images
+
     def _origin(self) -> dict[str, Any]:
         path, joined = Path(self.source.where), getattr(self.source, "joined", None)
         return {
@@ -352,6 +376,8 @@ class Pipeline:
                 started=started,
                 ended=clock.stamp(),
                 seed=self.config.seed,
+                nonce=self.config.nonce,
+                commitment=Commitment(self.policy.sha256, self.subject.sha256, judgement.data.manifest_sha256).sha256,
                 tool=document.Tool(name="figureground", version=software()["figureground"]),
                 cost=cost,
                 supplied_by=dict(self.supplied_by),
@@ -365,7 +391,7 @@ class Pipeline:
             **judgement.parts(),
         )
         whole = whole.model_copy(update={"clause_map": clause_map(whole)})
-        folder.write_json("audit.json", whole.model_dump(mode="json"))
+        folder.write_json("audit.json", with_exit_code(whole, self.policy).model_dump(mode="json"))
 
 
 def _seen(examples: Examples, overlap: document.TrainingOverlap | None) -> dict[str, Any]:

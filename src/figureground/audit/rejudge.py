@@ -18,6 +18,7 @@ from typing import Any
 from figureground.audit import clock, document, run_folder, tables
 from figureground.audit.clauses.mapping import clause_map
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256, load_policy
+from figureground.audit.exits import with_exit_code
 from figureground.audit.judge.again import Again, check_measured, deviations
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.grouping import check_groups
@@ -157,7 +158,8 @@ class Rejudge:
         found = judge_run(evidence)
         folder.write_table("subgroups.parquet", found.subgroups, tables.SUBGROUPS)
         folder.write_table("tests.parquet", found.tests, tables.TESTS)
-        folder.write_json("audit.json", _document(stored, found, policy, again).model_dump(mode="json"))
+        whole = with_exit_code(_document(stored, found, policy, again), policy)
+        folder.write_json("audit.json", whole.model_dump(mode="json"))
         folder.seal()
         _check_copies(stored, folder)
 

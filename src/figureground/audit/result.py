@@ -78,6 +78,11 @@ class AuditResult:
         """Rows chosen by pre-declared rules, with the hash of each picture."""
         return run_folder.read_table(self.path, "gallery")
 
+    @cached_property
+    def mean_maps(self) -> pd.DataFrame:
+        """Mean attribution by label and subgroup."""
+        return run_folder.read_table(self.path, "mean_maps")
+
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """All tables by name."""

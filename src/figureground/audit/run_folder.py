@@ -161,6 +161,30 @@ def check_place(path: Path, keep: tuple[Path, ...] = ()) -> None:
         raise _refuse(path, "a file", "a folder")
 
 
+def check_sums(path: Path, sums: str = "SHA256SUMS") -> int:
+    """Files of a bundle that are as its list says, as ``sha256sum -c`` finds; 0 for a folder without a list.
+
+    Raises
+    ------
+    IntegrityError
+        A file is missing, is not as it was listed, or lies outside the folder.
+    """
+    listed = path / sums
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+    for line in lines:
+        digest, _, name = line.partition("  ")
+        file = path / name
+        inside = file.resolve().is_relative_to(path.resolve())
+        if not inside or not file.is_file() or file_sha256(file) != digest:
+            raise _altered(file, "a file that is missing or not as it was listed", f"SHA-256 {digest[:12]}…")
+    return len(lines)
+
+
+def check_strangers(path: Path) -> None:
+    """Raise :class:`IntegrityError` where a run folder holds files that its ledger does not list."""
+    _refuse_strangers(path, {*_listed(path), *_FOLDERS})
+
+
 def is_used(path: Path) -> bool:
     """Whether there is anything in the folder, locks and a ledger that lists nothing not counted."""
     nothing = (LOCK, HOLDER) if read_ledger(path) else (LOCK, HOLDER, LEDGER)

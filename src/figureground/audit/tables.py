@@ -182,6 +182,23 @@ GALLERY = pa.schema(
     ]
 )
 
+#: Key: attribute, level, label, method. Mean attribution of the images of a subgroup, see measure.mean_maps.
+MEAN_MAPS = pa.schema(
+    [
+        ("attribute", _TEXT),
+        ("level", _TEXT),
+        ("label", _TEXT),
+        ("method", _TEXT),
+        ("sign", _TEXT),
+        ("n", _INT),  # images whose maps were averaged
+        ("n_clusters", _INT),
+        ("height", _SHORT),
+        ("width", _SHORT),
+        ("values", pa.list_(pa.float32())),  # row by row; each image's map sums to 1, and so does the mean
+        ("row_ids", pa.list_(_INT)),  # whose maps they are; null in what is handed over
+    ]
+)
+
 SCHEMAS: Mapping[str, pa.Schema] = {
     "examples": EXAMPLES,
     "attributions": ATTRIBUTIONS,
@@ -191,6 +208,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "subgroups": SUBGROUPS,
     "tests": TESTS,
     "gallery": GALLERY,
+    "mean_maps": MEAN_MAPS,
 }
 
 #: Names that an attribute may not take in ``examples``.

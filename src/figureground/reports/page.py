@@ -8,11 +8,13 @@ from figureground.audit.result import AuditResult
 from figureground.reports import numbers
 from figureground.reports.catalogue import Catalogue
 from figureground.reports.sections import (
+    averages,
     cases,
     causal,
     cover,
     cues,
     data,
+    edition,
     findings,
     groups,
     looking,
@@ -60,6 +62,8 @@ class Page:
     provenance: provenance.Provenance
     audit_id: str
     seal: str
+    edition: edition.EditionView | None = None
+    purges: tuple[str, ...] = ()
 
 
 def build(result: AuditResult, words: Catalogue) -> Page:
@@ -77,7 +81,9 @@ def build(result: AuditResult, words: Catalogue) -> Page:
         cues=cues.cue_table(context),
         cost=cues.cost_line(context),
         parts=tuple(_part(context.asked(name), at) for at, name in enumerate(context.findings or (None,))),
-        heatmaps=cases.heatmap_cases(context),
+        heatmaps=(*cases.heatmap_cases(context), *filter(None, [averages.mean_maps(context)])),
+        edition=edition.build(context),
+        purges=edition.purges(context),
         data=data.build(context),
         trust=trust.build(context),
         provenance=provenance.build(context),

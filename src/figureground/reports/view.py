@@ -102,6 +102,11 @@ def svg_picture(svg: str, width: int, height: int) -> Picture:
     return Picture(_uri("image/svg+xml", svg.encode()), width, height)
 
 
+def png_picture(content: bytes, width: int, height: int) -> Picture:
+    """A PNG file as a data URI."""
+    return Picture(_uri("image/png", content), width, height)
+
+
 def webp_picture(content: bytes) -> Picture:
     """A stored WebP file as a data URI, with its own size in pixels."""
     with Image.open(io.BytesIO(content)) as image:

@@ -107,6 +107,7 @@ class Judgement:
     swaps: pd.DataFrame = field(repr=False)
     tiles: pd.DataFrame = field(repr=False)
     pictured: str | None = None
+    averaged: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
     def parts(self) -> dict[str, Any]:
         """Top-level parts of ``audit.json`` by key."""

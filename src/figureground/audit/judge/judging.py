@@ -40,6 +40,7 @@ from figureground.audit.judge.grouping import Grouping
 from figureground.audit.judge.looking import look_at
 from figureground.audit.judge.mask_coverage import mask_coverage, without_masks
 from figureground.audit.judge.masks import masks_disagree
+from figureground.audit.judge.mean_cells import mean_cells
 from figureground.audit.judge.measures import PerformanceTable
 from figureground.audit.judge.next_steps import with_commands
 from figureground.audit.judge.observations import SwapObservations, observe
@@ -124,6 +125,7 @@ def judge_run(run: Evidenced) -> Judgement:
         swaps=rules.swaps(background.observed, background.contrast.primary) if background else pd.DataFrame(),
         tiles=rules.tiles_of(shown.rows, shown.view.predictions, shown.view.classes),
         pictured=shown.view.finding,
+        averaged=mean_cells(shown.rows, run.grouping(shown.view.examples).groups, shown.view.classes, run.config.seed),
     )
 
 

@@ -242,7 +242,10 @@ def _own_features(subject: Subject, items: Mapping[str, Any]) -> Tensor | None:
 def _fit(values: Reals, is_level: npt.NDArray[np.bool_], seed: int) -> Linear:
     scaler = StandardScaler().fit(values)
     scaled = scaler.transform(values)
-    model = LogisticRegression(C=RIDGE, max_iter=500, random_state=seed, class_weight="balanced").fit(scaled, is_level)
+    # scikit-learn takes 32 bits.
+    model = LogisticRegression(C=RIDGE, max_iter=500, random_state=seed % 2**32, class_weight="balanced").fit(
+        scaled, is_level
+    )
     raw = model.decision_function(scaled)
     size = float(raw.std()) or 1.0
     return Linear(

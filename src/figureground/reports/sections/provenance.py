@@ -92,8 +92,17 @@ def _identity(context: Context) -> Table:
         ),
         "signature": context.words.say("provenance.unsigned"),
     }
-    values |= _built(context) | _judged(context)
+    values |= _committed(context) | _built(context) | _judged(context)
     return _pairs(context, "provenance.identity", {context.words.say(f"provenance.{k}"): v for k, v in values.items()})
+
+
+def _committed(context: Context) -> dict[str, str]:
+    """What was, or can be, told before the run; and what an auditor's word shows, and what it does not."""
+    audit, say = context.document.audit, context.words.say
+    found = {} if audit.commitment is None else {"commitment": audit.commitment}
+    if audit.nonce is not None:
+        found["nonce"] = say("provenance.nonce_value", nonce=audit.nonce)
+    return found
 
 
 def _built(context: Context) -> dict[str, str]:

@@ -1,0 +1,39 @@
+"""What all formats tell: each finding with its identifier, state and words; and text that XML can hold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from figureground.reports.sections import findings
+from figureground.reports.sections.context import Context
+
+#: The state of a finding that is a fact about the run and no verdict on a cue.
+NOTE = "note"
+# XML 1.0, section 2.2: what is no character in a document; halves of surrogate pairs among it.
+_NO_CHARACTER = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Told:
+    """One finding in words."""
+
+    id: str
+    status: str
+    state: str
+    sentence: str
+    details: tuple[str, ...]
+
+
+def told(context: Context) -> tuple[Told, ...]:
+    """Every finding of the document, in its order."""
+    views = findings.build(context).items
+    return tuple(
+        Told(view.id, found.status or NOTE, view.chip.words, view.sentence, view.details)
+        for view, found in zip(views, context.document.findings, strict=True)
+    )
+
+
+def printable(text: str) -> str:
+    """The text with U+FFFD in place of what no XML document can hold."""
+    return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -31,6 +31,7 @@ _HOME = {
     "judge_again": "figureground.api",
     "load_run": "figureground.api",
     "log_density_ratio": "figureground.audit.measure.shares",
+    "merge_parts": "figureground.audit.merging",
     "recognise_weights": "figureground.inputs",
     "render_report": "figureground.api",
     "run_audit": "figureground.api",

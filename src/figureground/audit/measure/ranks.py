@@ -199,7 +199,7 @@ def current() -> Ranks | None:
 def _assemble(asked: Asked) -> Ranks:
     try:
         with quiet_lightning(), interruptible():
-            quiet_trainer(**asked.options()).predict(_Nothing(), DataLoader(_NoItems()), return_predictions=False)
+            quiet_trainer(**asked.options()).predict(_Nothing(), DataLoader(_OneItem()), return_predictions=False)
     except Exception as error:  # Lightning has classes of its own for environments that do not fit
         raise _cannot(str(error).split("\n")[0], "ranks that Lightning can start or find") from error
     rank, size = distributed.get_rank(), distributed.get_world_size()
@@ -216,21 +216,21 @@ def _lookout(asked: Asked, rank: int, size: int, group: Any) -> Lookout:
     return accepted(server, told[0], size - 1) if rank == 0 else connected(told[0], rank)
 
 
-class _NoItems(Dataset[None]):
-    """No batch at all."""
+class _OneItem(Dataset[int]):
+    """Lightning wants something to do."""
 
     def __len__(self) -> int:
-        return 0
+        return 1
 
-    def __getitem__(self, index: int) -> None:
-        raise IndexError(index)
+    def __getitem__(self, index: int) -> int:
+        return index
 
 
 class _Nothing(pl.LightningModule):
     """For a Trainer that only finds its ranks."""
 
     def predict_step(self, batch: Any, batch_idx: int) -> None:
-        """Never called: there is no batch."""
+        """Do nothing."""
 
 
 class _OwnSignals(pl.Callback):

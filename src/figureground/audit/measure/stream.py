@@ -167,15 +167,20 @@ def quiet_trainer(**options: Any) -> pl.Trainer:
 
 
 class _Batches(Dataset[dict[str, Any]]):
-    """Whole batches as items: their borders are fixed here and never by a sampler."""
+    """Whole batches as items: their borders are fixed here and never by a sampler.
+
+    Where there is none, one that is empty stands for it: Lightning ends a rank that has nothing to do.
+    """
 
     def __init__(self, dataset: Dataset[dict[str, Any]], batches: Sequence[Sequence[int]]) -> None:
         self._dataset, self._batches = dataset, batches
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return max(1, len(self._batches))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        if not self._batches:
+            return {}
         batch: dict[str, Any] = default_collate([self._dataset[row] for row in self._batches[index]])
         return batch
 
@@ -188,6 +193,8 @@ class _Stepper(pl.LightningModule):
         self.module, self.step = module, step
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Tables:
+        if not batch:
+            return {}
         with torch.enable_grad():
             return self.step(self.module, batch)
 
@@ -211,6 +218,8 @@ class _ShardWriter(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
+        if not batch:
+            return
         shard = self._shards[batch_idx]
         if shard != self._current:
             self._flush()

@@ -8,24 +8,19 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import nn
-from typer.testing import CliRunner
 
 from figureground.api import run_audit
-from figureground.audit import run_folder, taking_over
-from figureground.audit.journal import JOURNAL, Journal, as_ranges
+from figureground.audit import run_folder
+from figureground.audit.journal import as_ranges
 from figureground.audit.measure import base, suite
 from figureground.audit.measure.stream import ShardStream
-from figureground.audit.merging import merge_parts, scanned
+from figureground.audit.merging import merge_parts
 from figureground.audit.parts import Part, PartDone
-from figureground.audit.tables import SCHEMAS
-from figureground.cli import app
 from figureground.datasets.planted import Planted
-from figureground.errors import IntegrityError, UsageError
+from figureground.errors import UsageError
 
 SHARD = 16
 CUES = ("background", "corner_top_left")
@@ -102,12 +97,7 @@ def rounds(pictures, tmp_path_factory):
     return out, said, counts
 
 
-@pytest.fixture
-def parts(rounds, tmp_path):
-    """A copy that may be spoiled."""
-    return Path(shutil.copytree(rounds[0].with_name("run.parts"), tmp_path / "run.parts"))
-
-
+@pytest.mark.slow
 def test_parts_make_the_run_of_one_process(pictures, whole, rounds, tmp_path):
     out, said, counts = rounds
     merged = merge_parts([out.with_name("run.parts")], out=tmp_path / "merged")
@@ -121,6 +111,7 @@ def test_parts_make_the_run_of_one_process(pictures, whole, rounds, tmp_path):
     assert "shards of measure fall to the parts 2" in said[0]
 
 
+@pytest.mark.slow
 def test_a_part_ends_with_0_and_says_what_is_next(rounds):
     _, said, _ = rounds
     assert len(said) <= 6  # three stages, each of two parts
@@ -128,23 +119,13 @@ def test_a_part_ends_with_0_and_says_what_is_next(rounds):
     assert PartDone.exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_returned_to_every_part(pictures, whole, tmp_path):
     done = Path(shutil.copytree(whole.path, tmp_path / "run"))
     assert audited(pictures, done, shard=(2, 3)).path == done
 
 
-def test_missing_parts_are_told_and_nothing_is_merged(pictures, rounds, parts, tmp_path):
-    shutil.rmtree(parts / "part-1-of-2")
-    for file in [*(parts / "part-2-of-2").rglob("part-measure-00000.parquet")]:
-        file.unlink()
-    journal = parts / "part-2-of-2" / JOURNAL
-    journal.write_text("".join(x for x in journal.read_text().splitlines(True) if '"measure-00000"' not in x))
-    with pytest.raises(UsageError, match=r"PARTS_MISSING.*1 shards missing \(measure: 1\): measure-00000") as caught:
-        merge_parts([parts], out=tmp_path / "merged")
-    assert caught.value.exit_code == 2
-    assert not (tmp_path / "merged").exists()
-
-
+@pytest.mark.slow
 def test_a_run_of_which_parts_are_missing_is_computed_if_one_asks(pictures, whole, tmp_path):
     out = tmp_path / "run"
     part(pictures, out, 2, 2)
@@ -155,88 +136,21 @@ def test_a_run_of_which_parts_are_missing_is_computed_if_one_asks(pictures, whol
     assert evidence(audited(pictures, out, resume=True).path) == evidence(whole.path)
 
 
-def test_parts_of_other_runs_are_refused(pictures, parts, tmp_path):
-    part(pictures, tmp_path / "other", 1, 2, seed=7)
+@pytest.mark.slow
+def test_a_part_beside_those_of_another_run_is_refused(pictures, rounds):
+    out = rounds[0]
     with pytest.raises(UsageError, match=r"RESUME_DIFFERS.*settings seed"):
-        merge_parts([parts, tmp_path / "other.parts"], out=tmp_path / "merged")
-
-
-def test_parts_that_read_other_pictures_are_refused(parts, tmp_path):
-    journal = parts / "part-2-of-2" / JOURNAL
-    line = next(json.loads(x) for x in journal.read_text().splitlines() if '"examples.parquet"' in x)
-    line["files"]["examples.parquet"] = "0" * 64
-    journal.write_text(journal.read_text() + json.dumps(line) + "\n")
-    with pytest.raises(UsageError, match="PART_DATA"):
-        merge_parts([parts], out=tmp_path / "merged")
-
-
-def test_a_damaged_shard_is_taken_from_the_part_that_has_it_whole(parts, tmp_path):
-    file = next((parts / "part-1-of-2").rglob("part-measure-00001.parquet"))
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    file.unlink()
-    file.write_bytes(data)
-    merged = merge_parts([parts], out=tmp_path / "merged")
-    assert merged.missing == 0
-
-
-@pytest.mark.parametrize("name", ["../../outside.parquet", "/etc/hosts", "config.json"])
-def test_a_journal_names_nothing_but_shards(parts, tmp_path, name):
-    journal = Journal.read(parts / "part-1-of-2")
-    journal.finished("measure-00000", {name: "0" * 64})
-    with pytest.raises(IntegrityError, match="PART_ALTERED") as caught:
-        merge_parts([parts], out=tmp_path / "merged")
-    assert caught.value.exit_code == 6
-
-
-def test_a_row_in_two_shards_is_told(parts, tmp_path, monkeypatch):
-    both = [next((parts / "part-1-of-2").rglob(f"predictions/part-measure-0000{n}.parquet")) for n in (0, 1)]
-    for folder in parts.iterdir():
-        journal = Journal.read(folder)
-        files = dict(journal.told("measure-00001").files)
-        name = "predictions/part-measure-00001.parquet"
-        (folder / name).unlink()
-        shutil.copyfile(both[0], folder / name)
-        files[name] = taking_over.file_sha256(folder / name)
-        journal.finished("measure-00001", files)
-    with pytest.raises(IntegrityError, match="PART_ROWS.*an earlier shard has"):
-        merge_parts([parts], out=tmp_path / "merged")
-
-
-def test_a_merge_that_was_stopped_goes_on_also_without_links(parts, tmp_path, monkeypatch):
-    def stopped(*_):
-        raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(taking_over.os, "link", stopped)
-        merge_parts([parts], out=tmp_path / "merged")
-
-    def none(*_):
-        raise OSError
-
-    monkeypatch.setattr(taking_over.os, "link", none)
-    merged = merge_parts([parts], out=tmp_path / "merged")
-    assert merged.missing == 0
-    copies = [*merged.path.rglob("part-*.parquet")]
-    assert len(copies) > 4
-    assert {file.stat().st_nlink for file in copies} == {1}
-
-
-def test_rows_are_counted_without_their_columns(parts):
-    for file in (parts / "part-1-of-2").rglob("part-*.parquet"):
-        table = pq.read_table(file, columns=["row_id"])
-        found = scanned(file, SCHEMAS[file.parent.name])
-        assert found.n == len(table)
-        assert (found.first, found.last) == (min(table["row_id"].to_pylist()), max(table["row_id"].to_pylist()))
+        audited(pictures, out, shard=(3, 3), seed=7)
+    shutil.rmtree(out.with_name("run.parts") / "part-3-of-3")
 
 
 @pytest.mark.parametrize(("shard", "options"), [((0, 2), {}), ((3, 2), {}), ((1, 2), {"time": "30s"})])
 def test_what_is_no_part_is_refused(pictures, tmp_path, shard, options):
-    with pytest.raises(UsageError, match="^SHARD "):
+    with pytest.raises(UsageError, match=r"^SHARD "):
         audited(pictures, tmp_path / "run", shard=shard, **options)
-    with pytest.raises(UsageError, match="^SHARD "):
+    with pytest.raises(UsageError, match=r"^SHARD "):
         run_audit(Small(), pictures, shard=(1, 2))
-    with pytest.raises(UsageError, match="^SHARD "):
+    with pytest.raises(UsageError, match=r"^SHARD "):
         audited(pictures, tmp_path / "run", shard=(1, 2), devices=2)
 
 
@@ -246,14 +160,6 @@ def test_every_shard_falls_to_one_part(total, tmp_path):
     assert len({one.path for one in parts}) == total
     for shard in range(200):
         assert sum(one.owner(shard) == one.number for one in parts) == 1
-
-
-def test_the_command_line_merges(parts, tmp_path):
-    done = CliRunner().invoke(app, ["merge", str(parts), "-o", str(tmp_path / "merged")])
-    assert done.exit_code == 0, done.output
-    assert re.search(r"shards of 2 parts; \d+ rows of attributions, \d+ rows of predictions", done.output)
-    assert "--resume, without --shard" in done.output
-    assert pd.Series(Path(tmp_path / "merged" / "predictions").iterdir()).size > 3
 
 
 def test_ranges_are_short():

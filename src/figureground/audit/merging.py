@@ -22,7 +22,7 @@ from figureground.audit.parts import NAMED, STREAMED
 from figureground.audit.progress import Advance, Progress, silent
 from figureground.audit.run_folder import RunFolder
 from figureground.audit.same_run import DECLARED, EXAMPLES, check_one_run, check_same, no_part
-from figureground.audit.taking_over import begun_parts, take_over
+from figureground.audit.taking_over import begun_parts, check_name, take_over
 from figureground.errors import IntegrityError, UsageError
 
 #: Rows that are held at once.
@@ -93,7 +93,10 @@ def merge_parts(
     with RunFolder.opened(Path(out), overwrite=overwrite, resume=not overwrite) as folder:
         _begin(folder, journals)
         with progress("Merging shards", len(planned)) as advance:
-            return _Merge(folder, tuple(journals))(planned, advance)
+            merged, damaged = _Merge(folder, tuple(journals))(planned, advance)
+    if damaged and not partial:
+        _check_whole(journals, damaged)
+    return merged
 
 
 def opened(parts: Sequence[str | Path]) -> list[Journal]:
@@ -146,27 +149,37 @@ class _Merge:
     folder: RunFolder
     journals: tuple[Journal, ...] = field(repr=False)
 
-    def __call__(self, planned: Sequence[Shard], advance: Advance) -> Merged:
+    def __call__(self, planned: Sequence[Shard], advance: Advance) -> tuple[Merged, list[Shard]]:
+        """What was merged, and the shards that nobody has whole."""
         journal = self.folder.journal or Journal(self.folder.path)
         files = {shard: self._files(shard_name(*shard)) for shard in planned}
         self.folder.enter(name for names in files.values() for name in names)
         shards: Counter[str] = Counter()
         rows: Counter[str] = Counter()
         ends: dict[tuple[str, str], int] = {}
+        lacking: list[Shard] = []
         for shard in sorted(planned):
             if self._taken(shard, journal):
                 shards[shard[0]] += 1
                 for table, n in self._rows(shard, files[shard], ends):
                     rows[table] += n
+            else:
+                lacking.append(shard)
             advance(1)
-        return Merged(self.folder.path, len(self.journals), shards, rows, len(planned) - shards.total())
+        return Merged(self.folder.path, len(self.journals), shards, rows, len(lacking)), lacking
 
     def _taken(self, shard: Shard, journal: Journal) -> bool:
         name = shard_name(*shard)
         return journal.done(name) is not None or take_over(name, self.journals, self.folder, journal)
 
     def _files(self, name: str) -> list[str]:
-        return next((list(done.files) for journal in self.journals if (done := journal.told(name)) is not None), [])
+        for journal in self.journals:
+            done = journal.told(name)
+            if done is not None:
+                for file in done.files:
+                    check_name(journal.folder, file)
+                return list(done.files)
+        return []
 
     def _rows(self, shard: Shard, files: Sequence[str], ends: dict[tuple[str, str], int]) -> Iterator[tuple[str, int]]:
         """Rows by table; ``ends`` holds the last row of each stream and table, after which a shard must begin."""

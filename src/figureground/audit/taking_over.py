@@ -41,9 +41,16 @@ def take_over(name: str, others: Sequence[Journal], folder: Folder, journal: Jou
     return False
 
 
+def check_name(folder: Path, name: str) -> None:
+    """Raise :class:`IntegrityError` where a journal names something else than a shard."""
+    if not _SHARD.fullmatch(name):
+        raise _altered(folder / name)
+
+
 def _is(folder: Path, name: str, digest: str) -> bool:
+    check_name(folder, name)
     file = folder / name
-    if not _SHARD.fullmatch(name) or file.is_symlink() or file.parent.is_symlink():
+    if file.is_symlink() or file.parent.is_symlink():
         raise _altered(file)
     return file.is_file() and file_sha256(file) == digest
 

@@ -6,12 +6,14 @@ there are, and see to it that each is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from figureground.audit.journal import Journal
 from figureground.audit.progress import Advance
+from figureground.datasets.reading import Found, Reading, Reads, Task
 
 
 class Folder(Protocol):
@@ -67,6 +69,9 @@ class Hands(Protocol):
     def stream(self, folder: Folder, job: Job, advance: Advance) -> None:
         """Compute the shards of a stream that fall to this process, and have the others computed."""
 
+    def read(self, folder: Folder, reading: Reads, task: Task, positions: Sequence[int]) -> Iterator[tuple[int, Found]]:
+        """Every position with what reading its files gave, whoever read them."""
+
     def gather(self, folder: Folder, *, last: bool = False) -> None:
         """Return once every shard of all streams so far is in the folder; ``last``: nothing is streamed after it."""
 
@@ -75,3 +80,9 @@ def gather(folder: Folder, *, last: bool = False) -> None:
     """Called before tables are read that streams wrote; a process that is alone has all of them."""
     if folder.hands is not None:
         folder.hands.gather(folder, last=last)
+
+
+def shared_reading(folder: Folder, workers: int) -> Reads:
+    """How rows are read at the door: each row once, by whoever works on the run."""
+    own = Reading(workers)
+    return own if folder.hands is None else partial(folder.hands.read, folder, own)

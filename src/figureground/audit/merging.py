@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from figureground.audit import tables
+from figureground.audit.door import DOOR
 from figureground.audit.journal import JOURNAL, Journal, shard_name
 from figureground.audit.parts import NAMED, STREAMED
 from figureground.audit.progress import Advance, Progress, silent
@@ -86,7 +87,7 @@ def merge_parts(
     """
     journals = opened(parts)
     check_one_run(journals)
-    planned = list(dict.fromkeys(shard for journal in journals for shard in journal.planned()))
+    planned = list(dict.fromkeys(shard for journal in journals for shard in journal.planned() if shard[0] != DOOR))
     missing = [shard for shard in planned if not any(journal.told(shard_name(*shard)) for journal in journals)]
     if not partial:
         _check_whole(journals, missing)

@@ -7,15 +7,18 @@ one; a part that comes there takes over what the others finished, or ends and sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from figureground.audit.door import DOOR, in_blocks, read_readings, write_readings
 from figureground.audit.hands import Folder, Job
 from figureground.audit.journal import Journal, shard_name
 from figureground.audit.progress import Advance
 from figureground.audit.same_run import check_one_run
 from figureground.audit.taking_over import begun_parts, take_over
+from figureground.datasets.columns import SHARD_ROWS
+from figureground.datasets.reading import Found, Reads, Task
 from figureground.errors import FiguregroundError, UsageError
 
 #: Noted by a part that has come to the end of what is streamed.
@@ -82,6 +85,20 @@ class Part:
         left = own.left(advance)
         if left.items:
             left.compute(advance)
+
+    def read(self, folder: Folder, reading: Reads, task: Task, positions: Sequence[int]) -> Iterator[tuple[int, Found]]:
+        """Read the blocks of rows that fall to this part, and take over what the others found."""
+        blocks = [tuple(positions[at : at + SHARD_ROWS]) for at in range(0, len(positions), SHARD_ROWS)]
+        journal = folder.journal or Journal(folder.path)
+        journal.plan(DOOR, range(len(blocks)))
+        own = [at for at in range(len(blocks)) if self.owner(at) == self.number]
+        left = {at: blocks[at] for at in own if journal.done(shard_name(DOOR, at)) is None}
+        for at, rows in in_blocks(reading(task, [one for block in left.values() for one in block]), left):
+            write_readings(folder, journal, at, rows)
+        self._streams[DOOR] = tuple(range(len(blocks)))
+        self.gather(folder)
+        for at in range(len(blocks)):
+            yield from read_readings(folder, at)
 
     def gather(self, folder: Folder, *, last: bool = False) -> None:
         """Take over what other parts did; raises :class:`PartDone` where something is missing, or all is done."""

@@ -29,7 +29,7 @@ from figureground.audit.explain.choosing import SINGLE_PASS_COST
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
 from figureground.audit.files import file_sha256
-from figureground.audit.hands import gather
+from figureground.audit.hands import gather, shared_reading
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.stored import measured
@@ -189,7 +189,7 @@ class Pipeline:
             self.policy,
             self.progress,
             self.timer,
-            self.workers,
+            shared_reading(folder, self.workers),
             memory_of(folder),
         )
         examples = take_in()

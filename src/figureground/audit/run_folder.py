@@ -26,7 +26,7 @@ from figureground.audit.run_lock import HOLDER, LOCK, locked
 from figureground.errors import IntegrityError, UsageError
 
 LEDGER, SEAL = "LEDGER", "COMPLETE.json"
-_FOLDERS = ("attributions", "predictions", "assets", "renders")
+_FOLDERS = ("attributions", "predictions", "assets", "renders", "readings")
 #: What says who works in a folder and how far the work is; none of it is left in a finished one.
 _WORKING = (JOURNAL, LOCK, HOLDER)
 

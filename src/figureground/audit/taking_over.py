@@ -14,7 +14,7 @@ from figureground.audit.journal import JOURNAL, Journal
 from figureground.errors import IntegrityError
 
 #: What a shard may be called; a journal that was brought from elsewhere names nothing else.
-_SHARD = re.compile(r"(attributions|predictions)/part-[A-Za-z0-9_-]+\.parquet")
+_SHARD = re.compile(r"(attributions|predictions|readings)/part-[A-Za-z0-9_-]+\.parquet")
 _BLOCK = 1 << 20
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -31,6 +31,8 @@ from figureground.audit.measure.lost_ranks import Address, Lookout, accepted, co
 from figureground.audit.measure.stream import StreamJob, quiet_trainer
 from figureground.audit.progress import Advance
 from figureground.audit.run_folder import RunFolder
+from figureground.datasets.columns import SHARD_ROWS
+from figureground.datasets.reading import Found, Reads, Task
 from figureground.errors import FiguregroundError, ResourceError, UsageError
 
 #: Ranks wait for each other as long as a stage takes; that one is gone is told otherwise.
@@ -103,7 +105,7 @@ class Ranks:
             return
         assert isinstance(left, StreamJob)  # noqa: S101  (the only kind that there is)
         folder.enter(name for shard in dict.fromkeys(left.shards) for name in left.files(shard))
-        self._tell(("stream", folder.path, _packed(left)))
+        self._tell(("stream", folder.path, _packed(_bare(left), left.name)))
         errors = self._share(left, advance)
         self._learn(folder, left, advance)
         failed = next((error for error in errors if error is not None), None)
@@ -113,6 +115,14 @@ class Ranks:
     def gather(self, folder: Folder, *, last: bool = False) -> None:
         """All shards of a stream are there when it ends."""
 
+    def read(self, folder: Folder, reading: Reads, task: Task, positions: Sequence[int]) -> Iterator[tuple[int, Found]]:
+        """Read rows together; called on the first rank."""
+        self._tell(("read", folder.path, _packed((reading, task, tuple(positions)), "data")))
+        for found in self._read(reading, task, positions):
+            if isinstance(found, Exception):
+                raise found
+            yield from found
+
     def serve(self) -> Path:
         """Compute what the first rank asks for until it ends; returns the run folder. On all other ranks."""
         while True:
@@ -121,13 +131,34 @@ class Ranks:
                 return Path(path)
             if kind == "stop":  # the first rank says why, and answers for it
                 raise SystemExit(0)
-            self._share(self._unpacked(Path(path), packed), lambda _: None)
+            job = _unpacked(packed, self.rank)
+            if kind == "read" and not isinstance(job, Exception):
+                self._read(*job)
+            elif kind == "read":
+                self._gathered(job)
+            else:
+                self._share(job if isinstance(job, Exception) else self._ours(Path(path), job), lambda _: None)
 
     def ended(self, path: Path | None) -> None:
         """Let the other ranks go: with the folder of the run, or without one where it failed."""
         if self.rank == 0:
             self._tell(("stop" if path is None else "end", path, None))
         self.lookout.end()
+
+    def _read(self, reading: Reads, task: Task, positions: Sequence[int]) -> list[Any]:
+        """Read every so-manieth block of rows; what all have read, or what went wrong, on the first rank."""
+        blocks = [positions[at : at + SHARD_ROWS] for at in range(0, len(positions), SHARD_ROWS)]
+        mine = [position for block in blocks[self.rank :: self.size] for position in block]
+        try:
+            found: Any = list(reading(task, mine))
+        except Exception as error:
+            found = _told(error, self.rank)
+        return self._gathered(found)
+
+    def _gathered(self, found: Any) -> list[Any]:
+        all_: list[Any] | None = [None] * self.size if self.rank == 0 else None
+        distributed.gather_object(found, all_, dst=0, group=self.group)
+        return all_ or []
 
     def _share(self, job: StreamJob | Exception, advance: Advance) -> list[Exception | None]:
         """Compute the shards that fall to this rank; what went wrong on each."""
@@ -159,12 +190,8 @@ class Ranks:
             job.stream.spent.extend(found.spent for found in done if found is not None)
             advance(theirs.items)
 
-    def _unpacked(self, path: Path, packed: bytes) -> StreamJob | Exception:
-        """What the first rank packed, writing into the folder under this rank's name."""
-        try:
-            job: StreamJob = cloudpickle.loads(packed)
-        except Exception as error:
-            return _told(error, self.rank)
+    def _ours(self, path: Path, job: StreamJob) -> StreamJob:
+        """The stream, writing into the folder under this rank's name."""
         folder = RunFolder(path, Journal(path, rank=self.rank))
         return replace(job, stream=replace(job.stream, folder=folder))
 
@@ -247,14 +274,25 @@ class _OwnSignals(pl.Callback):
         signal.signal(signal.SIGTERM, self._handler)
 
 
-def _packed(job: StreamJob) -> bytes:
-    bare = replace(job, stream=replace(job.stream, folder=RunFolder(job.stream.folder.path)))
+def _bare(job: StreamJob) -> StreamJob:
+    """Without what belongs to this process."""
+    return replace(job, stream=replace(job.stream, folder=RunFolder(job.stream.folder.path)))
+
+
+def _unpacked(packed: bytes, rank: int) -> Any:
     try:
-        packed: bytes = cloudpickle.dumps(bare)
+        return cloudpickle.loads(packed)
+    except Exception as error:
+        return _told(error, rank)
+
+
+def _packed(what: Any, name: str) -> bytes:
+    try:
+        packed: bytes = cloudpickle.dumps(what)
     except Exception as error:
         raise UsageError(
             "RANKS_HANDED",
-            job.name,
+            name,
             found=f"a model or data that cannot be handed to other processes ({type(error).__name__}: {error})",
             expected="modules and data that can be pickled",
             fix="audit without --devices, or part by part with --shard",

@@ -36,6 +36,7 @@ _HOME = {
     "judge_again": "figureground.api",
     "load_run": "figureground.api",
     "log_density_ratio": "figureground.audit.measure.shares",
+    "merge_parts": "figureground.audit.merging",
     "purge_rows": "figureground.handing",
     "recognise_weights": "figureground.inputs",
     "render_formats": "figureground.api",

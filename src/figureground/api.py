@@ -14,6 +14,7 @@ from figureground.audit.config import AuditConfig, Policy, check_cues, check_loo
 from figureground.audit.method_choice import method_choice
 from figureground.audit.progress import Progress, silent
 from figureground.errors import UsageError
+from figureground.launching import handed, hands_of, on_ranks, part_of
 from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class AuditResult(results.AuditResult):
         return result_card(self)
 
 
+@on_ranks(AuditResult)
 def run_audit(
     model: Any,
     data: Any,
@@ -96,6 +98,11 @@ def run_audit(
     overwrite: bool = False,
     resume: bool = False,
     workers: int = 0,
+    shard: tuple[int, int] | None = None,
+    devices: int | None = None,  # noqa: ARG001  (for on_ranks)
+    num_nodes: int | None = None,  # noqa: ARG001  (for on_ranks)
+    strategy: str | None = None,  # noqa: ARG001  (for on_ranks)
+    accelerator: str | None = None,  # noqa: ARG001  (for on_ranks)
     report: bool = True,
     progress: Progress = silent,
     **files: Unpack[DecodingOptions],
@@ -209,6 +216,13 @@ def run_audit(
     workers : int
         Processes that read the files at the door. A file that crashes its decoder is then set aside and named, where it
         would end the run otherwise. Data that cannot be handed over, as a Dataset of a notebook, are read in this one.
+    shard : (int, int), optional
+        ``(i, n)``, i from 1: measure part i of n in ``<out>.parts``, and go on with it where it was begun. Where it can
+        do no more for now, ``PartDone`` is raised and says what is next; see :func:`figureground.merge_parts`.
+    devices, num_nodes, strategy, accelerator : optional
+        Arguments of Lightning's Trainer: ranks on each machine, machines, ``"ddp"``, and what to compute on. Every rank
+        runs the same script, as in training; the first one audits, all compute, and all return the result. None of
+        them: this process alone, whatever launched it.
     report : bool
         Whether ``report.en.html`` is written as well.
     progress : Progress
@@ -228,6 +242,7 @@ def run_audit(
     figureground.errors.FiguregroundError
         With what was found, what was expected and what to do.
     """
+    part = part_of(shard, out, time)
     from figureground.audit.commitment import Commitment, seeded
     from figureground.audit.declaring import declared_task
     from figureground.audit.files import file_sha256
@@ -308,7 +323,9 @@ def run_audit(
     suppliers = supplied(supplied_by or {}, given)
     inputs = tuple(Path(path) for path in (model, weights, data, attributes, train) if isinstance(path, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
-    with RunFolder.opened(written, overwrite=overwrite, resume=resume, keep=inputs) as folder:
+    place, hands = (written if part is None else part.path), hands_of(part)
+    goes_on = resume or (part is not None and not overwrite)
+    with RunFolder.opened(place, overwrite=overwrite, resume=goes_on, keep=inputs) as folder:
         pipeline = Pipeline(
             subject,
             source,
@@ -321,8 +338,9 @@ def run_audit(
             supplied_by=suppliers,
             own=choice.own,
         )
-        done = finished(written, pipeline.declared) if resume else None
-        found = done or _completed(pipeline, folder, partial(RunFolder.create, written, overwrite=True, keep=inputs))
+        done = finished(written, pipeline.declared) if goes_on else None
+        anew = handed(hands, partial(RunFolder.create, place, overwrite=True, keep=inputs))
+        found = done or _completed(pipeline, handed(hands, lambda: folder)(), anew)
         if report:
             with progress("Rendering the report", 1) as advance:
                 render_report(found)

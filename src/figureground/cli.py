@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,10 +13,12 @@ from figureground.cli_check import check
 from figureground.cli_compare import compare
 from figureground.cli_handing import bundle, purge
 from figureground.cli_manifest import build
+from figureground.cli_merge import merge
 from figureground.cli_seal import seal
 from figureground.cli_system import SystemFile, system
 from figureground.file_options import reads_files
 from figureground.options import (
+    Accelerator,
     AllowGlobal,
     AllowNonfinite,
     AttributeTable,
@@ -30,6 +30,7 @@ from figureground.options import (
     Crop,
     Data,
     Dedupe,
+    Devices,
     Environment,
     Expect,
     ExpectPredictions,
@@ -46,14 +47,17 @@ from figureground.options import (
     NoLabels,
     Nonce,
     NumberOf,
+    NumNodes,
     OutputKey,
     OwnTransforms,
     PythonPath,
     Resize,
     Root,
     Seed,
+    ShardOf,
     SplitName,
     Std,
+    Strategy,
     SuppliedBy,
     Thresholds,
     TrainingTable,
@@ -65,13 +69,12 @@ from figureground.options import (
     as_list,
     as_mapping,
     as_preprocess,
+    as_shard,
     as_suppliers,
     as_thresholds,
     as_uncertain,
 )
-
-if TYPE_CHECKING:
-    from figureground.audit.progress import Advance
+from figureground.progress_bars import bars
 
 app = typer.Typer(
     name="figureground",
@@ -119,6 +122,7 @@ def demo(
 
 app.command()(check)
 app.command(name="manifest")(build)
+app.command()(merge)
 app.command()(compare)
 app.command()(bundle)
 app.command()(purge)
@@ -265,6 +269,11 @@ def audit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the same run in the same folder, where one was stopped.")
     ] = False,
+    shard: ShardOf = None,
+    devices: Devices = None,
+    num_nodes: NumNodes = None,
+    strategy: Strategy = None,
+    accelerator: Accelerator = None,
     *,
     files: dict[str, Any],
 ) -> None:
@@ -272,6 +281,7 @@ def audit(
     from figureground.api import run_audit
     from figureground.audit.config import declare, load_policy
     from figureground.audit.exits import exit_code
+    from figureground.launching import is_first
     from figureground.reports.closing import closing_lines
 
     declared = declare(load_policy(policy), thresholds=as_thresholds(threshold), uncertain=uncertain)
@@ -321,9 +331,16 @@ def audit(
         overwrite=overwrite,
         resume=resume,
         workers=workers,
+        shard=as_shard(shard),
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=strategy,
+        accelerator=accelerator,
         progress=bars,
         **files,
     )
+    if not is_first():  # the first rank says what was found, and answers for it
+        raise typer.Exit
     for line in closing_lines(result):
         typer.echo(line)
     typer.echo(f"report: {out / 'report.en.html'}")
@@ -439,33 +456,3 @@ def verify(
         from figureground.audit.commitment import check_commitment
 
         typer.echo(f"{run}: {check_commitment(run, commitment)}")
-
-
-@contextmanager
-def bars(description: str, total: int) -> Iterator[Advance]:
-    """A progress bar on stderr, with the time expected once the pace is known."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    if total == 0:
-        console.print(description, soft_wrap=True, highlight=False, markup=False)
-        yield lambda _: None
-        return
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as shown:
-        task = shown.add_task(description, total=total)
-        yield lambda done: shown.advance(task, done)

@@ -251,6 +251,24 @@ OwnTransforms = Annotated[
     ),
 ]
 Bicubic = Annotated[bool, typer.Option("--bicubic", help="Resize bicubically.", rich_help_panel=_INPUT)]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Measure part I of N (from 1) in RUN.parts; started again, it goes on. Then: figureground merge.",
+    ),
+]
+Devices = Annotated[
+    int | None, typer.Option("--devices", min=1, help="Ranks on each machine, started by Lightning. Default: none.")
+]
+NumNodes = Annotated[
+    int | None, typer.Option("--num-nodes", min=1, help="Machines, under torchrun or SLURM. Default: this one.")
+]
+Strategy = Annotated[str | None, typer.Option("--strategy", help="How ranks find each other: ddp.")]
+Accelerator = Annotated[
+    str | None, typer.Option("--accelerator", help="What each rank computes on, as Lightning calls it: cpu, gpu, auto.")
+]
 
 
 def as_arguments(pairs: list[str] | None, hint: str = "--model-arg") -> dict[str, Any]:
@@ -415,3 +433,13 @@ def as_mapping(pairs: list[str] | None) -> dict[str, str]:
             )
         found[role] = name
     return found
+
+
+def as_shard(text: str | None) -> tuple[int, int] | None:
+    """``I/N`` as two numbers."""
+    if text is None:
+        return None
+    number, _, total = text.partition("/")
+    if not (number.isdecimal() and total.isdecimal()):
+        raise typer.BadParameter(f"{text!r}: expected I/N, as 3/64", param_hint="--shard")
+    return int(number), int(total)

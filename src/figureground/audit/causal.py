@@ -15,6 +15,7 @@ from figureground.audit import document, tables
 from figureground.audit.classify.subject import Subject
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.cues import BACKGROUND, apart, cue_spec
+from figureground.audit.hands import gather
 from figureground.audit.judge.contrasts import Contrasted, contrast_each, to_hold
 from figureground.audit.judge.effects import material
 from figureground.audit.judge.plain_doses import moving
@@ -116,6 +117,7 @@ class CausalStage:
         )
         run = _Runner(suite, _shape(examples, reader), scorers, _by_cue(scores))
         costs += [_cost("cue scores", len(examples.usable), spent), *run.all(plans, cues)]
+        gather(folder)
         seen = self._contrasts(folder, strata, cues)
         costs += run.held(plans, self._pairs(seen))
         costs.append(self._doses(examples, reader, folder, strata, plans, seen))

@@ -5,9 +5,11 @@
 ========  ==============================================================================
 noted     a number that another day would give otherwise, such as what fits into a time
 files     a shard or a table: the SHA-256 of each file, and the forward passes spent on it
+planned   every shard of a stream, as ranges: written by a part, which does only some of them
 ========  ==============================================================================
 
-It is removed once the run is sealed, since the seal then says all of it.
+Where several ranks write into one folder, each but the first has a journal of its own, ``JOURNAL-<rank>``: appending to
+one file is not safe on a network's disk. All are removed once the run is sealed, since the seal then says all of it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,15 +54,30 @@ class Journal:
         The run folder.
     lines : list of dict
         What was read when the folder was opened, and what was added since.
+    rank : int
+        Of the process that writes; 0 where it is alone.
     """
 
     folder: Path
     lines: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    rank: int = 0
+    _last: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for line in self.lines:
+            self._know(line)
 
     @classmethod
     def read(cls, folder: Path) -> Journal:
-        """The journal of a folder; empty where there is none."""
-        return cls(folder, list(_read(folder / JOURNAL)))
+        """The journal of a folder, those of further ranks included; empty where there is none."""
+        return cls(folder, [line for file in journals(folder) for line in _read(file)])
+
+    def learn(self) -> None:
+        """Read what other ranks have noted meanwhile."""
+        for file in journals(self.folder)[1:]:
+            for line in _read(file):
+                self.lines.append(line)
+                self._know(line)
 
     def recall(self, name: str, compute: Callable[[], int]) -> int:
         """The number that an earlier start noted under this name, else a new one, noted for later starts."""
@@ -77,7 +94,7 @@ class Journal:
 
     def done(self, name: str) -> Done | None:
         """What was noted as whole, if its files still are; a damaged one is told, and is to be done again."""
-        line = next((line for line in reversed(self.lines) if line.get("name") == name), None)
+        line = self._last.get(name)
         if line is None:
             return None
         damaged = [file for file, digest in line["files"].items() if not self._is(file, digest)]
@@ -86,9 +103,31 @@ class Journal:
             return None
         return Done(line["files"], int(line["spent"]))
 
+    def told(self, name: str) -> Done | None:
+        """What was noted as whole, its files not read again."""
+        line = self._last.get(name)
+        return None if line is None else Done(line["files"], int(line["spent"]))
+
+    def plan(self, stream: str, shards: Iterable[int]) -> None:
+        """Note which shards a stream has, those of others included."""
+        planned = {stream: as_ranges(shards)}
+        if planned not in (line.get("planned") for line in self.lines):
+            self._add({"planned": planned})
+
+    def planned(self) -> Iterator[tuple[str, int]]:
+        """Stream and number of every shard that was planned."""
+        found = {name: ranges for line in self.lines for name, ranges in line.get("planned", {}).items()}
+        for name, ranges in found.items():
+            yield from ((name, shard) for first, last in ranges for shard in range(first, last + 1))
+
     def close(self) -> None:
-        """Remove the file: the run is sealed."""
-        (self.folder / JOURNAL).unlink(missing_ok=True)
+        """Remove the files: the run is sealed."""
+        for file in journals(self.folder):
+            file.unlink(missing_ok=True)
+
+    def _know(self, line: dict[str, Any]) -> None:
+        if "name" in line:
+            self._last[line["name"]] = line
 
     def _is(self, name: str, digest: str) -> bool:
         file = self.folder / name
@@ -96,10 +135,39 @@ class Journal:
 
     def _add(self, line: dict[str, Any]) -> None:
         self.lines.append(line)
-        with told_when_full(self.folder / JOURNAL), (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
+        self._know(line)
+        file = self.folder / (JOURNAL if self.rank == 0 else f"{JOURNAL}-{self.rank}")
+        with told_when_full(file), file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line, sort_keys=True) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
+
+
+def journals(folder: Path) -> list[Path]:
+    """The journal of the first rank, there or not, and those of the others."""
+    return [folder / JOURNAL, *sorted(folder.glob(f"{JOURNAL}-*"))]
+
+
+def shard_name(stream: str, shard: int) -> str:
+    """By what a shard of a stream is known."""
+    return f"{stream}-{shard:05d}"
+
+
+def as_ranges(numbers: Iterable[int]) -> list[list[int]]:
+    """Numbers as first and last of each run of consecutive ones.
+
+    Examples
+    --------
+    >>> as_ranges([3, 0, 1, 2, 7])
+    [[0, 3], [7, 7]]
+    """
+    found: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
 
 
 def _read(file: Path) -> Iterator[dict[str, Any]]:

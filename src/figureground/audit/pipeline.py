@@ -33,6 +33,7 @@ from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
 from figureground.audit.explain.own import OwnMethod
 from figureground.audit.files import file_sha256
+from figureground.audit.hands import gather, shared_reading
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.mean_cells import OF_ALL, within
@@ -154,6 +155,7 @@ class Pipeline:
             probes = [*seen.checks, self._reconcile(examples)]
             dataset = ExampleDataset(rows_of(examples.usable), reader)
             measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
+            gather(folder)
             examples = settled(examples, read_table(folder.path, "predictions"))
             folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
             each = seen.explaining.cost(*reader(rows_of(examples.usable.head(1))[0])["image"].shape[-2:])
@@ -162,6 +164,7 @@ class Pipeline:
             caused = CausalStage(self.subject, self.config, self.policy, self.task, cues, self.progress)(
                 examples, reader, folder
             )
+            gather(folder, last=True)
             costs = [
                 _cost("explanations", len(dataset), each * len(dataset)),
                 _cost("checks of the maps", len(dataset), maps.cost),
@@ -197,7 +200,7 @@ class Pipeline:
             self.policy,
             self.progress,
             self.timer,
-            self.workers,
+            shared_reading(folder, self.workers),
             memory_of(folder),
             self.own,
         )

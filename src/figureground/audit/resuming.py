@@ -7,7 +7,6 @@ they are. Images are read and hashed again, which shows that the data are still 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,8 @@ from figureground.audit.config import AuditConfig, Policy, canonical_sha256
 from figureground.audit.files import file_sha256
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import SEAL, RunFolder, check_seal
+from figureground.audit.same_run import DECLARED, EXAMPLES, check_same
 from figureground.errors import UsageError
-
-EXAMPLES, DECLARED = "examples.parquet", "declared.json"
 
 
 def declared_of(
@@ -56,7 +54,7 @@ def declared_of(
 def declare(folder: RunFolder, what: Mapping[str, Any]) -> None:
     """Write down what is audited; raises :class:`UsageError` where an earlier start wrote something else."""
     if (folder.path / DECLARED).is_file():
-        _check_same(folder.path, what)
+        check_same(folder.path, what)
     else:
         folder.write_json(DECLARED, dict(what))
 
@@ -72,50 +70,8 @@ def finished(path: Path, what: Mapping[str, Any]) -> AuditResult | None:
     if not (path / SEAL).is_file():
         return None
     check_seal(path)
-    _check_same(path, what)
+    check_same(path, what)
     return AuditResult(path)
-
-
-def _check_same(path: Path, what: Mapping[str, Any]) -> None:
-    file = path / DECLARED
-    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    now = json.loads(json.dumps(dict(what)))  # as a file gives it back: tuples are lists
-    was, is_ = _flat(before), _flat(now)
-    differs = sorted(name for name in {*was, *is_} if was.get(name) != is_.get(name))
-    if differs:
-        raise _differs(path, differs, was, is_)
-    if now["model sha256"] is None:
-        raise UsageError(
-            "RESUME_UNKNOWN",
-            str(path),
-            found="a function, which has no weights to compare",
-            expected="a model of which it can be shown that it is the one that the run was begun with",
-            fix="begin anew with --overwrite, or audit the module itself",
-        )
-
-
-def _flat(what: Mapping[str, Any]) -> dict[str, Any]:
-    """With the parts of settings and the like by a name of their own, so that only what differs is told."""
-    found: dict[str, Any] = {}
-    for name, value in what.items():
-        found |= {f"{name} {part}": one for part, one in value.items()} if isinstance(value, dict) else {name: value}
-    return found
-
-
-def _differs(path: Path, names: list[str], before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:
-    said, was = ("; ".join(f"{name} {_short(of.get(name))}" for name in names[:3]) for of in (now, before))
-    return UsageError(
-        "RESUME_DIFFERS",
-        str(path),
-        found=said,
-        expected=f"what the run was begun with: {was}",
-        fix="give the same model, data and settings, or begin anew with --overwrite",
-    )
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def memory_of(folder: RunFolder) -> Callable[[str, Callable[[], int]], int]:

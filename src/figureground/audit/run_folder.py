@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,13 @@ import pyarrow.parquet as pq
 
 from figureground.audit import tables
 from figureground.audit.files import FULL, UNFINISHED, file_sha256, published, told_when_full
-from figureground.audit.journal import JOURNAL, Journal
+from figureground.audit.hands import Hands
+from figureground.audit.journal import JOURNAL, Journal, journals
 from figureground.audit.run_lock import HOLDER, LOCK, locked
 from figureground.errors import IntegrityError, UsageError
 
 LEDGER, SEAL = "LEDGER", "COMPLETE.json"
-_FOLDERS = ("attributions", "predictions", "assets", "renders")
+_FOLDERS = ("attributions", "predictions", "assets", "renders", "readings")
 #: What says who works in a folder and how far the work is; none of it is left in a finished one.
 _WORKING = (JOURNAL, LOCK, HOLDER)
 
@@ -39,10 +40,15 @@ class RunFolder:
     path : Path
     journal : Journal or None
         Where it is kept what is done; None for a folder that is written at one go.
+    hands : Hands or None
+        Who else computes shards of the run; None: this process is alone.
     """
 
     path: Path
     journal: Journal | None = field(default=None, repr=False)
+    hands: Hands | None = field(default=None, repr=False)
+    # What is known to stand in the ledger, so that it is not read again for each of a hundred thousand files.
+    _entered: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
     def create(
@@ -86,18 +92,27 @@ class RunFolder:
 
     def new_file(self, name: str) -> Path:
         """Path of a file that is about to be written, entered in the ledger first."""
-        if name not in read_ledger(self.path):
-            with told_when_full(self.path / LEDGER), (self.path / LEDGER).open("a", encoding="utf-8") as ledger:
-                ledger.write(name + "\n")
-        target = self.path / name
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        return target
+        self.enter([name])
+        return self.path / name
 
     @contextmanager
     def publishing(self, name: str) -> Iterator[Path]:
         """A path to write to; the file stands under ``name`` once the block has ended well."""
         with published(self.new_file(name)) as draft:
             yield draft
+
+    def enter(self, names: Iterable[str]) -> None:
+        """Enter files in the ledger that are about to be written, by whichever process."""
+        wanted = [name for name in names if name not in self._entered]
+        if not wanted:
+            return
+        self._entered.update(read_ledger(self.path))
+        new = [name for name in wanted if name not in self._entered]
+        for parent in {(self.path / name).parent for name in wanted}:
+            parent.mkdir(mode=0o700, exist_ok=True)
+        with told_when_full(self.path / LEDGER), (self.path / LEDGER).open("a", encoding="utf-8") as ledger:
+            ledger.write("".join(f"{name}\n" for name in new))
+        self._entered.update(new)
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """A file of these bytes."""
@@ -248,7 +263,8 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
 def _listed(path: Path) -> list[str]:
     """Everything that a run may have left in its folder, the drafts of its files included."""
     names = [*read_ledger(path), SEAL]
-    return [*names, *(name + UNFINISHED for name in names), *_WORKING, LEDGER]
+    of_ranks = [file.name for file in journals(path)[1:]]
+    return [*names, *(name + UNFINISHED for name in names), *_WORKING, *of_ranks, LEDGER]
 
 
 def _remove_listed(path: Path) -> None:

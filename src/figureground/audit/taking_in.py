@@ -22,7 +22,7 @@ from figureground.datasets.columns import REGION_PREFIX
 from figureground.datasets.datamodule import RowReader, rows_of
 from figureground.datasets.intake import Examples, Intake
 from figureground.datasets.known_rows import attribute_columns
-from figureground.datasets.reading import Reading
+from figureground.datasets.reading import Reading, Reads
 from figureground.datasets.sampling import Drawn
 from figureground.datasets.sources import Source
 from figureground.errors import UsageError
@@ -42,8 +42,8 @@ class TakeIn:
         Told the time expected, before the long part starts.
     timer : callable
         Seconds from any origin.
-    workers : int
-        Processes that read files; 0: this one.
+    reading : callable
+        Reads files in this process, or in others.
     remember : callable
         Given a name and a way to compute a number: the number, or the one that an earlier start of the run computed.
     own : tuple of OwnMethod
@@ -56,7 +56,7 @@ class TakeIn:
     policy: Policy
     progress: Progress = silent
     timer: Callable[[], float] = perf_counter
-    workers: int = 0
+    reading: Reads = Reading()  # noqa: RUF009  (frozen)
     remember: Callable[[str, Callable[[], int]], int] = lambda _name, compute: compute()
     own: tuple[OwnMethod, ...] = ()
 
@@ -72,7 +72,7 @@ class TakeIn:
             numbered=self.policy.target,
             preprocess=self.subject.preprocess,
             dedupe=self.config.dedupe,
-            reading=Reading(self.workers),
+            reading=self.reading,
         )
         rows = intake.candidates(table, self.source.where)
         check_groups(rows, ["environment", *attributes], self.config.by)  # told before hours of work

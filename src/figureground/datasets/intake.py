@@ -43,7 +43,7 @@ from figureground.datasets.manifest import levels_of
 from figureground.datasets.masks import border_share
 from figureground.datasets.own_transform import OwnTransform
 from figureground.datasets.pixels import Pixels, mask_status
-from figureground.datasets.reading import Reading
+from figureground.datasets.reading import Reading, Reads
 from figureground.datasets.readings import Readings, completed
 from figureground.datasets.refusals import REPEATED, check_known, check_repeated, repetitions
 from figureground.datasets.row_faults import RowFault
@@ -93,8 +93,8 @@ class Intake:
         size, area and hash. None: all are.
     dedupe : bool
         Whether rows that repeat another one in every cell are filtered; otherwise they are refused.
-    reading : Reading
-        In this process, or in others.
+    reading : callable
+        In this process, or in others; see :class:`~figureground.datasets.reading.Reading`.
     """
 
     classes: Sequence[str]
@@ -107,7 +107,7 @@ class Intake:
     preprocess: Preprocess | None = None
     decode: Callable[[int], bool] | None = None
     dedupe: bool = False
-    reading: Reading = IN_PROCESS
+    reading: Reads = IN_PROCESS
 
     def __call__(
         self, source: Source, table: pd.DataFrame, advance: Callable[[int], None] = lambda _: None
@@ -125,7 +125,7 @@ class Intake:
             frame.loc[there, "status"] = "ok"
             advance(len(there))
         read = Readings()
-        task = _Task(replace(self, sample=None, decode=None), source, _label_cells(table))
+        task = _Task(replace(self, sample=None, decode=None, reading=IN_PROCESS), source, _label_cells(table))
         for position, found in self.reading(task, sorted(set(wanted_rows).difference(there))):
             read.add(position, found)
             advance(1)

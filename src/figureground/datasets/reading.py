@@ -13,6 +13,8 @@ from dataclasses import dataclass
 #: What reading a row gives: columns of ``examples``.
 Found = Mapping[str, object]
 Task = Callable[[int], Found]
+#: Reads rows; gives every position with what reading it gave, in no order.
+Reads = Callable[[Task, Sequence[int]], Iterator[tuple[int, Found]]]
 #: Rows that a worker is handed at once.
 CHUNK = 64
 CRASHED: Found = {

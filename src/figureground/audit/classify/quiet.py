@@ -29,9 +29,10 @@ def interruptible() -> Iterator[None]:
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Run a Trainer without its notices of devices and products; every other warning still comes through."""
-    log = logging.getLogger("pytorch_lightning")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    logs = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             # Small images in memory load faster in this process than through workers.
@@ -40,4 +41,5 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

@@ -1,14 +1,15 @@
 """Stream batches through a model with ``Trainer.predict`` into Parquet shards; memory stays flat.
 
-The same code runs on one core or on an accelerator. Nothing is returned to the caller: rows go to disk, one file a
-shard of 512 rows, and are read back from there. A shard that an earlier start finished is not done again.
+The same code runs on one core, on an accelerator, in one part of several and on many ranks. Nothing is returned to the
+caller: rows go to disk, one file a shard of 512 rows, and are read back from there. A shard that an earlier start
+finished is not done again. Which shards this process does is decided here and never by a sampler of Lightning's.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -21,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from figureground.audit.classify.quiet import interruptible, quiet_lightning
 from figureground.audit.files import file_sha256
-from figureground.audit.journal import Done
+from figureground.audit.journal import Done, shard_name
 from figureground.audit.measure.backing_off import BackingOff, Step, Tables
 from figureground.audit.progress import Advance
 from figureground.audit.run_folder import RunFolder
@@ -58,46 +59,96 @@ class ShardStream:
         advance: Advance,
     ) -> None:
         """Run ``step`` on every batch of indices; ``shards[i]`` is the shard of ``batches[i]``, ascending."""
-        batches, shards = self._left(batches, shards, advance)
-        if not batches:
+        job = StreamJob(self, module, step, dataset, tuple(batches), tuple(shards))
+        if self.folder.hands is not None:
+            self.folder.hands.stream(self.folder, job, advance)
             return
-        writer = _ShardWriter(self, shards, advance)
-        with quiet_lightning(), interruptible(), warnings.catch_warnings():
-            # Batches are whole items of our own dataset; every row carries its id, so nobody needs their indices.
-            warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
-            loader = DataLoader(_Batches(dataset, batches), batch_size=None, shuffle=False, num_workers=0)
-            trainer = quiet_trainer(callbacks=[writer])
-            stepper = _Stepper(module, BackingOff(step, self.spent))
-            trainer.predict(stepper, loader, return_predictions=False)
+        left = job.left(advance)
+        if left.batches:
+            left.compute(advance)
+
+    def files(self, shard: int) -> dict[str, str]:
+        """Name of the file of each table."""
+        return {table: f"{table}/part-{shard_name(self.prefix, shard)}.parquet" for table in self.schemas}
 
     def write(self, shard: int, held: Mapping[str, list[pd.DataFrame]], spent: int) -> None:
         """One shard of all tables."""
-        names = {table: f"{table}/part-{self.prefix}-{shard:05d}.parquet" for table in held}
+        names = self.files(shard)
         for table, parts in held.items():
             filled = [part for part in parts if len(part)] or parts[:1]
             frame = pd.concat(filled, ignore_index=True) if len(filled) > 1 else filled[0]
             self.folder.write_table(names[table], frame, self.schemas[table])
         if self.folder.journal is not None:
-            files = {name: file_sha256(self.folder.path / name) for name in names.values()}
-            self.folder.journal.finished(self._name(shard), files, spent)
+            files = {name: file_sha256(self.folder.path / name) for name in map(names.__getitem__, held)}
+            self.folder.journal.finished(shard_name(self.prefix, shard), files, spent)
 
-    def _left(
-        self, batches: Sequence[Sequence[int]], shards: Sequence[int], advance: Advance
-    ) -> tuple[list[Sequence[int]], list[int]]:
-        """Batches of the shards that no earlier start finished, and their shards."""
-        done = {shard: self._done(shard) for shard in dict.fromkeys(shards)}
-        self.spent.extend(found.spent for found in done.values() if found is not None)
-        finished = sum(len(batch) for batch, shard in zip(batches, shards, strict=True) if done[shard] is not None)
+    def done(self, shard: int) -> Done | None:
+        """What an earlier start, or somebody else, noted of a shard that is whole."""
+        return None if self.folder.journal is None else self.folder.journal.done(shard_name(self.prefix, shard))
+
+
+@dataclass(frozen=True)
+class StreamJob:
+    """A stream over its shards, of which any may be run alone.
+
+    Attributes
+    ----------
+    stream : ShardStream
+    module : nn.Module
+    step : callable
+    dataset : Dataset
+    batches : tuple of sequence of int
+        Indices into the dataset.
+    shards : tuple of int
+        The shard of each batch, ascending.
+    """
+
+    stream: ShardStream
+    module: nn.Module = field(repr=False)
+    step: Step = field(repr=False)
+    dataset: Dataset[dict[str, Any]] = field(repr=False)
+    batches: tuple[Sequence[int], ...] = field(repr=False)
+    shards: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the stream."""
+        return self.stream.prefix
+
+    def files(self, shard: int) -> Iterable[str]:
+        """Names of the files of a shard, one for each table."""
+        return self.stream.files(shard).values()
+
+    def only(self, keep: Callable[[int], bool]) -> StreamJob:
+        """The same over those shards."""
+        kept = [(batch, shard) for batch, shard in zip(self.batches, self.shards, strict=True) if keep(shard)]
+        return replace(self, batches=tuple(batch for batch, _ in kept), shards=tuple(shard for _, shard in kept))
+
+    def left(self, advance: Advance) -> StreamJob:
+        """Over the shards that no earlier start finished; the forward passes of the others are entered."""
+        done = {shard: self.stream.done(shard) for shard in dict.fromkeys(self.shards)}
+        self.stream.spent.extend(found.spent for found in done.values() if found is not None)
+        left = self.only(lambda shard: done[shard] is None)
+        finished = self.items - left.items
         if finished:
             advance(finished)
-        left = [(batch, shard) for batch, shard in zip(batches, shards, strict=True) if done[shard] is None]
-        return [batch for batch, _ in left], [shard for _, shard in left]
+        return left
 
-    def _done(self, shard: int) -> Done | None:
-        return None if self.folder.journal is None else self.folder.journal.done(self._name(shard))
+    @property
+    def items(self) -> int:
+        """Number of items of the dataset in it."""
+        return sum(map(len, self.batches))
 
-    def _name(self, shard: int) -> str:
-        return f"{self.prefix}-{shard:05d}"
+    def compute(self, advance: Advance, **options: Any) -> None:
+        """Run it under a Trainer with these options."""
+        writer = _ShardWriter(self.stream, self.shards, advance)
+        with quiet_lightning(), interruptible(), warnings.catch_warnings():
+            # Batches are whole items of our own dataset; every row carries its id, so nobody needs their indices.
+            warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
+            loader = DataLoader(_Batches(self.dataset, self.batches), batch_size=None, shuffle=False, num_workers=0)
+            trainer = quiet_trainer(**{**options, "callbacks": [writer, *options.get("callbacks", ())]})
+            stepper = _Stepper(self.module, BackingOff(self.step, self.stream.spent))
+            trainer.predict(stepper, loader, return_predictions=False)
 
 
 def quiet_trainer(**options: Any) -> pl.Trainer:
@@ -105,28 +156,31 @@ def quiet_trainer(**options: Any) -> pl.Trainer:
 
     Without ``inference_mode=False``, tensors made inside predict can never require a gradient.
     """
-    return pl.Trainer(
-        accelerator="auto",
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        inference_mode=False,
-        **options,
-    )
+    fixed: dict[str, Any] = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "inference_mode": False,
+    }
+    return pl.Trainer(**{"accelerator": "auto", "devices": 1, **options, **fixed})
 
 
 class _Batches(Dataset[dict[str, Any]]):
-    """Whole batches as items: their borders are fixed here and never by a sampler."""
+    """Whole batches as items: their borders are fixed here and never by a sampler.
+
+    Where there is none, one that is empty stands for it: Lightning ends a rank that has nothing to do.
+    """
 
     def __init__(self, dataset: Dataset[dict[str, Any]], batches: Sequence[Sequence[int]]) -> None:
         self._dataset, self._batches = dataset, batches
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return max(1, len(self._batches))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        if not self._batches:
+            return {}
         batch: dict[str, Any] = default_collate([self._dataset[row] for row in self._batches[index]])
         return batch
 
@@ -139,6 +193,8 @@ class _Stepper(pl.LightningModule):
         self.module, self.step = module, step
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Tables:
+        if not batch:
+            return {}
         with torch.enable_grad():
             return self.step(self.module, batch)
 
@@ -162,6 +218,8 @@ class _ShardWriter(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
+        if not batch:
+            return
         shard = self._shards[batch_idx]
         if shard != self._current:
             self._flush()

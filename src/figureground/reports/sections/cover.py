@@ -11,6 +11,7 @@ from figureground.audit.document import STATE_ORDER, CueVerdict, Direction, Esti
 from figureground.reports import numbers
 from figureground.reports.figures.frequency import frequency_chart
 from figureground.reports.scales import EffectScale
+from figureground.reports.sections import asked
 from figureground.reports.sections.charts import drawn
 from figureground.reports.sections.context import (
     Context,
@@ -60,6 +61,7 @@ class Cover:
     warning: str
     cards: tuple[CueCard, ...]
     caveats: tuple[str, ...]
+    asked: tuple[str, ...]
     facts: tuple[Fact, ...]
 
 
@@ -74,6 +76,7 @@ def build(context: Context) -> Cover:
         warning=_warning(context),
         cards=tuple(_card(context, cue) for cue in _worst_first(cues) if _told(context, cue)),
         caveats=(*(said[key] for key in _ALWAYS_SAID if key in said), *_reconciled(context)),
+        asked=asked.decisions(context),
         facts=_facts(context),
     )
 

@@ -14,10 +14,17 @@ MAX_ASKED = 6
 def decisions(context: Context) -> tuple[str, ...]:
     """One sentence for each finding that wants a decision, worst first; what was decided is told as such."""
     findings = [item for item in context.document.findings if item.cue is not None and item.status in _ASKING]
-    told = [_asked(context, item) for item in sorted(findings, key=lambda item: _ASKING.index(str(item.status)))]
+    told = [
+        _begun(_asked(context, item)) for item in sorted(findings, key=lambda item: _ASKING.index(str(item.status)))
+    ]
     left = len(told) - MAX_ASKED
     more = (context.words.plural("asked.more", left),) if left > 0 else ()
     return (*(told[:MAX_ASKED] or [context.words.say("asked.none")]), *more)
+
+
+def _begun(line: str) -> str:
+    """A sentence may begin with the name of a cue."""
+    return line[:1].upper() + line[1:]
 
 
 def _asked(context: Context, item: Finding) -> str:

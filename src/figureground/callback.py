@@ -162,11 +162,10 @@ class AuditCallback(pl.Callback):
         return next(path for path in taken if not path.exists())
 
     def _cues(self) -> tuple[str, ...]:
-        """Cues whose keys are logged where an audit fails: those that were asked for, else those of the last one."""
-        if asked := self.audit.options.get("cues"):
-            return tuple(asked)
+        """Cues whose keys are logged where an audit fails: those of the last one, else those that are known before."""
         keys = self.outcomes[-1].metrics if self.outcomes else {}
-        return tuple(key.split("/", 1)[1].rsplit("/", 1)[0] for key in keys if key.endswith("/status"))
+        seen = tuple(key.split("/", 1)[1].rsplit("/", 1)[0] for key in keys if key.endswith("/status"))
+        return seen or self.audit.cues
 
     def _failed(self, error: Exception) -> None:
         """A gate that cannot be read is not passed, and a wrong question stays wrong; else training goes on."""

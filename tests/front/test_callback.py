@@ -361,9 +361,7 @@ def diverged() -> nn.Module:
 
 
 def test_an_audit_that_fails_is_told_and_logged_and_training_goes_on(tmp_path: Path) -> None:
-    callback = fg.AuditCallback(
-        classes=["a", "b"], cues=["background", "border"], methods=["saliency"], out=tmp_path / "runs"
-    )
+    callback = fg.AuditCallback(classes=["a", "b"], cues=["border"], methods=["saliency"], out=tmp_path / "runs")
     trainer = trainer_of(pytorch_lightning, tmp_path, [callback])
     with pytest.warns(UserWarning, match="No audit of this epoch: .*finite"):
         trainer.fit(module_of(pytorch_lightning, diverged()), loader(Noise()), loader(Noise()))
@@ -371,6 +369,7 @@ def test_an_audit_that_fails_is_told_and_logged_and_training_goes_on(tmp_path: P
     assert found == pytest.approx(unknown_metrics(["background", "border"]), nan_ok=True)
     assert found["figureground/border/status"] == 4
     assert callback.outcomes[0].exit_code == 4
+    assert set(callback._cues()) == {"background", "border"}  # the policy requires the background
 
 
 def test_a_gate_that_cannot_be_read_is_not_passed(tmp_path: Path) -> None:

@@ -6,17 +6,17 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import nn
 
-from figureground.errors import FiguregroundError, FindingError, UnassessedError, UsageError
+from figureground.callback_refusals import OnFinding, check_arguments, failure_of, own_data, several, sharded
+from figureground.errors import FiguregroundError, FindingError, UsageError
 from figureground.logged import Outcome, send_report
 from figureground.training_audit import TrainingAudit
 
-OnFinding = Literal["log", "stop", "fail"]
 #: Strategies under which no process has the whole network.
 _SHARDED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
 
@@ -86,7 +86,7 @@ class AuditCallback(pl.Callback):
         **audit: Any,
     ) -> None:
         super().__init__()
-        _check(every_n_epochs, on_finding)
+        check_arguments(every_n_epochs, on_finding)
         self.data, self.out = data, None if out is None else Path(out)
         self.every_n_epochs, self.on_finding = every_n_epochs, on_finding
         self.audit = TrainingAudit(audit, network).checked()
@@ -102,9 +102,9 @@ class AuditCallback(pl.Callback):
         """Refuse what could not be audited in the first process alone, and a second callback with the same keys."""
         strategy = next((base.__name__ for base in type(trainer.strategy).__mro__ if base.__name__ in _SHARDED), None)
         if strategy is not None:
-            raise _sharded(strategy)
+            raise sharded(strategy)
         if sum(isinstance(callback, AuditCallback) for callback in trainer.callbacks) > 1:
-            raise _several()
+            raise several()
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Fail for the epoch before, whose numbers are logged by now."""
@@ -142,7 +142,7 @@ class AuditCallback(pl.Callback):
 
     def _audit(self, trainer: Any, pl_module: Any, stage: str, loaders: Any) -> Outcome:
         folder = self._folder(trainer, stage)  # asks all processes
-        data = _own_data(loaders) if self.data is None else self.data
+        data = own_data(loaders) if self.data is None else self.data
         mine = self.audit(pl_module, data, folder, self._cues()) if trainer.is_global_zero else None
         outcome: Outcome = trainer.strategy.broadcast(mine)
         self.outcomes.append(outcome)
@@ -152,7 +152,7 @@ class AuditCallback(pl.Callback):
         if trainer.is_global_zero and outcome.error is None and not self.audit.options.get("images"):
             for logger in trainer.loggers:
                 send_report(logger, Path(outcome.run), f"figureground-{folder.name}")
-        self._failure = _failure(outcome) if self.on_finding == "fail" else None
+        self._failure = failure_of(outcome) if self.on_finding == "fail" else None
         return outcome
 
     def _folder(self, trainer: Any, stage: str) -> Path:
@@ -162,11 +162,10 @@ class AuditCallback(pl.Callback):
         return next(path for path in taken if not path.exists())
 
     def _cues(self) -> tuple[str, ...]:
-        """Cues whose keys are logged where an audit fails: those that were asked for, else those of the last one."""
-        if asked := self.audit.options.get("cues"):
-            return tuple(asked)
+        """Cues whose keys are logged where an audit fails: those of the last one, else those that are known before."""
         keys = self.outcomes[-1].metrics if self.outcomes else {}
-        return tuple(key.split("/", 1)[1].rsplit("/", 1)[0] for key in keys if key.endswith("/status"))
+        seen = tuple(key.split("/", 1)[1].rsplit("/", 1)[0] for key in keys if key.endswith("/status"))
+        return seen or self.audit.cues
 
     def _failed(self, error: Exception) -> None:
         """A gate that cannot be read is not passed, and a wrong question stays wrong; else training goes on."""
@@ -195,69 +194,5 @@ def _rebuilt(own: type[AuditCallback], state: dict[str, Any]) -> AuditCallback:
     return made
 
 
-def _check(every_n_epochs: int, on_finding: str) -> None:
-    if on_finding not in get_args(OnFinding):
-        expected = f"one of {', '.join(get_args(OnFinding))}"
-        raise UsageError("ON_FINDING", "on_finding", found=repr(on_finding), expected=expected, fix="name one of these")
-    if isinstance(every_n_epochs, bool) or not isinstance(every_n_epochs, int) or every_n_epochs < 1:
-        found = repr(every_n_epochs)
-        raise UsageError("EVERY_N_EPOCHS", "every_n_epochs", found=found, expected="1 or more", fix="give a number")
-
-
-def _sharded(strategy: str) -> UsageError:
-    return UsageError(
-        "CALLBACK_STRATEGY",
-        strategy,
-        found="a network of which every process has a part",
-        expected="one process that has all of it, as under ddp",
-        fix="save a checkpoint and run figureground audit on it",
-    )
-
-
-def _several() -> UsageError:
-    return UsageError(
-        "CALLBACK_TWICE",
-        "callbacks",
-        found="two of AuditCallback, whose numbers would be averaged under the same keys",
-        expected="one in a Trainer",
-        fix="audit the other data after training, with figureground audit",
-    )
-
-
 def _runs(trainer: Any, function: str) -> bool:
     return bool(trainer.state.fn == function) and not trainer.sanity_checking
-
-
-def _own_data(loaders: Any) -> Any:
-    """The dataset of the Trainer's one loader."""
-    found = loaders if isinstance(loaders, list | tuple) else [loaders]
-    if len(found) == 1 and getattr(found[0], "dataset", None) is not None:
-        return found[0].dataset
-    told = "none" if found == [None] else f"{len(found)} loaders" if len(found) != 1 else type(found[0]).__name__
-    raise UsageError(
-        "CALLBACK_DATA",
-        "data",
-        found=f"{told} in the Trainer",
-        expected="one DataLoader with a dataset, or data of the callback's own",
-        fix="give AuditCallback(data=...)",
-    )
-
-
-def _failure(outcome: Outcome) -> FiguregroundError | None:
-    if outcome.exit_code == FindingError.exit_code:
-        return FindingError(
-            "FINDING",
-            outcome.run,
-            found=f"relies on {', '.join(outcome.shown)}: shown by intervention",
-            expected="no finding at or above the policy's severity",
-            fix="read the report in that folder",
-        )
-    if outcome.exit_code == UnassessedError.exit_code:
-        return UnassessedError(
-            "UNASSESSED",
-            outcome.run,
-            found="a required cue that could not be assessed, or too many rows set aside",
-            expected="an answer for every cue that the policy requires",
-            fix="read the report in that folder",
-        )
-    return None

@@ -61,6 +61,12 @@ class TrainingAudit:
         load_policy(self.options.get("policy"))
         return self
 
+    @property
+    def cues(self) -> tuple[str, ...]:
+        """Cues that a verdict will have at the least: those asked for, and those that the policy requires."""
+        required = load_policy(self.options.get("policy")).required_cues
+        return tuple(dict.fromkeys((*(self.options.get("cues") or ()), *required)))
+
     def __call__(self, module: nn.Module, data: Any, out: Path, cues: tuple[str, ...] = ()) -> Outcome:
         """Audit the module as it is; ``cues`` are those whose keys are logged where the audit fails."""
         # What is copied in inference mode can never have a gradient. Nothing is raised inside of `isolate_rng`, which

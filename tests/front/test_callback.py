@@ -329,6 +329,16 @@ def test_failing_in_the_last_epoch_and_outside_fit(function: str, canned: Calls,
     assert "figureground/background/status" in trainer.callback_metrics
 
 
+@both
+def test_checkpoints_can_monitor_the_keys(namespace: Any, canned: Calls, tmp_path: Path) -> None:
+    keeping = namespace.callbacks.ModelCheckpoint(tmp_path / "kept", monitor="figureground/worst_group_accuracy")
+    callbacks = [keeping, fg.AuditCallback("data.csv", out=tmp_path)]
+    trainer = trainer_of(namespace, tmp_path, callbacks, enable_checkpointing=True)
+    trainer.fit(module_of(namespace, linear()), loader(Noise()))
+    assert float(keeping.best_model_score) == 0.5
+    assert Path(keeping.best_model_path).is_file()
+
+
 def test_tensorboard_has_the_keys_as_scalars(canned: Calls, tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     logger = pytorch_lightning.loggers.TensorBoardLogger(tmp_path)
@@ -351,9 +361,7 @@ def diverged() -> nn.Module:
 
 
 def test_an_audit_that_fails_is_told_and_logged_and_training_goes_on(tmp_path: Path) -> None:
-    callback = fg.AuditCallback(
-        classes=["a", "b"], cues=["background", "border"], methods=["saliency"], out=tmp_path / "runs"
-    )
+    callback = fg.AuditCallback(classes=["a", "b"], cues=["border"], methods=["saliency"], out=tmp_path / "runs")
     trainer = trainer_of(pytorch_lightning, tmp_path, [callback])
     with pytest.warns(UserWarning, match="No audit of this epoch: .*finite"):
         trainer.fit(module_of(pytorch_lightning, diverged()), loader(Noise()), loader(Noise()))
@@ -361,6 +369,7 @@ def test_an_audit_that_fails_is_told_and_logged_and_training_goes_on(tmp_path: P
     assert found == pytest.approx(unknown_metrics(["background", "border"]), nan_ok=True)
     assert found["figureground/border/status"] == 4
     assert callback.outcomes[0].exit_code == 4
+    assert set(callback._cues()) == {"background", "border"}  # the policy requires the background
 
 
 def test_a_gate_that_cannot_be_read_is_not_passed(tmp_path: Path) -> None:
@@ -538,6 +547,9 @@ def test_the_report_goes_to_loggers_that_keep_files(
     where = "figureground-fit-epoch0000-step000001"
     expected = ("run-1", str(report), where) if name == "MLFlowLogger" else (str(report), where, "report")
     assert keeper.sent == [expected]
+    pictured = fg.AuditCallback("data.csv", out=tmp_path / "pictured", images=True)
+    trainer_of(namespace, tmp_path, [pictured], logger=logger).fit(module_of(namespace, linear()), loader(Noise()))
+    assert keeper.sent == [expected]
 
 
 def test_a_report_with_pictures_and_other_loggers_stay_at_home(tmp_path: Path) -> None:
@@ -575,6 +587,22 @@ def main():
 if __name__ == "__main__":
     main()
 """
+
+
+@pytest.mark.slow
+@both
+@pytest.mark.parametrize("function", ["validate", "test"])
+def test_a_real_audit_in_inference_mode(namespace: Any, function: str, tmp_path: Path) -> None:
+    options = {"classes": Scenes().classes, "transform": fg.Preprocess(), "cues": ["border"], "report": False}
+    callback = fg.AuditCallback(out=tmp_path, network="net", **options)
+    module = module_of(namespace, SmallCNN(2, width=4)).train()
+    (found,) = getattr(trainer_of(namespace, tmp_path, [callback]), function)(module, loader(Scenes()), verbose=False)
+    states = {cue.cue: cue.status for cue in fg.load_run(callback.outcomes[0].run).verdict.cues}
+    assert set(states) == {"background", "border"}  # the policy requires the one, and the other was asked for
+    assert {cue: found[f"figureground/{cue}/status"] for cue in states} == {cue: STATUS[states[cue]] for cue in states}
+    assert fg.load_run(callback.outcomes[0].run).document.subject.target_layer == "features"
+    assert module.training
+    assert all(part.training for part in module.modules())
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ def _row(context: Context, measure: CheckMeasure) -> list[str]:
     n = numbers.count(measure.n)
     if measure.name.endswith("share_difference"):
         return [words, numbers.hundredths(measure.value), numbers.span(measure.ci_low, measure.ci_high), n]
-    if "share" in measure.name:
+    if "share" in measure.name or measure.name == CHECK:
         return [words, numbers.percent(measure.value), numbers.span(measure.ci_low, measure.ci_high), n]
     return [words, numbers.general(measure.value), _span(measure), n]
 

@@ -93,6 +93,7 @@ def run_audit(
     resume: bool = False,
     workers: int = 0,
     report: bool = True,
+    lang: str | Sequence[str] = "en",
     progress: Progress = silent,
     **files: Unpack[DecodingOptions],
 ) -> AuditResult:
@@ -199,7 +200,9 @@ def run_audit(
         Processes that read the files at the door. A file that crashes its decoder is then set aside and named, where it
         would end the run otherwise. Data that cannot be handed over, as a Dataset of a notebook, are read in this one.
     report : bool
-        Whether ``report.en.html`` is written as well.
+        Whether the report is written as well.
+    lang : str or sequence of str
+        Languages of the report, as ``"en,fr"``. They influence no number.
     progress : Progress
         Told how far the work is.
     **files
@@ -229,7 +232,9 @@ def run_audit(
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
     from figureground.datasets.sources import open_source
+    from figureground.reports.catalogue import languages
 
+    langs = languages(lang)
     decoding = Decoding(**files)
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
@@ -306,7 +311,7 @@ def run_audit(
         found = done or _completed(pipeline, folder, partial(RunFolder.create, written, overwrite=True, keep=inputs))
         if report:
             with progress("Rendering the report", 1) as advance:
-                render_report(found)
+                render_report(found, lang=langs)
                 advance(1)
     return AuditResult(found.path)
 
@@ -343,6 +348,7 @@ def judge_again(
     repeat: Sequence[str | Path] = (),
     overwrite: bool = False,
     report: bool = True,
+    lang: str | Sequence[str] = "en",
 ) -> AuditResult:
     """Ask the stored numbers of a run something new; needs neither the model nor torch.
 
@@ -363,7 +369,9 @@ def judge_again(
     overwrite : bool
         Whether an earlier run in ``out`` is replaced.
     report : bool
-        Whether ``report.en.html`` is written as well.
+        Whether the report is written as well.
+    lang : str or sequence of str
+        Languages of the report, as ``"en,fr"``.
 
     Raises
     ------
@@ -371,22 +379,47 @@ def judge_again(
         The run is not as it was sealed, a subgroup names no column, or the policy asks for what was not measured.
     """
     from figureground.audit.rejudge import Rejudge
+    from figureground.reports.catalogue import languages
 
+    langs = languages(lang)
     declared = None if policy is None else load_policy(policy)
     target = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
     others = tuple(Path(other) for other in repeat)
     found = Rejudge(by=tuple(by or ()), policy=declared, repeats=others)(Path(run), target, overwrite=overwrite)
     if report:
-        render_report(found)
+        render_report(found, lang=langs)
     return AuditResult(found.path)
 
 
-def render_report(run: str | Path | results.AuditResult, *, out: str | Path | None = None, lang: str = "en") -> Path:
-    """Write the HTML report of a finished run again; measures nothing and needs no model. Returns its path."""
-    from figureground.reports import html
+def render_report(
+    run: str | Path | results.AuditResult, *, out: str | Path | None = None, lang: str | Sequence[str] = "en"
+) -> Path:
+    """Write the HTML report of a finished run again; measures nothing and needs no model.
 
+    Parameters
+    ----------
+    run : path or AuditResult
+        The finished run.
+    out : path, optional
+        The file to write, for one language; by default ``report.<lang>.html`` in the run folder.
+    lang : str or sequence of str
+        ``"en"``, ``"fr"``, or both as ``"en,fr"``.
+
+    Returns
+    -------
+    Path
+        The report in the first of the languages; the others lie beside it.
+
+    Raises
+    ------
+    UsageError
+        The run did not finish, a language is unknown, or one file is named for several.
+    """
+    from figureground.reports import catalogue, html
+
+    langs = catalogue.languages(lang)
     found = run if isinstance(run, results.AuditResult) else load_run(run)
-    return html.render_report(found, out=None if out is None else Path(out), lang=lang)
+    return html.render_reports(found, langs, None if out is None else Path(out))[0]
 
 
 __all__ = ["AuditResult", "judge_again", "load_run", "render_report", "run_audit"]

@@ -32,6 +32,7 @@ from figureground.options import (
     ExpectSha,
     JoinOn,
     KindOf,
+    Lang,
     Layer,
     LayoutOf,
     Mean,
@@ -254,6 +255,7 @@ def audit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the same run in the same folder, where one was stopped.")
     ] = False,
+    lang: Lang = "en",
     *,
     files: dict[str, Any],
 ) -> None:
@@ -308,12 +310,13 @@ def audit(
         overwrite=overwrite,
         resume=resume,
         workers=workers,
+        lang=lang,
         progress=bars,
         **files,
     )
     for line in closing_lines(result):
         typer.echo(line)
-    typer.echo(f"report: {out / 'report.en.html'}")
+    _told(out, lang)
     raise typer.Exit(exit_code(result.document, declared))
 
 
@@ -334,6 +337,7 @@ def judge(
         typer.Option("--repeat", help="Run on other images or of another training, for evidence level 4. Repeatable."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
+    lang: Lang = "en",
 ) -> None:
     """Ask the stored numbers of a run something new; needs no model."""
     from figureground.api import judge_again
@@ -341,10 +345,12 @@ def judge(
     from figureground.audit.exits import exit_code
     from figureground.reports.closing import closing_lines
 
-    result = judge_again(run, out=out, by=as_groups(by), policy=policy, repeat=repeat or (), overwrite=overwrite)
+    result = judge_again(
+        run, out=out, by=as_groups(by), policy=policy, repeat=repeat or (), overwrite=overwrite, lang=lang
+    )
     for line in closing_lines(result):
         typer.echo(line)
-    typer.echo(f"report: {out / 'report.en.html'}")
+    _told(out, lang)
     raise typer.Exit(exit_code(result.document, load_policy(out / "policy.json")))
 
 
@@ -373,16 +379,25 @@ def schema() -> None:
     typer.echo(json.dumps(policy_schema(), indent=1, ensure_ascii=False))
 
 
+def _told(folder: Path, lang: str, *, written: Path | None = None) -> None:
+    """Where the report lies in each language; ``written`` is the first of them."""
+    from figureground.reports.catalogue import languages
+
+    first, *others = languages(lang)
+    for path in [written or folder / f"report.{first}.html", *(folder / f"report.{name}.html" for name in others)]:
+        typer.echo(f"report: {path}")
+
+
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Finished run folder.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write. Default: in the run folder.")] = None,
-    lang: Annotated[str, typer.Option("--lang", help="Language of the report.")] = "en",
+    lang: Lang = "en",
 ) -> None:
     """Render the report of a finished run again; measures nothing."""
     from figureground.api import render_report
 
-    typer.echo(f"report: {render_report(run, out=out, lang=lang)}")
+    _told(run, lang, written=render_report(run, out=out, lang=lang))
 
 
 @app.command()

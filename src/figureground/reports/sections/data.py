@@ -282,7 +282,7 @@ def _covered(context: Context, line: MaskCoverage) -> str:
 def _accuracy(found: Estimate) -> str:
     if found.estimate is None:
         return numbers.NONE
-    return f"{numbers.hundredths(found.estimate)} ({numbers.span(found.ci_low, found.ci_high)}; n = {found.n})"
+    return f"{numbers.hundredths(found.estimate)} ({numbers.span(found.ci_low, found.ci_high)}; n = {numbers.count(found.n)})"
 
 
 def _findings(context: Context) -> Table | None:

@@ -194,7 +194,7 @@ def _severity(context: Context, cue: CueVerdict) -> str:
     declared = say(
         "finding.consequence" if listed else "finding.consequence.default",
         consequence=term("severity", cue.consequence or cue.severity),
-        cue=cue_name(context, cue.cue),
+        cue=cue.cue,
     )
     line = say("finding.severity", severity=term("severity", cue.severity), declared=declared)
     if cue.times_material is None or cue.consequence is None:

@@ -53,7 +53,7 @@ def build(context: Context) -> Trust:
 
 def _check(context: Context, check: TrustCheck) -> CheckView:
     return CheckView(
-        name=for_finding(context, check.finding, context.words.term("check", check.check)),
+        name=for_finding(context, check.finding, context.words.check(check.check)),
         chip=chip(context, check.status),
         value=numbers.general(check.value),
         threshold=numbers.general(check.threshold),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from importlib import resources
@@ -156,6 +156,10 @@ class Catalogue:
     def message(self, message: Message) -> str:
         """The words of a message of the audit document."""
         return self.say(message.key, **message.args)
+
+    def clauses(self, parts: Iterable[str]) -> str:
+        """Clauses in one sentence, one behind the other."""
+        return self.sentences["join.clauses"].join(parts)
 
     def term(self, family: str, name: str | None) -> str:
         """The words for a code such as a test or a reason; the code in plain letters where there are none."""

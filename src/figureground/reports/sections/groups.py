@@ -210,7 +210,7 @@ def _difference(context: Context, row: Row, beside: Mapping[tuple[Any, ...], Row
         _amounts(context, row),
         numbers.p_value(row["p_adjusted"]),
         numbers.fixed(delta.get("estimate"), 2),
-        "; ".join(remarks) or numbers.NONE,
+        context.words.clauses(remarks) or numbers.NONE,
     ]
 
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from figureground import render_report
+from figureground import judge_again, render_report, run_audit
 from figureground.audit.document import Message
 from figureground.cli import app
 from figureground.errors import UsageError
@@ -240,7 +240,13 @@ def _stored_reasons() -> set[str]:
     """Every sentence that the audit's code gives as a reason; 7 stands for what it fills in."""
     files = sorted((Path(catalogue.__file__).parents[1] / "audit").rglob("*.py"))
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
-    return {text for node in nodes for value in _reasons(node) for text in _texts(value) if re.search(r"[a-z]{2} [a-z]", text)}
+    return {
+        text
+        for node in nodes
+        for value in _reasons(node)
+        for text in _texts(value)
+        if re.search(r"[a-z]{2} [a-z]", text)
+    }
 
 
 def _reasons(node: ast.AST) -> list[Any]:
@@ -352,6 +358,13 @@ def test_one_command_writes_both_reports(make_run: Any, synthetic: Any) -> None:
     french, english = ((run / f"report.{lang}.html").read_text(encoding="utf-8") for lang in ("fr", "en"))
     assert "Aller aux constats" in french
     assert "Skip to the findings" in english
+
+
+def test_an_audit_refuses_an_unknown_language_before_it_reads_anything(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="REPORT_LANGUAGE"):
+        run_audit(tmp_path / "no-such-model.ckpt", tmp_path / "no-such-data.csv", lang="en,xx")
+    with pytest.raises(UsageError, match="REPORT_LANGUAGE"):
+        judge_again(tmp_path / "no-such-run", lang="xx")
 
 
 def test_one_file_cannot_hold_two_languages(make_run: Any, synthetic: Any, tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def run_audit(
     strategy: str | None = None,  # noqa: ARG001  (for on_ranks)
     accelerator: str | None = None,  # noqa: ARG001  (for on_ranks)
     report: bool = True,
+    lang: str | Sequence[str] = "en",
     progress: Progress = silent,
     **files: Unpack[DecodingOptions],
 ) -> AuditResult:
@@ -224,7 +225,9 @@ def run_audit(
         runs the same script, as in training; the first one audits, all compute, and all return the result. None of
         them: this process alone, whatever launched it.
     report : bool
-        Whether ``report.en.html`` is written as well.
+        Whether the report is written as well.
+    lang : str or sequence of str
+        Languages of the report, as ``"en,fr"``. They influence no number.
     progress : Progress
         Told how far the work is.
     **files
@@ -257,7 +260,9 @@ def run_audit(
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
     from figureground.datasets.sources import open_source
+    from figureground.reports.catalogue import languages
 
+    langs = languages(lang)
     decoding = Decoding(**files)
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
@@ -343,7 +348,7 @@ def run_audit(
         found = done or _completed(pipeline, handed(hands, lambda: folder)(), anew)
         if report:
             with progress("Rendering the report", 1) as advance:
-                render_report(found)
+                render_report(found, lang=langs)
                 advance(1)
     return AuditResult(found.path)
 
@@ -380,6 +385,7 @@ def judge_again(
     repeat: Sequence[str | Path] = (),
     overwrite: bool = False,
     report: bool = True,
+    lang: str | Sequence[str] = "en",
 ) -> AuditResult:
     """Ask the stored numbers of a run something new; needs neither the model nor torch.
 
@@ -400,7 +406,9 @@ def judge_again(
     overwrite : bool
         Whether an earlier run in ``out`` is replaced.
     report : bool
-        Whether ``report.en.html`` is written as well.
+        Whether the report is written as well.
+    lang : str or sequence of str
+        Languages of the report, as ``"en,fr"``.
 
     Raises
     ------
@@ -408,13 +416,15 @@ def judge_again(
         The run is not as it was sealed, a subgroup names no column, or the policy asks for what was not measured.
     """
     from figureground.audit.rejudge import Rejudge
+    from figureground.reports.catalogue import languages
 
+    langs = languages(lang)
     declared = None if policy is None else load_policy(policy)
     target = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
     others = tuple(Path(other) for other in repeat)
     found = Rejudge(by=tuple(by or ()), policy=declared, repeats=others)(Path(run), target, overwrite=overwrite)
     if report:
-        render_report(found)
+        render_report(found, lang=langs)
     return AuditResult(found.path)
 
 
@@ -422,29 +432,40 @@ def render_report(
     run: str | Path | results.AuditResult,
     *,
     out: str | Path | None = None,
-    lang: str = "en",
+    lang: str | Sequence[str] = "en",
     layout: Literal["single", "folder"] = "single",
     system: str | Path | None = None,
 ) -> Path:
-    """Write the HTML report of a finished run again; measures nothing and needs no model. Returns its path.
+    """Write the HTML report of a finished run again; measures nothing and needs no model.
 
     Parameters
     ----------
     run : path or AuditResult
         A finished run, or a bundle.
     out : path, optional
-        The file, or the folder of the layout ``folder``. Default: in the run folder, where the report changes nothing
-        of what is sealed.
-    lang : str
-        Language of the report.
+        For one language the file, or the folder of the layout ``folder``. Default: in the run folder, where the report
+        changes nothing of what is sealed.
+    lang : str or sequence of str
+        ``"en"``, ``"fr"``, or both as ``"en,fr"``.
     layout : {"single", "folder"}
         One file with everything inside, or style and pictures beside the page, for servers whose content policy
         allows nothing inside it.
     system : path, optional
         A file of what only people can say: see ``figureground system init``.
-    """
-    from figureground.reports import html, spread
 
+    Returns
+    -------
+    Path
+        The report in the first of the languages; the others lie beside it.
+
+    Raises
+    ------
+    UsageError
+        The run did not finish, a language or layout is unknown, or one file is named for several languages.
+    """
+    from figureground.reports import catalogue, html, spread
+
+    langs = catalogue.languages(lang)
     found = run if isinstance(run, results.AuditResult) else load_run(run)
     if system is not None:
         found = _with_people(found, Path(system))
@@ -457,16 +478,17 @@ def render_report(
             expected=f"one of {', '.join(spread.LAYOUTS)}",
             fix="--layout folder",
         )
+    html.check_out(langs, target)
     if layout == "folder":
-        return spread.render_spread(found, out=target, lang=lang)
-    return html.render_report(found, out=target, lang=lang)
+        return tuple(spread.render_spread(found, out=target, lang=one) for one in langs)[0]
+    return html.render_reports(found, langs, target)[0]
 
 
 def _with_people(found: results.AuditResult, system: Path) -> results.AuditResult:
     from figureground.reports import catalogue
     from figureground.reports.human_inputs import completed
 
-    return completed(found, system, map(catalogue.load, catalogue.languages()))
+    return completed(found, system, map(catalogue.load, catalogue.known_languages()))
 
 
 def render_formats(

@@ -37,6 +37,7 @@ from figureground.options import (
     ExpectSha,
     JoinOn,
     KindOf,
+    Lang,
     Layer,
     LayoutOf,
     Mean,
@@ -274,6 +275,7 @@ def audit(
     num_nodes: NumNodes = None,
     strategy: Strategy = None,
     accelerator: Accelerator = None,
+    lang: Lang = "en",
     *,
     files: dict[str, Any],
 ) -> None:
@@ -336,6 +338,7 @@ def audit(
         num_nodes=num_nodes,
         strategy=strategy,
         accelerator=accelerator,
+        lang=lang,
         progress=bars,
         **files,
     )
@@ -343,7 +346,7 @@ def audit(
         raise typer.Exit
     for line in closing_lines(result):
         typer.echo(line)
-    typer.echo(f"report: {out / 'report.en.html'}")
+    _told(out, lang)
     raise typer.Exit(exit_code(result.document, declared))
 
 
@@ -364,6 +367,7 @@ def judge(
         typer.Option("--repeat", help="Run on other images or of another training, for evidence level 4. Repeatable."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
+    lang: Lang = "en",
 ) -> None:
     """Ask the stored numbers of a run something new; needs no model."""
     from figureground.api import judge_again
@@ -371,10 +375,12 @@ def judge(
     from figureground.audit.exits import exit_code
     from figureground.reports.closing import closing_lines
 
-    result = judge_again(run, out=out, by=as_groups(by), policy=policy, repeat=repeat or (), overwrite=overwrite)
+    result = judge_again(
+        run, out=out, by=as_groups(by), policy=policy, repeat=repeat or (), overwrite=overwrite, lang=lang
+    )
     for line in closing_lines(result):
         typer.echo(line)
-    typer.echo(f"report: {out / 'report.en.html'}")
+    _told(out, lang)
     raise typer.Exit(exit_code(result.document, load_policy(out / "policy.json")))
 
 
@@ -407,6 +413,15 @@ def schema() -> None:
 policies.command()(seal)
 
 
+def _told(folder: Path, lang: str, *, written: Path | None = None) -> None:
+    """Where the report lies in each language; ``written`` is the first of them."""
+    from figureground.reports.catalogue import languages
+
+    first, *others = languages(lang)
+    for path in [written or folder / f"report.{first}.html", *(folder / f"report.{name}.html" for name in others)]:
+        typer.echo(f"report: {path}")
+
+
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Finished run folder, or a bundle.")],
@@ -414,7 +429,7 @@ def report(
         Path | None,
         typer.Option("--out", "-o", help="File to write, or folder of other formats. Default: in the run folder."),
     ] = None,
-    lang: Annotated[str, typer.Option("--lang", help="Language of the report.")] = "en",
+    lang: Lang = "en",
     layout: Annotated[
         str,
         typer.Option(
@@ -435,7 +450,8 @@ def report(
         for file in render_formats(run, chosen, out=out, lang=lang, system=system):
             typer.echo(f"{file}")
         return
-    typer.echo(f"report: {render_report(run, out=out, lang=lang, layout=layout, system=system)}")  # type: ignore[arg-type]  # refused by name
+    written = render_report(run, out=out, lang=lang, layout=layout, system=system)  # type: ignore[arg-type]  # refused by name
+    _told(run, lang, written=written)
 
 
 @app.command()

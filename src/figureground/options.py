@@ -71,6 +71,9 @@ Nonce = Annotated[
     typer.Option("--nonce", help="An auditor's word, told after `policy seal`; with the commitment it gives the seed."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw.")]
+Lang = Annotated[
+    str, typer.Option("--lang", help="Languages of the report: en, fr, or both as en,fr. They influence no number.")
+]
 Layer = Annotated[
     str | None,
     typer.Option("--layer", help="Module for Grad-CAM, as in named_modules(). Default: chosen and reported."),

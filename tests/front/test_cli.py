@@ -80,9 +80,10 @@ def test_report_refuses_altered_evidence(audited, tmp_path, monkeypatch, capsys)
 
 def test_judge_asks_a_real_run_again_and_keeps_what_was_measured(audited, tmp_path):
     out, again = audited[0], tmp_path / "again"
-    done = call("judge", out, "--by", "object", "-o", again)
+    done = call("judge", out, "--by", "object", "-o", again, "--lang", "en,fr")
     assert done.exit_code == 1, done.output
-    assert f"report: {again}/report.en.html" in done.output.replace("\n", "")
+    assert f"report: {again}/report.en.htmlreport: {again}/report.fr.html" in done.output.replace("\n", "")
+    assert "Aller aux constats" in (again / "report.fr.html").read_text(encoding="utf-8")
     before, after = (json.loads((path / "audit.json").read_text()) for path in (out, again))
     for told in (before, after):  # counts the intervals of all groups, the new ones too
         told["trust"] = [check for check in told["trust"] if check["check"] != "share_intervals"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -16,7 +17,8 @@ from markupsafe import Markup
 from figureground.audit.files import published
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder
-from figureground.reports import catalogue, page
+from figureground.errors import UsageError
+from figureground.reports import catalogue, numbers, page
 
 
 def render_report(run: Path | AuditResult, *, out: Path | None = None, lang: str = "en") -> Path:
@@ -56,10 +58,38 @@ def render_report(run: Path | AuditResult, *, out: Path | None = None, lang: str
     return target
 
 
+def render_reports(run: Path | AuditResult, langs: Sequence[str], out: Path | None = None) -> tuple[Path, ...]:
+    """The report in each language, ``report.<lang>.html`` in the run folder; ``out`` is for one language only.
+
+    Raises
+    ------
+    UsageError
+        As :func:`render_report`; also if one file is named for several languages.
+    """
+    check_out(langs, out)
+    return tuple(render_report(run, out=out, lang=lang) for lang in langs)
+
+
+def check_out(langs: Sequence[str], out: Path | None) -> None:
+    """Raises :class:`UsageError` where one file, or folder, is named for several languages."""
+    if out is not None and len(langs) > 1:
+        raise UsageError(
+            "REPORT_OUT",
+            "out",
+            found=f"one file for the languages {', '.join(langs)}",
+            expected="one language, or no file",
+            fix="leave it out: each report is written into the run folder under a name of its own",
+        )
+
+
 def render_html(result: AuditResult, lang: str = "en") -> str:
     """The report as text."""
     words = catalogue.load(lang)
-    view = page.build(result, words)
+    with numbers.written_in(words.style):
+        return _rendered(page.build(result, words), words)
+
+
+def _rendered(view: page.Page, words: catalogue.Catalogue) -> str:
     css = stylesheet(view.audit_id, view.seal)
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     template = environment().get_template("report.html.j2")

@@ -1,16 +1,84 @@
 """How numbers are written, in one place.
 
 Shares and effects arrive as decimals in [-1, 1] and are rounded here, last. A missing number is said to be
-missing; it never becomes 0.
+missing; it never becomes 0. Marks and words are those of the language that is being written (``written_in``).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 
 #: Narrow no-break space between a number and its percent sign; a true minus.
 NARROW, MINUS, NONE = "\u202f", "\u2212", "\u2013"
+
+
+@dataclass(frozen=True)
+class Style:
+    """Marks and words of one language; those of a terminal by default.
+
+    Attributes
+    ----------
+    decimal, group : str
+        Mark before the decimals, and between thousands.
+    span : str
+        An interval, with ``{low}`` and ``{high}``.
+    point, points : str
+        Percentage points, for one and for many, with ``{value}``.
+    fewer, more : str
+        Natural frequencies next to 0 and to 100 of 100.
+    first : str
+        The first day of a month.
+    one_below_two : bool
+        Whether everything below two is singular (French: 0 and 1.5 too), or 1 alone.
+    """
+
+    decimal: str = "."
+    group: str = ","
+    span: str = "{low} to {high}"
+    point: str = "{value} point"
+    points: str = "{value} points"
+    fewer: str = "fewer than 1"
+    more: str = "more than 99"
+    first: str = "1"
+    one_below_two: bool = False
+
+    def one(self, value: float) -> bool:
+        """Whether so many are said in the singular."""
+        return abs(value) < 2 if self.one_below_two else value == 1
+
+    def marked(self, text: str) -> str:
+        """A number as Python writes it, with the marks of the language."""
+        return text.translate({ord("."): self.decimal, ord(","): self.group, ord("-"): MINUS})
+
+
+# Numbers are written by a hundred callers, many of which know no language: the one that is being written is a
+# property of the rendering under way (of its thread), as the decimal context is in the standard library.
+_STYLE: ContextVar[Style] = ContextVar("figureground_numbers", default=Style())  # noqa: B039 - frozen
+
+
+@contextmanager
+def written_in(style: Style) -> Iterator[None]:
+    """Numbers within the block are written in ``style``; afterwards as before.
+
+    >>> with written_in(Style(decimal=",", group=NARROW)):
+    ...     count(12800), fixed(12.345)
+    ('12\\u202f800', '12,3')
+    """
+    token = _STYLE.set(style)
+    try:
+        yield
+    finally:
+        _STYLE.reset(token)
+
+
+def style() -> Style:
+    """The style of the rendering under way."""
+    return _STYLE.get()
 
 
 def is_missing(value: float | None) -> bool:
@@ -27,7 +95,7 @@ def fixed(value: float | None, digits: int = 1) -> str:
     if value is None or math.isnan(value):
         return NONE
     rounded = round(float(value), digits) + 0.0
-    return f"{rounded:,.{digits}f}".replace("-", MINUS)
+    return style().marked(f"{rounded:,.{digits}f}")
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -51,13 +119,14 @@ def hundredths(value: float | None, digits: int = 1) -> str:
 def points(value: float | None) -> str:
     """Difference of two shares in percentage points.
 
-    >>> points(0.384), points(0.05)
-    ('38.4 points', '5 points')
+    >>> points(0.384), points(0.05), points(0.01)
+    ('38.4 points', '5 points', '1 point')
     """
     if is_missing(value):
         return NONE
-    text = hundredths(value)
-    return f"{text.removesuffix('.0')} points"
+    now, text = style(), hundredths(value)
+    one = now.one(round(100.0 * (value or 0.0), 1))
+    return (now.point if one else now.points).format(value=text.removesuffix(f"{now.decimal}0"))
 
 
 def signed(value: float | None) -> str:
@@ -76,7 +145,16 @@ def span(low: float | None, high: float | None) -> str:
     >>> span(0.331, 0.43)
     '33.1 to 43.0'
     """
-    return NONE if is_missing(low) or is_missing(high) else f"{hundredths(low)} to {hundredths(high)}"
+    return NONE if is_missing(low) or is_missing(high) else between(hundredths(low), hundredths(high))
+
+
+def between(low: str, high: str) -> str:
+    """Interval of two numbers that are written already.
+
+    >>> between("0.21", "0.34")
+    '0.21 to 0.34'
+    """
+    return style().span.format(low=low, high=high)
 
 
 def level(value: float | None) -> str:
@@ -85,7 +163,7 @@ def level(value: float | None) -> str:
     >>> level(0.95), level(0.975)
     ('95\\u202f%', '97.5\\u202f%')
     """
-    return NONE if value is None or math.isnan(value) else f"{100 * value:.10g}{NARROW}%"
+    return NONE if value is None or math.isnan(value) else style().marked(f"{100 * value:.10g}") + f"{NARROW}%"
 
 
 def of_hundred(value: float | None) -> str:
@@ -98,9 +176,9 @@ def of_hundred(value: float | None) -> str:
         return NONE
     whole = f"{100 * value:.0f}"
     if whole == "0" and value > 0:
-        return "fewer than 1"
+        return style().fewer
     if whole == "100" and value < 1:
-        return "more than 99"
+        return style().more
     return whole
 
 
@@ -110,7 +188,7 @@ def count(value: float | None) -> str:
     >>> count(12800)
     '12,800'
     """
-    return NONE if value is None or math.isnan(value) else f"{round(value):,}"
+    return NONE if value is None or math.isnan(value) else style().marked(f"{round(value):,}")
 
 
 def p_value(value: float | None) -> str:
@@ -121,7 +199,7 @@ def p_value(value: float | None) -> str:
     """
     if value is None or math.isnan(value):
         return NONE
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return style().marked("< 0.001" if value < 0.001 else f"{value:.3f}")
 
 
 def general(value: float | None) -> str:
@@ -130,7 +208,7 @@ def general(value: float | None) -> str:
     >>> general(0.123456), general(7)
     ('0.1235', '7')
     """
-    return NONE if value is None or math.isnan(value) else f"{value:.4g}".replace("-", MINUS)
+    return NONE if value is None or math.isnan(value) else style().marked(f"{value:.4g}")
 
 
 def quantity(value: float | None) -> str:
@@ -145,7 +223,7 @@ def quantity(value: float | None) -> str:
         return general(value + 0.0)
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{digits}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
+    return style().marked(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 def short_hash(value: str) -> str:
@@ -167,4 +245,5 @@ def day(stamp: str, months: list[str]) -> str:
         moment = datetime.fromisoformat(stamp)
     except ValueError:
         return stamp
-    return f"{moment.day} {months[moment.month - 1]} {moment.year}"
+    day_of_month = style().first if moment.day == 1 else str(moment.day)
+    return f"{day_of_month} {months[moment.month - 1]} {moment.year}"

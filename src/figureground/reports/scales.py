@@ -51,7 +51,7 @@ class EffectScale:
         """An interval as it stands in a table."""
         if self.shares or numbers.is_missing(low) or numbers.is_missing(high):
             return numbers.span(low, high) if self.shares else numbers.NONE
-        return f"{self._number(low)} to {self._number(high)}"
+        return numbers.between(self._number(low), self._number(high))
 
     def stated(self, value: float | None) -> str:
         """An amount in a sentence, with its unit."""

@@ -11,6 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from figureground.reports import numbers
 from figureground.reports.figures import style
 
 _ROW_HEIGHT = 25.0
@@ -74,7 +75,7 @@ def interval_chart(
             _panel(axes, part, positions, words, (pooled or {}).get(panel), limits)
             axes.set_title(panel, loc="left", fontweight="bold", pad=8)
             axes.set_xlim(*(bounds or _bounds(frame)))
-            axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+            axes.xaxis.set_major_formatter(lambda value, _: numbers.hundredths(value, 0))
         _label_rows(grid[0][0] if columns > 1 else None, grid, positions)
         figure.legend(
             handles=_legend(words, frame),
@@ -139,7 +140,7 @@ def _panel(
         )
     across = axes.get_yaxis_transform()
     for height, n in zip(heights, data["n"], strict=True):
-        axes.text(1.02, height, f"{n:,}", transform=across, va="center", fontsize=11, color=style.QUIET)
+        axes.text(1.02, height, numbers.count(n), transform=across, va="center", fontsize=11, color=style.QUIET)
     axes.annotate(
         words.n,
         (1.02, 1.0),

@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from figureground.reports import numbers
 from figureground.reports.figures import style
 
 _CELL = 40.0
@@ -73,7 +74,7 @@ def row_shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 def _draw(axes: Axes, matrix: Matrix) -> None:
     shares = row_shares(matrix.counts)
     text = [
-        [f"{100 * s:.0f}\u202f%\n{n:,}" for s, n in zip(*pair, strict=True)]
+        [f"{numbers.percent(s, 0)}\n{numbers.count(n)}" for s, n in zip(*pair, strict=True)]
         for pair in zip(shares, matrix.counts, strict=True)
     ]
     small = len(matrix.columns) > 6

@@ -6,6 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from figureground.reports import numbers
 from figureground.reports.figures import style
 
 
@@ -37,7 +38,7 @@ def swap_chart(frame: pd.DataFrame, *, axis: str, unchanged: str, width: style.W
         _draw(axes, placed, arms, unchanged)
         axes.set_yticks(range(len(classes)), [style.shorten(name, 20) for name in classes])
         axes.set(xlabel=axis, ylabel="", xlim=(-0.01, _end(frame)), ylim=(len(classes) - 0.5, -0.5))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+        axes.xaxis.set_major_formatter(lambda value, _: numbers.hundredths(value, 0))
         figure.legend(loc="outside upper left", ncols=columns, borderaxespad=0.2, handletextpad=0.3)
         return style.to_svg(figure), round(height)
 

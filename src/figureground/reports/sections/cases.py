@@ -89,7 +89,9 @@ def _panel(context: Context, row: dict[str, Any], original: dict[str, Any] | Non
     mark = say("panel.changed" if changed else "panel.unchanged") if swapped else ""
     key = "panel.alt" if context.target is None else "panel.alt_native"
     alt = say(key, title=title, label=row["label"], name=predicted, probability=said)
-    return Panel(title, _picture(context, row), f"{alt}; {mark}" if mark else alt, lines, mark, changed)
+    return Panel(
+        title, _picture(context, row), context.words.clauses([alt, mark]) if mark else alt, lines, mark, changed
+    )
 
 
 def _number(target: Target, row: dict[str, Any]) -> str:

@@ -251,4 +251,4 @@ def _what(context: Context, row: dict[str, Any]) -> str:
         parts.append(context.words.term("scale", row["scale"]))
     if row["status"] != "ok":
         parts.append(frames.status(context, row))
-    return "; ".join(parts) or numbers.NONE
+    return context.words.clauses(parts) or numbers.NONE

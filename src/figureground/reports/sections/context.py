@@ -126,7 +126,7 @@ def state_words(context: Context, cue: CueVerdict) -> str:
     scale, key = scale_of(context, cue.scale), f"verdict.{cue.status}"
     if cue.status == "not_detected" and bound is not None:
         key, bound = scale.key(key), scale.told(bound)
-    return context.words.say(key, cue=cue_name(context, cue.cue), reason=reason, bound=bound)
+    return context.words.say(key, cue=cue.cue, reason=reason, bound=bound)
 
 
 def state_line(context: Context, cue: CueVerdict) -> str:

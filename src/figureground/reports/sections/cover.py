@@ -150,7 +150,7 @@ def _card(context: Context, cue: CueVerdict) -> CueCard:
     # The first reason stands in the state itself, except where the state needs none.
     others = cue.reasons if cue.status in ("demonstrated", "suspected", "not_detected") else cue.reasons[1:]
     if others:
-        small.append(context.words.say("cover.also", reasons="; ".join(map(context.words.message, others))))
+        small.append(context.words.say("cover.also", reasons=context.words.clauses(map(context.words.message, others))))
     if cue.status not in ("demonstrated", "not_tested", "error") and cue.min_detectable is not None:
         small.append(min_detectable(context, cue))
     picture, alt = _picture(context, cue, other, same)
@@ -247,7 +247,7 @@ def _picture(
     ]
     picture = drawn(lambda: svg_picture(*frequency_chart(pd.DataFrame(rows))))
     return None if isinstance(picture, str) else picture, context.words.say(
-        "cover.dots_alt", change=_change(context, cue), parts="; ".join(str(r["title"]) for r in rows)
+        "cover.dots_alt", change=_change(context, cue), parts=context.words.clauses(str(r["title"]) for r in rows)
     )
 
 

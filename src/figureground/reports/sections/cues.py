@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from figureground.audit.cues import BACKGROUND
-from figureground.audit.document import STATE_ORDER, CueVerdict
+from figureground.audit.document import STATE_ORDER, CueVerdict, StageCost
 from figureground.reports import numbers
 from figureground.reports.sections.context import Context, cue_name, for_finding, scale_of, state_words
 from figureground.reports.view import Table, table
@@ -37,8 +37,13 @@ def cost_line(context: Context) -> str:
     cost = context.document.audit.cost
     if cost is None:
         return ""
-    stages = ", ".join(f"{stage.stage} {stage.forward_equivalents / max(cost.images, 1):.1f}" for stage in cost.stages)
+    stages = ", ".join(_stage(context, stage, cost.images) for stage in cost.stages)
     return context.words.say("cost.line", per_image=cost.per_image, stages=stages)
+
+
+def _stage(context: Context, stage: StageCost, images: int) -> str:
+    """Forward passes of one stage for each image."""
+    return f"{context.words.term('stage', stage.stage)} {numbers.fixed(stage.forward_equivalents / max(images, 1))}"
 
 
 def lead(context: Context) -> str:

@@ -210,7 +210,7 @@ def _masks(context: Context) -> Table | None:
             numbers.count(line.n),
             numbers.count(line.with_mask),
             numbers.hundredths(line.with_mask / line.n),
-            *(_accuracy(found) for found in (line.accuracy_with, line.accuracy_without)),
+            *(_accuracy(context, found) for found in (line.accuracy_with, line.accuracy_without)),
         ]
         for line in lines
     ]
@@ -279,10 +279,12 @@ def _covered(context: Context, line: MaskCoverage) -> str:
     return context.words.say("subgroup.all") if line.attribute == ALL else frames.pair(line.attribute, line.level)
 
 
-def _accuracy(found: Estimate) -> str:
+def _accuracy(context: Context, found: Estimate) -> str:
     if found.estimate is None:
         return numbers.NONE
-    return f"{numbers.hundredths(found.estimate)} ({numbers.span(found.ci_low, found.ci_high)}; n = {found.n})"
+    interval = numbers.span(found.ci_low, found.ci_high)
+    value = numbers.hundredths(found.estimate)
+    return context.words.say("value.with_n", value=value, interval=interval, n=found.n)
 
 
 def _findings(context: Context) -> Table | None:

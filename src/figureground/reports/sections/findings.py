@@ -137,7 +137,7 @@ def _details(context: Context, cue: CueVerdict) -> tuple[str, ...]:
     lines += [_repeat(context, other) for other in cue.repeats]
     lines += _beside(context, cue)
     if cue.reasons:
-        reasons = "; ".join(context.words.message(reason) for reason in cue.reasons)
+        reasons = context.words.clauses(context.words.message(reason) for reason in cue.reasons)
         lines.append(say("finding.reasons", reasons=reasons))
     return tuple(lines)
 
@@ -194,7 +194,7 @@ def _severity(context: Context, cue: CueVerdict) -> str:
     declared = say(
         "finding.consequence" if listed else "finding.consequence.default",
         consequence=term("severity", cue.consequence or cue.severity),
-        cue=cue_name(context, cue.cue),
+        cue=cue.cue,
     )
     line = say("finding.severity", severity=term("severity", cue.severity), declared=declared)
     if cue.times_material is None or cue.consequence is None:
@@ -220,6 +220,6 @@ def _beside(context: Context, cue: CueVerdict) -> list[str]:
     if cue.placebo_p is not None:
         lines.append(say("finding.placebo", p=numbers.p_value(cue.placebo_p)))
     if cue.alternatives:
-        others = "; ".join(context.words.message(other) for other in cue.alternatives)
+        others = context.words.clauses(context.words.message(other) for other in cue.alternatives)
         lines.append(say("finding.alternatives", alternatives=others))
     return lines

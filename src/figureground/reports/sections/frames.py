@@ -140,7 +140,8 @@ def status(context: Context, row: Row) -> str:
     words = context.words.term("estimate_status", row["status"])
     if row["status"] == "ok":
         return context.words.term("reason", row["reason"])
-    return f"{words}: {context.words.term('reason', row['reason'])}" if row.get("reason") else words
+    reason = context.words.term("reason", row["reason"]) if row.get("reason") else ""
+    return context.words.say("join.reason", words=words, reason=reason) if reason else words
 
 
 def extremes(rows: list[Row]) -> tuple[Row, Row] | None:

@@ -12,7 +12,7 @@ from figureground.audit.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.scales import EffectScale
 from figureground.reports.sections import frames
-from figureground.reports.sections.context import Context, cue_name, more, scale_of
+from figureground.reports.sections.context import Context, cue_name, for_finding, more, scale_of
 from figureground.reports.view import Table, table
 
 Row = dict[str, Any]
@@ -202,7 +202,7 @@ def _difference(context: Context, row: Row, beside: Mapping[tuple[Any, ...], Row
         why = f" ({context.words.term('reason', adjusted['reason'])})" if adjusted["reason"] else ""
         remarks.append(say("differences.held", value=held) + why)
     return [
-        _prefixed(row, _measured(context, row["scale"], row["method"], row["cue"])),
+        for_finding(context, row.get("finding"), _measured(context, row["scale"], row["method"], row["cue"])),
         compared,
         numbers.count(row["n"]),
         numbers.count(row["n_clusters"]),
@@ -210,7 +210,7 @@ def _difference(context: Context, row: Row, beside: Mapping[tuple[Any, ...], Row
         _amounts(context, row),
         numbers.p_value(row["p_adjusted"]),
         numbers.fixed(delta.get("estimate"), 2),
-        "; ".join(remarks) or numbers.NONE,
+        context.words.clauses(remarks) or numbers.NONE,
     ]
 
 
@@ -247,11 +247,7 @@ def _by_group(context: Context, wanted: tuple[str, ...]) -> dict[tuple[Any, ...]
 
 
 def _name(context: Context, row: Row) -> str:
-    return _prefixed(row, frames.name(context, row))
-
-
-def _prefixed(row: Row, words: str) -> str:
-    return f"{row['finding']}: {words}" if row.get("finding") else words
+    return for_finding(context, row.get("finding"), frames.name(context, row))
 
 
 def _cell(context: Context, row: Row | None) -> str:
@@ -268,7 +264,7 @@ def _own(row: Row) -> str:
     write = partial(numbers.fixed, digits=2) if row["measure"] == "rank_correlation" else numbers.quantity
     bounded = row["ci_low"] is not None and row["ci_high"] is not None
     value = write(row["estimate"])
-    return f"{value} ({write(row['ci_low'])} to {write(row['ci_high'])})" if bounded else value
+    return f"{value} ({numbers.between(write(row['ci_low']), write(row['ci_high']))})" if bounded else value
 
 
 def _stated(row: Mapping[str, Any]) -> str:
@@ -287,7 +283,7 @@ def _written(context: Context, row: Row, measure: str) -> str:
     if measure != "ldr":
         return _stated(row)
     low, value, high = (numbers.fixed(row[name], 2) for name in ("ci_low", "estimate", "ci_high"))
-    return f"{value} ({low} to {high})" if row["ci_low"] is not None else value
+    return f"{value} ({numbers.between(low, high)})" if row["ci_low"] is not None else value
 
 
 def _lead(context: Context) -> str:

@@ -59,7 +59,7 @@ def worst_sentence(context: Context) -> str:
     overall, worst = performance.overall.estimate, performance.worst_group
     if worst is None:
         return say("accuracy.alt_overall", overall=numbers.percent(overall))
-    group = frames.pair(worst.attribute, worst.level)
+    group = say("subgroup.all") if worst.attribute == ALL else frames.pair(worst.attribute, worst.level)
     if worst.label not in ("", ALL):
         group = say("accuracy.crossing", group=group, label=worst.label)
     interval = numbers.span(worst.accuracy.ci_low, worst.accuracy.ci_high)

@@ -9,7 +9,7 @@ from typing import Any
 from figureground.audit import plain
 from figureground.reports import numbers
 from figureground.reports.scales import EffectScale
-from figureground.reports.sections.context import Context, cue_name, more
+from figureground.reports.sections.context import Context, cue_name, for_finding, more
 from figureground.reports.view import Table, table
 
 Row = dict[str, Any]
@@ -85,7 +85,7 @@ def _alone(context: Context) -> Table | None:
         for row in rows
     ]
     leaks = [
-        [_named(row, say("plain.leak")), numbers.NONE, _effect(row), *_counts(row)]
+        [for_finding(context, row["finding"], say("plain.leak")), numbers.NONE, _effect(row), *_counts(row)]
         for row in _rows(context, plain.LEAK)
     ]
     return _table(context, "plain.alone", ("picture", "accuracy", "above_chance", "n", "units"), [*body, *leaks], 1)
@@ -106,7 +106,8 @@ def _noise(context: Context) -> Table | None:
 def _noise_row(context: Context, row: Row, under: dict[tuple[Any, ...], Row]) -> list[str]:
     places = (plain.ON_BACKGROUND, plain.ON_OBJECT)
     accuracies = [_share(under.get((row["finding"], row["arm"], part, row["dose"]))) for part in places]
-    name, size = _named(row, context.words.term("noise", row["arm"])), numbers.general(row["dose"])
+    name = for_finding(context, row["finding"], context.words.term("noise", row["arm"]))
+    size = numbers.general(row["dose"])
     return [name, size, *accuracies, _relative(context, row), *_counts(row)]
 
 
@@ -119,7 +120,7 @@ def doses(context: Context) -> Table | None:
     }
     body = [
         [
-            _named(row, cue_name(context, row["cue"])),
+            for_finding(context, row["finding"], cue_name(context, row["cue"])),
             context.words.term("place", row["part"]),
             numbers.percent(row["dose"], 0),
             *(_scaled(by.get((finding, cue, other, part, dose))) for other in plain.DOSE_TESTS[:3]),
@@ -149,11 +150,7 @@ def _key(row: Row) -> tuple[Any, ...]:
 
 
 def _kind(context: Context, row: Row) -> str:
-    return _named(row, context.words.term("intervention", row["arm"]))
-
-
-def _named(row: Row, words: str) -> str:
-    return f"{row['finding']}: {words}" if row["finding"] else words
+    return for_finding(context, row["finding"], context.words.term("intervention", row["arm"]))
 
 
 def _counts(row: Row) -> tuple[str, str]:

@@ -73,7 +73,7 @@ def _name(context: Context, check: str) -> str:
     for kind in ("maps_not_empty", "randomised_weights", "repeatability", "mask_sensitivity"):
         if own not in words.sentences and check.startswith(f"{kind}_"):
             return words.say(f"check.of.{kind}", method=words.term("method", check.removeprefix(f"{kind}_")))
-    return words.term("check", check)
+    return words.check(check)
 
 
 def _why(context: Context, item: NotTested) -> str:

@@ -238,6 +238,14 @@ def check_edition(run: Path, out: Path, edition: str, key_file: Path | None) -> 
             expected="a finished run",
             fix="bundle the run that it was made from",
         )
+    if out.resolve().is_relative_to(run.resolve()):
+        raise IntegrityError(
+            "RUN_FOLDER",
+            str(out),
+            found="a folder inside the run",
+            expected="a folder of its own",
+            fix="give another -o",
+        )
     if key_file is not None and any(key_file.resolve().is_relative_to(folder.resolve()) for folder in (run, out)):
         raise IntegrityError(
             "KEY_FILE",

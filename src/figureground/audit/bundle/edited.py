@@ -44,7 +44,10 @@ class Editor:
         """The document of the edition."""
         edited = {
             **document,
-            "subject": {**document["subject"], "spec": bare(document["subject"]["spec"])},
+            "subject": {
+                **document["subject"],
+                **{name: bare(document["subject"][name]) for name in ("spec", "target")},
+            },
             "data": self._data(document["data"]),
             "performance": self._performance(document["performance"]),
             "subgroups": self._kept(document["subgroups"]),

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from figureground.audit import tables
-from figureground.audit.bundle.edited import Editor, Json
+from figureground.audit.bundle.edited import Editor, Json, bare
 from figureground.audit.bundle.ends import Ends
 from figureground.audit.bundle.families import NOTHING, SMALL, Hidden, hidden_cells
 from figureground.audit.bundle.keys import Key
@@ -171,7 +171,7 @@ class Edit:
 
     def _write_settings(self, folder: RunFolder) -> None:
         config = json.loads((self.run.path / "config.json").read_text(encoding="utf-8"))
-        folder.write_json("config.json", config)
+        folder.write_json("config.json", config | {"target": bare(config["target"])})
         policy = json.loads((self.run.path / "policy.json").read_text(encoding="utf-8"))
         folder.write_json(
             "policy.json", {k: v for k, v in policy.items() if k != "decision" or self.edition != "public"}

@@ -18,7 +18,7 @@ from figureground.audit.bundle.ends import Ends
 from figureground.audit.bundle.families import NOTHING, SMALL, Hidden, hidden_cells
 from figureground.audit.bundle.keys import Key
 from figureground.audit.bundle.lines import Pseudonyms
-from figureground.audit.bundle.secrets import secrets_of
+from figureground.audit.bundle.secrets import Secrets, secrets_of
 from figureground.audit.document import AuditDocument, Edition, Message
 from figureground.audit.document_handed import EditionName
 from figureground.audit.files import file_sha256
@@ -178,7 +178,7 @@ class Edit:
         )
 
     def _write_aggregates(self, folder: RunFolder) -> None:
-        edit = Editor(self.hidden, self.threshold, frozenset(), self.key.row_id, self.pictures)
+        edit = Editor(self.hidden, self.threshold, Secrets(frozenset()), self.key.row_id, self.pictures)
         for name, shows in (("subgroups", edit.shows), ("tests", edit.shows_test), ("mean_maps", self._shows_map)):
             frame = getattr(self.run, name)
             kept = [shows(row) for row in _plain(frame)]

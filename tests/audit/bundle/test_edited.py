@@ -113,15 +113,12 @@ def test_why_a_column_is_not_used_is_told_without_what_stands_in_it() -> None:
 
 
 def test_messages_name_nobody_and_states_stay() -> None:
-    value = {
-        "status": "error",
-        "message": {"key": "k", "args": {"level": "Ms Doe", "n": 3, "list": ["a", "of Ms Doe"]}},
-    }
-    told = editor(secrets=("Ms Doe", "error", "Doe's")).scrub(value)
-    assert told == {
-        "status": "error",
-        "message": {"key": "k", "args": {"level": LEFT_OUT, "n": 3, "list": ["a", LEFT_OUT]}},
-    }
+    args = {"level": "Ms Doe", "n": 3, "list": ["a", "of Ms Doe"], "cue": "border", "text": "border"}
+    told = editor(secrets=("Ms Doe", "error", "border")).scrub(
+        {"status": "error", "message": {"key": "k", "args": args}}
+    )
+    left = {**args, "level": LEFT_OUT, "list": ["a", LEFT_OUT], "text": LEFT_OUT}
+    assert told == {"status": "error", "message": {"key": "k", "args": left}}
 
 
 @pytest.mark.parametrize(

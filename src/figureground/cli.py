@@ -446,6 +446,8 @@ def report(
     from figureground.api import render_formats, render_report
 
     chosen = as_list(formats)
+    if chosen and layout != "single":
+        raise typer.BadParameter("the layout is of the report alone: render it without --format", param_hint="--layout")
     if chosen:
         for file in render_formats(run, chosen, out=out, lang=lang, system=system):
             typer.echo(f"{file}")

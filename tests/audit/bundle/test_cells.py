@@ -135,3 +135,9 @@ def test_of_two_cuts_of_one_column_the_second_is_dropped() -> None:
         ("age:19", ">= 19", ALL): 48,
     }
     assert hidden_cells(lines(cells)).attributes == {"age:19"}  # 52 - 50 are the two who are 18
+
+
+def test_counts_that_do_not_add_up_hide_their_table_whole() -> None:
+    counts = counts_of([[3, 40], [50, 60]]) | {("site", "level1", ALL): Count(7000, 7000)}
+    hidden = hide(counts, 10)
+    assert {key for key in counts if key[0] == "site"} <= hidden

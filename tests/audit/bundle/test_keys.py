@@ -59,3 +59,8 @@ def test_pseudonyms_fit_into_63_bits_and_differ() -> None:
     assert len(ids) == 500
     assert all(0 <= one < 2**63 for one in ids)
     assert str(key) == "Key(kept=True)"
+
+
+def test_a_key_in_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="KEY_FILE"):
+        Key.of_file(tmp_path / "nowhere" / "key")

@@ -117,11 +117,17 @@ class Shown:
         matrix, right = self._programme
         cost = np.zeros(len(self._columns))
         cost[self._columns[key]] = 1.0
-        ends = []
-        for sign in (1.0, -1.0):
-            found = linprog(sign * cost, A_eq=matrix, b_eq=right, bounds=(0, None), method="highs")  # type: ignore[call-overload]  # stubs know dense matrices only
-            ends.append(np.inf if found.status == 3 else sign * float(found.fun))
-        return ends[0], ends[1]
+        ends = [self._end(sign * cost, matrix, right) for sign in (1.0, -1.0)]
+        if None in ends:  # counts that do not add up: nothing is known of what a reader can work out
+            return 0.0, 0.0
+        low, high = (float(end or 0.0) for end in ends)
+        return low, -high
+
+    @staticmethod
+    def _end(cost: npt.NDArray[np.float64], matrix: csr_matrix, right: npt.NDArray[np.float64]) -> float | None:
+        """The least cost; None where there is none."""
+        found = linprog(cost, A_eq=matrix, b_eq=right, bounds=(0, None), method="highs")  # type: ignore[call-overload]  # stubs know dense matrices only
+        return float(found.fun) if found.status == 0 else None
 
     def narrow(self, threshold: int) -> list[Key]:
         """Hidden cells, empty ones left aside, that a reader can narrow down to less than the threshold."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from figureground.audit.bundle.families import Hidden
+from figureground.audit.bundle.secrets import Secrets
 from figureground.audit.tables import ALL
 
 LEFT_OUT = "(left out)"
-_WORDS = re.compile(r"[\s,;:=/×*()\[\]|+]+")
 #: A folder before the name of a file.
-_FOLDERS = re.compile(r"[^\s:=]*[/\\]")
+_FOLDERS = re.compile(r"(?:\b[A-Za-z]:(?=\\))?[^\s:=]*[/\\]")
+#: Arguments of messages that are words of ours, whatever the data calls its own.
+_OURS = ("cue", "state", "commands", "method", "scale", "class_name")
 Json = dict[str, Any]
 
 
@@ -26,8 +28,8 @@ class Editor:
     hidden : Hidden
     threshold : int or None
         Counts below it, other than 0, go where nothing else hides them; None: none does.
-    secrets : collection of str
-        Values of the data that name somebody: paths, clusters, hashes, cells of columns that make no subgroups.
+    secrets : Secrets
+        Values of the data that name somebody.
     row_id : callable
         Pseudonym of a row id.
     pictures : bool
@@ -36,7 +38,7 @@ class Editor:
 
     hidden: Hidden
     threshold: int | None
-    secrets: Collection[str] = field(repr=False)
+    secrets: Secrets = field(repr=False)
     row_id: Callable[[int], int] = field(repr=False)
     pictures: bool
 
@@ -44,7 +46,10 @@ class Editor:
         """The document of the edition."""
         edited = {
             **document,
-            "subject": {**document["subject"], "spec": bare(document["subject"]["spec"])},
+            "subject": {
+                **document["subject"],
+                **{name: bare(document["subject"][name]) for name in ("spec", "target")},
+            },
             "data": self._data(document["data"]),
             "performance": self._performance(document["performance"]),
             "subgroups": self._kept(document["subgroups"]),
@@ -175,19 +180,14 @@ class Editor:
 
     def _told(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: self._told(one) for name, one in value.items()}
+            return {name: one if name in _OURS else self._told(one) for name, one in value.items()}
         if isinstance(value, list):
             return [self._told(one) for one in value]
         return self._text(value) if isinstance(value, str) else value
 
     def _text(self, text: str) -> str:
         """The text, or that it is left out: it is, or has as a word, a value that names somebody."""
-        return LEFT_OUT if names_somebody(text, self.secrets) else text
-
-
-def names_somebody(text: str, secrets: Collection[str]) -> bool:
-    """Whether a text is one of the secrets, or has one as a word."""
-    return text in secrets or any(word in secrets for word in _WORDS.split(text) if len(word) > 3)
+        return LEFT_OUT if self.secrets.stand_in(text) else text
 
 
 def bare(text: str | None) -> str | None:

@@ -62,7 +62,16 @@ class Key:
 
 
 def _make(path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise UsageError(
+            "KEY_FILE",
+            str(path),
+            found=error.strerror or str(error),
+            expected="a key, or a place where one can be made",
+            fix="name a file in a folder that is there and can be written to",
+        ) from error
     with os.fdopen(descriptor, "w", encoding="ascii") as stream:
         stream.write(secrets.token_hex(_BYTES) + "\n")
 

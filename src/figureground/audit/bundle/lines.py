@@ -57,7 +57,8 @@ class Pseudonyms:
     def arrow(self, table: pa.Table) -> pa.Table:
         """The same for a table as it was read, with all its columns as they were."""
         for name in (one for one in IDS if one in table.column_names):
-            ids = [None if value is None else self.key.row_id(value) for value in table[name].to_pylist()]
+            new = {old: self.key.row_id(old) for old in table[name].unique().drop_null().to_pylist()}
+            ids = [new.get(old) for old in table[name].to_pylist()]
             at = table.column_names.index(name)
             table = table.set_column(at, table.schema.field(at), pa.array(ids, type=pa.int64()))
         return table
@@ -65,4 +66,5 @@ class Pseudonyms:
 
 def _mapped(values: pd.Series, of: Callable[[Any], Any]) -> pd.Series:
     """Each value that is there, changed; none stays none."""
-    return values.astype(object).map(lambda value: None if pd.isna(value) else of(value))
+    new = {value: of(value) for value in values.dropna().unique()}  # ids are repeated often, and a digest takes time
+    return pd.Series([new.get(value) for value in values.astype(object)], index=values.index, dtype=object)

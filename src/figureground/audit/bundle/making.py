@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from figureground.audit import tables
-from figureground.audit.bundle.edited import Editor, Json
+from figureground.audit.bundle.edited import Editor, Json, bare
 from figureground.audit.bundle.ends import Ends
 from figureground.audit.bundle.families import NOTHING, SMALL, Hidden, hidden_cells
 from figureground.audit.bundle.keys import Key
 from figureground.audit.bundle.lines import Pseudonyms
-from figureground.audit.bundle.secrets import secrets_of
+from figureground.audit.bundle.secrets import Secrets, secrets_of
 from figureground.audit.document import AuditDocument, Edition, Message
 from figureground.audit.document_handed import EditionName
 from figureground.audit.files import file_sha256
@@ -171,14 +171,14 @@ class Edit:
 
     def _write_settings(self, folder: RunFolder) -> None:
         config = json.loads((self.run.path / "config.json").read_text(encoding="utf-8"))
-        folder.write_json("config.json", config)
+        folder.write_json("config.json", config | {"target": bare(config["target"])})
         policy = json.loads((self.run.path / "policy.json").read_text(encoding="utf-8"))
         folder.write_json(
             "policy.json", {k: v for k, v in policy.items() if k != "decision" or self.edition != "public"}
         )
 
     def _write_aggregates(self, folder: RunFolder) -> None:
-        edit = Editor(self.hidden, self.threshold, frozenset(), self.key.row_id, self.pictures)
+        edit = Editor(self.hidden, self.threshold, Secrets(frozenset()), self.key.row_id, self.pictures)
         for name, shows in (("subgroups", edit.shows), ("tests", edit.shows_test), ("mean_maps", self._shows_map)):
             frame = getattr(self.run, name)
             kept = [shows(row) for row in _plain(frame)]
@@ -237,6 +237,14 @@ def check_edition(run: Path, out: Path, edition: str, key_file: Path | None) -> 
             found="a bundle, which has an edition already",
             expected="a finished run",
             fix="bundle the run that it was made from",
+        )
+    if out.resolve().is_relative_to(run.resolve()):
+        raise IntegrityError(
+            "RUN_FOLDER",
+            str(out),
+            found="a folder inside the run",
+            expected="a folder of its own",
+            fix="give another -o",
         )
     if key_file is not None and any(key_file.resolve().is_relative_to(folder.resolve()) for folder in (run, out)):
         raise IntegrityError(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 
 import pandas as pd
@@ -12,8 +15,44 @@ from figureground.audit.result import AuditResult
 from figureground.audit.tables import EXAMPLES, MISSING
 from figureground.audit.task import LABEL_PREFIX, MASK_PREFIX
 
+_BETWEEN = re.compile(r"[\s,;:=/×*()\[\]|+]+")
+#: A word of fewer letters is found in any text; it is a name only where it is all of it.
+_SHORT = 4
 
-def secrets_of(run: AuditResult, hidden: Hidden, kept: Sequence[str] = ()) -> frozenset[str]:
+
+@dataclass(frozen=True)
+class Secrets:
+    """Values that name somebody, found again in texts.
+
+    Attributes
+    ----------
+    values : frozenset of str
+    """
+
+    values: frozenset[str]
+
+    @cached_property
+    def _by_word(self) -> dict[str, list[str]]:
+        """Values by their first word, so that a text is compared with few of many."""
+        found: dict[str, list[str]] = {}
+        for value in self.values:
+            if len(value) >= _SHORT:
+                found.setdefault(next(filter(None, _BETWEEN.split(value)), ""), []).append(value)
+        return found
+
+    def stand_in(self, text: str) -> bool:
+        """Whether a text is one of the values, or holds one as a word or as words."""
+        words = {word.strip(".\"'") for word in _BETWEEN.split(text)}
+        near = (value for word in (*words, *_BETWEEN.split(text)) for value in self._by_word.get(word, ()))
+        return text in self.values or any(_holds(text, value) for value in near)
+
+
+def _holds(text: str, value: str) -> bool:
+    """Whether a value stands in a text, and is not a part of a longer word there."""
+    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+
+
+def secrets_of(run: AuditResult, hidden: Hidden, kept: Sequence[str] = ()) -> Secrets:
     """Paths, clusters, hashes and ids of rows; cells of columns that make no subgroups; names of hidden levels.
 
     Names that are shown for another reason, of classes and of shown levels, are none.
@@ -25,7 +64,7 @@ def secrets_of(run: AuditResult, hidden: Hidden, kept: Sequence[str] = ()) -> fr
     for name in examples.columns:
         own = name not in EXAMPLES.names and not name.startswith((LABEL_PREFIX, MASK_PREFIX)) and name not in kept
         found |= set(examples[name].dropna().astype(str)) if own else set()
-    return frozenset(found - _shown(run, hidden) - {""})
+    return Secrets(frozenset(found - _shown(run, hidden) - {""}))
 
 
 def _paths(paths: pd.Series) -> list[str]:

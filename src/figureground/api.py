@@ -480,7 +480,7 @@ def render_report(
         )
     html.check_out(langs, target)
     if layout == "folder":
-        return tuple(spread.render_spread(found, out=target, lang=one) for one in langs)[0]
+        return [spread.render_spread(found, out=target, lang=one) for one in langs][0]  # noqa: RUF015  (all are written)
     return html.render_reports(found, langs, target)[0]
 
 

@@ -266,13 +266,16 @@ def test_every_state_is_told_and_explained(page: Page) -> None:
     for state in get_args(ChangeState):
         assert words.say(f"compare.state.{state}") in page.text
         assert words.say(f"compare.means.{state}") in page.text
-    assert "a difference that matters could have been missed" in page.text
+    assert "A difference that matters could have been missed." in page.text
     assert "its state is another, and the difference is within what chance does" in page.text
 
 
 def test_scales_are_written_in_their_own_way(page: Page) -> None:
     assert "−6 years" in page.text
-    assert "the effect of gravel against grass on coat is 1.5; in the first audit, 0.4" in page.text
+    assert (
+        "the odds of coat are 4.482 times as high on gravel as on grass; in the first audit, 1.492 times" in page.text
+    )
+    assert "That is 3.004 times as much (98.33 % interval 2.915 to 3.096)" in page.text
     assert "+69 points (98.33 % interval 66.0 to 72.0)" in page.text
 
 

@@ -329,7 +329,7 @@ def test_the_same_bytes_in_another_process_without_torch(text: str, tmp_path: Pa
 def test_the_last_lines_of_the_command() -> None:
     lines = comparison_lines(made())
     assert lines[1] == "compared row by row: 600 images in both, 98 only in the first, 7 only in the second"
-    assert lines[2].startswith("background: New; inconclusive → shown by intervention; difference +69.0 (98.33")
+    assert lines[2].startswith("background: New; inconclusive → shown by intervention; difference +69 points (98.33")
     assert "attribution on the background, Grad-CAM: More than before" in lines[-4]
     assert lines[-3:] == [
         "The gate is shut (exit code 1).",

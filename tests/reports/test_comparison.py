@@ -266,13 +266,16 @@ def test_every_state_is_told_and_explained(page: Page) -> None:
     for state in get_args(ChangeState):
         assert words.say(f"compare.state.{state}") in page.text
         assert words.say(f"compare.means.{state}") in page.text
-    assert "a difference that matters could have been missed" in page.text
+    assert "A difference that matters could have been missed." in page.text
     assert "its state is another, and the difference is within what chance does" in page.text
 
 
 def test_scales_are_written_in_their_own_way(page: Page) -> None:
     assert "−6 years" in page.text
-    assert "the effect of gravel against grass on coat is 1.5; in the first audit, 0.4" in page.text
+    assert (
+        "the odds of coat are 4.482 times as high on gravel as on grass; in the first audit, 1.492 times" in page.text
+    )
+    assert "That is 3.004 times as much (98.33 % interval 2.915 to 3.096)" in page.text
     assert "+69 points (98.33 % interval 66.0 to 72.0)" in page.text
 
 
@@ -326,7 +329,7 @@ def test_the_same_bytes_in_another_process_without_torch(text: str, tmp_path: Pa
 def test_the_last_lines_of_the_command() -> None:
     lines = comparison_lines(made())
     assert lines[1] == "compared row by row: 600 images in both, 98 only in the first, 7 only in the second"
-    assert lines[2].startswith("background: New; inconclusive → shown by intervention; difference +69.0 (98.33")
+    assert lines[2].startswith("background: New; inconclusive → shown by intervention; difference +69 points (98.33")
     assert "attribution on the background, Grad-CAM: More than before" in lines[-4]
     assert lines[-3:] == [
         "The gate is shut (exit code 1).",

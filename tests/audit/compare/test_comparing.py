@@ -138,12 +138,20 @@ def test_what_is_no_longer_tested_is_never_resolved(runs):
 
 
 def test_below_the_power_line_nothing_is_called_unchanged(runs, only_some):
-    few = [runs.altered(run, only_some(lambda at: at < 50)) for run in (runs(0.0), runs(0.0, answers=5))]
+    few = [runs.altered(run, only_some(lambda at: at < 100)) for run in (runs(0.0), runs(0.0, answers=5))]
     found = compare_runs(*few)
     item = cue(found)
     assert (item.state, item.reason) == ("not_comparable", "below_power_line")
     assert item.difference.smallest > item.difference.line == 0.10
+    assert item.difference.n_clusters >= 20
     assert found.exit_code == 3
+
+
+def test_on_too_few_units_nothing_is_said(runs, only_some):
+    few = [runs.altered(run, only_some(lambda at: at < 40)) for run in (runs(0.0), runs(0.6))]
+    item = cue(compare_runs(*few))
+    assert item.difference.n_clusters < 20
+    assert (item.state, item.reason) == ("not_comparable", "too_few_units")
 
 
 def test_other_policies_and_preprocessing_are_told_and_refuse_nothing(runs):

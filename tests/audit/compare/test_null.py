@@ -31,7 +31,7 @@ def rarely(hits, of):
 @pytest.mark.parametrize("reliance", [0.1, 0.5])
 def test_one_model_on_other_pictures(runs, reliance):
     """Reliance 0.1 is the material effect itself, where states flip most readily."""
-    pairs, hits, flips = 20, 0, 0
+    pairs, hits, flips = 12, 0, 0
     for seed in range(pairs):
         audits = [runs.anew(reliance, 2 * seed + half) for half in (0, 1)]
         found = compare_runs(*audits)
@@ -118,21 +118,21 @@ def test_answers_that_differ_by_chance_alone(n):
 
 
 def test_trained_models_on_pictures_planted_anew(shortcut_model, balanced_model, tmp_path):
-    """Each model against itself on three plantings: never new or worse; against the other one: always."""
+    """Each model against itself on two plantings: never new or worse; against the other one: always."""
     from figureground.api import run_audit
     from figureground.datasets.planted import Planted
 
     made = {}
-    for seed in range(3):
+    for seed in range(2):
         data = Planted(association=0.5, split="test", per_label=60, seed=seed).write(tmp_path / f"data-{seed}")
         for name, model in (("shortcut", shortcut_model), ("balanced", balanced_model)):
             out = tmp_path / f"{name}-{seed}"
             made[name, seed] = run_audit(model, data, out=out, cues=["background"], images=False, report=False).path
-    for name, (one, other) in itertools.product(("shortcut", "balanced"), itertools.permutations(range(3), 2)):
+    for name, (one, other) in itertools.product(("shortcut", "balanced"), itertools.permutations(range(2), 2)):
         found = compare_runs(made[name, one], made[name, other])
         assert found.cues[0].state not in ALARMS, (name, one, other)
         assert found.document.same_model
-    for one, other in itertools.product(range(3), repeat=2):
+    for one, other in itertools.product(range(2), repeat=2):
         broken = compare_runs(made["balanced", one], made["shortcut", other])
         assert (broken.cues[0].state, broken.exit_code) == ("new", 1)
         repaired = compare_runs(made["shortcut", other], made["balanced", one])

@@ -83,7 +83,7 @@ def test_a_row_counts_with_the_larger_of_its_weights(weights, kind, expected):
         assert found.rows["weight"].tolist() == expected
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(st.sampled_from("abcdef"), max_size=12), st.lists(st.sampled_from("abcdef"), max_size=12), st.randoms())
 def test_as_many_rows_are_common_as_pictures_and_in_whatever_order(first, second, random):
     left = table(first) if first else table("a").head(0)

@@ -1,14 +1,17 @@
 """From two states and an interval to what changed, and to what the gate answers."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from figureground.audit.compare.differing import Ruler, of_rows
 from figureground.audit.compare.document import CueChange, Difference, MeasureChange
 from figureground.audit.compare.gate import gate
 from figureground.audit.compare.states import Moved, cue_state, measure_state
 from figureground.audit.config import Policy
 from figureground.audit.document import STATE_ORDER, CueVerdict
+from figureground.audit.judge.clustered import multiway_mean
 
 TESTED = ("demonstrated", "suspected", "not_detected", "inconclusive")
 
@@ -85,6 +88,15 @@ MOVES = st.builds(Moved, rose=st.booleans(), grew=st.booleans(), shrank=st.boole
 def test_a_change_that_does_not_matter_is_said_not_to(low, high, expected):
     found = difference(low, high).model_copy(update={"negligible": 0.05})
     assert measure_state(found, less_is_worse=True) == expected
+
+
+def test_on_too_few_units_nothing_is_said_of_a_difference():
+    found = difference(-0.5, -0.4).model_copy(update={"reason": "too_few_units"})
+    assert measure_state(found, less_is_worse=True) == ("not_comparable", "too_few_units")
+    alike = multiway_mean(np.zeros(8), np.arange(8), bounds=(-1.0, 1.0))
+    few, enough = (of_rows(alike, (0.5, 0.5), "share", Ruler(0.95, 0.8, 0.9, least=n)) for n in (9, 8))
+    assert (few.reason, enough.reason) == ("too_few_units", None)
+    assert few.estimate == 0.0
 
 
 @given(STATES, STATES, MOVES, st.booleans())

@@ -125,7 +125,14 @@ class Comparing:
 
     def _ruler(self, comparisons: int, scale: Scale = "decision") -> Ruler:
         line, none = material(self.policy, scale), negligible(self.policy, scale)
-        return Ruler(shared_level(self.policy.alpha, comparisons), self.policy.power, line, self.same_model, none)
+        return Ruler(
+            shared_level(self.policy.alpha, comparisons),
+            self.policy.power,
+            line,
+            self.same_model,
+            none,
+            self.policy.min_clusters,
+        )
 
     def _cues(self) -> list[CueChange]:
         first, second = (by_key(document) for document in self.documents)

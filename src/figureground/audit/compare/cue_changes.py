@@ -36,6 +36,11 @@ class Looked:
         sums = [None if name is None else rows.together(name) for name in names]
         return cls(names[0], names[1], found[0], found[1], sums[0], sums[1])
 
+    @property
+    def why(self) -> str | None:
+        """Why a difference carries no verdict; None where both do."""
+        return next((one.reason for one in (self.of_second, self.of_first) if one is not None and one.reason), None)
+
     def moved(self, *, binary: bool) -> Moved:
         """What the intervals show."""
         return Moved(
@@ -89,7 +94,7 @@ def cue_change(
     """
     looked = Looked.at(rows, first, second)
     moved = looked.moved(binary=binary)
-    why = "nothing_in_common" if rows is None or not rows.family else None
+    why = "nothing_in_common" if rows is None or not rows.family else looked.why
     state, reason = cue_state(first, second, moved, why)
     names, difference = _told(looked, moved, first, second)
     if state in ("worse", "better") and negligible(difference):

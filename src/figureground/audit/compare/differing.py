@@ -36,6 +36,8 @@ class Ruler:
         Whether both audits are of one model: differences that are all zero are then known to be, whatever n is.
     negligible : float
         The difference that does not matter.
+    least : int
+        Fewer independent units than this carry no verdict: there is a difference, and nothing is said of it.
     """
 
     level: float
@@ -43,6 +45,7 @@ class Ruler:
     line: float
     same_model: bool = False
     negligible: float = 0.0
+    least: int = 2
 
 
 def shared_level(alpha: float, comparisons: int) -> float:
@@ -87,7 +90,7 @@ def of_rows(
         smallest=smallest_shown(interval, ruler, critical) if bounded else None,
         line=ruler.line,
         negligible=ruler.negligible,
-        reason=None if bounded else "too_few_units",
+        reason="too_few_units" if not bounded or interval.n_clusters < ruler.least else None,
     )
 
 
@@ -129,6 +132,7 @@ def of_aggregates(first: Any, second: Any, scale: str, ruler: Ruler) -> Differen
         smallest=float(max(below, above) * (1 + stats.norm.ppf(ruler.power) / reach)),
         line=ruler.line,
         negligible=ruler.negligible,
+        reason="too_few_units" if units < ruler.least else None,
     )
 
 

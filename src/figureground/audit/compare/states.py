@@ -17,6 +17,7 @@ not_tested       tested in neither
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from figureground.audit.compare.document import ChangeState, Difference
 from figureground.audit.document import CueVerdict
@@ -55,19 +56,24 @@ def tested(cue: CueVerdict | None) -> bool:
     return cue is not None and cue.status not in _UNTESTED and cue.estimate is not None
 
 
+def _carries(found: Difference | None) -> TypeGuard[Difference]:
+    """Whether a difference carries a verdict: there is one, on enough independent units."""
+    return found is not None and found.reason is None
+
+
 def rises(found: Difference | None) -> bool:
     """Whether the second is shown to be larger."""
-    return found is not None and found.ci_low is not None and found.ci_low > 0
+    return _carries(found) and found.ci_low is not None and found.ci_low > 0
 
 
 def falls(found: Difference | None) -> bool:
     """Whether the second is shown to be smaller."""
-    return found is not None and found.ci_high is not None and found.ci_high < 0
+    return _carries(found) and found.ci_high is not None and found.ci_high < 0
 
 
 def powered(found: Difference | None) -> bool:
     """Whether a difference as large as the power line would probably have been shown."""
-    return found is not None and found.smallest is not None and found.smallest <= found.line
+    return _carries(found) and found.smallest is not None and found.smallest <= found.line
 
 
 def negligible(found: Difference | None) -> bool:

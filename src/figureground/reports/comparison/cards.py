@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp
 
 import pandas as pd
 
@@ -86,7 +87,7 @@ def _cue_card(told: Told, item: CueChange) -> CueCard:
         chip=told.chip(item.state),
         cue=name[:1].upper() + name[1:],
         sentences=tuple(sentences),
-        small=tuple(line for line in (told.reason(item.reason), _small(told, item.difference)) if line),
+        small=tuple(line for line in (_sentence(told.reason(item.reason)), _small(told, item.difference)) if line),
         picture=picture,
         alt=alt,
     )
@@ -105,9 +106,12 @@ def _effect(told: Told, item: CueChange) -> list[str]:
     if found is None or way is None or found.estimate is None:
         return []
     scale = told.scale(found)
+    if scale.name == "log_odds":
+        first, second = (numbers.general(scale.told(value)) for value in (found.first, found.second))
+        return [told.words.say("compare.effect_odds", **way.model_dump(), first=first, second=second)]
     return [
         told.words.say(
-            "compare.effect" if scale.shares else "compare.effect_other",
+            "compare.effect" if scale.shares else "compare.effect_native",
             class_name=way.class_name,
             arm=way.arm,
             reference=way.reference,
@@ -126,6 +130,8 @@ def _small(told: Told, found: Difference | None) -> str:
     if found is None or found.estimate is None:
         return ""
     scale = told.scale(found)
+    if scale.name == "log_odds":
+        return _small_odds(told, found)
     return told.words.say(
         f"compare.small.{found.how}",
         n=found.n,
@@ -137,13 +143,33 @@ def _small(told: Told, found: Difference | None) -> str:
     )
 
 
+def _small_odds(told: Told, found: Difference) -> str:
+    """The same of odds ratios, which people can picture: a factor."""
+    ends = (found.estimate, found.ci_low, found.ci_high, found.smallest)
+    ratio, low, high, smallest = (None if value is None else exp(value) for value in ends)
+    return told.words.say(
+        "compare.small.odds",
+        n=found.n,
+        units=found.n_clusters,
+        level=told.level(found),
+        ratio=ratio,
+        low=low,
+        high=high,
+        smallest=smallest,
+    )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
+
+
 def _measure_card(told: Told, item: MeasureChange) -> CueCard:
     name = told.measure(item)
     return CueCard(
         chip=told.measured(item),
         cue=name[:1].upper() + name[1:],
         sentences=tuple(_answers(told, item)),
-        small=tuple(line for line in (told.reason(item.reason), _small(told, item.difference)) if line),
+        small=tuple(line for line in (_sentence(told.reason(item.reason)), _small(told, item.difference)) if line),
         picture=None,
         alt="",
     )

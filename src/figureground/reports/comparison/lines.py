@@ -39,7 +39,7 @@ def _numbers(told: Told, found: Difference | None) -> str:
     scale = told.scale(found)
     return told.words.say(
         "compare.line.numbers",
-        difference=scale.amount(found.estimate),
+        difference=told.moved(found),
         level=level(told.level(found)),
         interval=scale.span(found.ci_low, found.ci_high),
         n=found.n,

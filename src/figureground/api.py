@@ -260,9 +260,9 @@ def run_audit(
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
     from figureground.datasets.sources import open_source
-    from figureground.reports.catalogue import languages
+    from figureground.reports.catalogue import asked_languages
 
-    langs = languages(lang)
+    langs = asked_languages(lang)
     decoding = Decoding(**files)
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
@@ -416,9 +416,9 @@ def judge_again(
         The run is not as it was sealed, a subgroup names no column, or the policy asks for what was not measured.
     """
     from figureground.audit.rejudge import Rejudge
-    from figureground.reports.catalogue import languages
+    from figureground.reports.catalogue import asked_languages
 
-    langs = languages(lang)
+    langs = asked_languages(lang)
     declared = None if policy is None else load_policy(policy)
     target = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
     others = tuple(Path(other) for other in repeat)
@@ -465,7 +465,7 @@ def render_report(
     """
     from figureground.reports import catalogue, html, spread
 
-    langs = catalogue.languages(lang)
+    langs = catalogue.asked_languages(lang)
     found = run if isinstance(run, results.AuditResult) else load_run(run)
     if system is not None:
         found = _with_people(found, Path(system))

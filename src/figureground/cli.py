@@ -415,9 +415,9 @@ policies.command()(seal)
 
 def _told(folder: Path, lang: str, *, written: Path | None = None) -> None:
     """Where the report lies in each language; ``written`` is the first of them."""
-    from figureground.reports.catalogue import languages
+    from figureground.reports.catalogue import asked_languages
 
-    first, *others = languages(lang)
+    first, *others = asked_languages(lang)
     for path in [written or folder / f"report.{first}.html", *(folder / f"report.{name}.html" for name in others)]:
         typer.echo(f"report: {path}")
 

@@ -97,7 +97,7 @@ def french(french_page: str) -> str:
 
 
 def test_both_languages_have_the_same_sentences_each_once() -> None:
-    texts = {lang: (LOCALES / f"{lang}.json").read_text(encoding="utf-8") for lang in catalogue.known_languages()}
+    texts = {lang: (LOCALES / f"{lang}.json").read_text(encoding="utf-8") for lang in catalogue.languages()}
     assert set(texts) == {"en", "fr"}
     keys = {lang: Counter(key for key, _ in json.loads(text, object_pairs_hook=list)) for lang, text in texts.items()}
     assert [key for found in keys.values() for key, n in found.items() if n > 1] == []
@@ -343,11 +343,11 @@ def test_nothing_is_claimed_on_a_french_page(french: str) -> None:
 
 
 def test_languages_are_named_once_and_must_be_known() -> None:
-    assert catalogue.languages("fr, en,fr") == ("fr", "en")
-    assert catalogue.languages(["en"]) == ("en",)
+    assert catalogue.asked_languages("fr, en,fr") == ("fr", "en")
+    assert catalogue.asked_languages(["en"]) == ("en",)
     for wrong in ("de", "", []):
         with pytest.raises(UsageError, match="REPORT_LANGUAGE"):
-            catalogue.languages(wrong)
+            catalogue.asked_languages(wrong)
 
 
 def test_one_command_writes_both_reports(make_run: Any, synthetic: Any) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from figureground.audit.cues import apart
@@ -190,16 +191,10 @@ def _parted(name: str) -> Iterator[tuple[str, str]]:
         yield "_".join(words[:at]), "_".join(words[at:])
 
 
-def known_languages() -> tuple[str, ...]:
-    """Tags of the languages that have a catalogue."""
-    folder = resources.files("figureground.reports") / "locales"
-    return tuple(sorted(file.name.removesuffix(".json") for file in folder.iterdir() if file.name.endswith(".json")))
-
-
-def languages(asked: str | Sequence[str]) -> tuple[str, ...]:
+def asked_languages(asked: str | Sequence[str]) -> tuple[str, ...]:
     """The languages of ``"en,fr"`` or of a sequence, each once and with a catalogue; raises :class:`UsageError`.
 
-    >>> languages("fr, en,fr")
+    >>> asked_languages("fr, en,fr")
     ('fr', 'en')
     """
     named = asked.split(",") if isinstance(asked, str) else asked
@@ -212,7 +207,7 @@ def languages(asked: str | Sequence[str]) -> tuple[str, ...]:
 @cache
 def load(lang: str) -> Catalogue:
     """The catalogue of a language; raises :class:`UsageError` where there is none."""
-    known = known_languages()
+    known = languages()
     if lang not in known:
         raise UsageError(
             "REPORT_LANGUAGE",
@@ -221,5 +216,13 @@ def load(lang: str) -> Catalogue:
             expected=f"one of {', '.join(known)}",
             fix="choose a language that has a catalogue",
         )
-    file = resources.files("figureground.reports") / "locales" / f"{lang}.json"
-    return Catalogue(lang, json.loads(file.read_text(encoding="utf-8")))
+    return Catalogue(lang, json.loads((_folder() / f"{lang}.json").read_text(encoding="utf-8")))
+
+
+def languages() -> list[str]:
+    """Languages that have a catalogue."""
+    return sorted(file.name.removesuffix(".json") for file in _folder().iterdir() if file.name.endswith(".json"))
+
+
+def _folder() -> Traversable:
+    return resources.files("figureground.reports") / "locales"

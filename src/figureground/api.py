@@ -488,7 +488,7 @@ def _with_people(found: results.AuditResult, system: Path) -> results.AuditResul
     from figureground.reports import catalogue
     from figureground.reports.human_inputs import completed
 
-    return completed(found, system, map(catalogue.load, catalogue.known_languages()))
+    return completed(found, system, map(catalogue.load, catalogue.languages()))
 
 
 def render_formats(

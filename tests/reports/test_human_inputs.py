@@ -14,11 +14,11 @@ from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import check_seal
 from figureground.cli import app
 from figureground.errors import UsageError
-from figureground.reports.catalogue import known_languages, load
+from figureground.reports.catalogue import languages, load
 from figureground.reports.human_inputs import FIELDS, completed, read_inputs, template, write_sheet
 
 PURPOSE = "Sorts garments; <b>not</b> for people."
-WORDS = [load(lang) for lang in known_languages()]
+WORDS = [load(lang) for lang in languages()]
 
 
 def filled(tmp_path: Path, **changes: str) -> Path:

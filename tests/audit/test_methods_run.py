@@ -13,7 +13,7 @@ from figureground.audit.classify.opaque import Answering
 from figureground.audit.classify.subject import as_subject
 from figureground.audit.config import AuditConfig
 from figureground.audit.explain.choosing import choose_explainer
-from figureground.audit.explain.registry import Several
+from figureground.audit.explain.several import Several
 from figureground.audit.method_choice import method_choice
 from figureground.errors import UsageError
 
@@ -176,6 +176,14 @@ def test_methods_apart_from_the_single_pass_are_checked_on_their_own():
     assert rest.explainer.names == ("cam", "occlusion")
     assert rest.layer is None
     assert found.cost(16, 16) == 3 + 1 + 65
+    assert not found.as_given
+    assert not plain.as_given
+
+
+def test_methods_that_look_at_modules_are_told_apart():
+    net, sample = Net().eval(), torch.rand(1, 3, 16, 16)
+    assert choose_explainer(net, sample, "layers", settings("saliency", "deeplift")).as_given
+    assert choose_explainer(net, sample, "layers", settings("saliency"), [Brightness()]).as_given
 
 
 def test_what_is_named_and_cannot_be_had_is_refused_at_the_door():

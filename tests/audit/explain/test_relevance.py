@@ -94,7 +94,9 @@ class Residual(nn.Module):
         return torch.as_tensor(self.head((images + self.relu(self.conv(images))).mean((2, 3))))
 
 
-@pytest.mark.parametrize("which", ["ending", "resnet18", "densenet121", "tangled"])
+@pytest.mark.parametrize(
+    "which", ["ending", "resnet18", pytest.param("densenet121", marks=pytest.mark.slow), "tangled"]
+)
 def test_lrp_is_input_times_gradient_in_networks_of_relus(which, ending, few, build, inputs):
     """Ancona et al., ICLR 2018, proposition 1: an independent account of the epsilon rule, biases included.
 

@@ -98,7 +98,7 @@ def choose_explainer(
         return Explaining(SinglePass.at(layer), layer, seen)
     names = _had(config.methods, seen)
     if plain or (names == ("occlusion",) and not own):
-        return Explaining(OcclusionMaps(config.method_options.cells), None, seen)
+        return Explaining(OcclusionMaps(config.method_options.cells, config.method_options.baseline), None, seen)
     explainer = explainer_for(
         [*names, *own], module, layer, config.method_options, access=seen, seed=config.seed, sample=sample
     )

@@ -78,7 +78,7 @@ def explainer_for(
     if access == "answers":
         first: SinglePass | OcclusionMaps | Answers = Answers()
         if "occlusion" in names:
-            first = OcclusionMaps(settings.cells)
+            first = OcclusionMaps(settings.cells, settings.baseline)
     else:
         more = tuple(name for name in ("input_x_gradient", "hirescam") if name in names)
         first = SinglePass.at(layer if any(name in CAM_METHODS for name in names) else None, more)

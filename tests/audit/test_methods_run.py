@@ -13,11 +13,11 @@ from figureground.audit.classify.opaque import Answering
 from figureground.audit.classify.subject import as_subject
 from figureground.audit.config import AuditConfig
 from figureground.audit.explain.choosing import choose_explainer
-from figureground.audit.explain.registry import Several
+from figureground.audit.explain.several import Several
 from figureground.audit.method_choice import method_choice
 from figureground.errors import UsageError
 
-FURTHER = ["hirescam", "cam", "integrated_gradients", "smoothgrad", "deeplift", "occlusion"]
+FURTHER = ["hirescam", "cam", "integrated_gradients", "smoothgrad", "deeplift", "lrp", "occlusion"]
 SAID = {"cues": ["background"], "max_images": 40}
 OPTIONS = {"steps": 4, "samples": 3, "cells": 4}
 
@@ -95,7 +95,8 @@ def test_every_method_has_its_checks_and_one_that_ignores_the_weights_fails(furt
 def test_costs_are_counted_and_the_report_shows_the_methods(plain_run, further_run):
     images = further_run.attributions["row_id"].nunique()
     costs = {stage.stage: stage.forward_equivalents for stage in further_run.document.audit.cost.stages}
-    each = 3 + 1 + 4 * 3 + 3 * 3 + (5 + 2 * 2) + (16 + 1) + 3
+    # The single pass, CAM, four steps, three samples, DeepLift, LRP, the windows, and what is said of the own method.
+    each = 3 + 1 + 4 * 3 + 3 * 3 + (5 + 2 * 2) + (3 + 2) + (16 + 1) + 3
     assert costs["explanations"] == pytest.approx(each * images)
     before = {stage.stage: stage.forward_equivalents for stage in plain_run.document.audit.cost.stages}
     assert costs["checks of the maps"] > before["checks of the maps"]
@@ -176,6 +177,14 @@ def test_methods_apart_from_the_single_pass_are_checked_on_their_own():
     assert rest.explainer.names == ("cam", "occlusion")
     assert rest.layer is None
     assert found.cost(16, 16) == 3 + 1 + 65
+    assert not found.as_given
+    assert not plain.as_given
+
+
+def test_methods_that_look_at_modules_are_told_apart():
+    net, sample = Net().eval(), torch.rand(1, 3, 16, 16)
+    assert choose_explainer(net, sample, "layers", settings("saliency", "deeplift")).as_given
+    assert choose_explainer(net, sample, "layers", settings("saliency"), [Brightness()]).as_given
 
 
 def test_what_is_named_and_cannot_be_had_is_refused_at_the_door():

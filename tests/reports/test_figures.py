@@ -110,3 +110,14 @@ def test_style_of_the_caller_is_left_alone() -> None:
     before = dict(mpl.rcParams)
     interval_chart(groups(), WORDS)
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("panels", [1, 3, 4, 7])
+def test_many_methods_stand_in_rows_of_three_at_the_height_that_this_takes(panels: int) -> None:
+    svg, height = interval_chart(groups(panels), WORDS)
+    found = texts(svg)
+    assert [text for text in found if text.startswith("panel ")] == [f"panel {number}" for number in range(panels)]
+    lines = -(-panels // 3)
+    assert found.count("level 1") == lines, "each line names its rows once"
+    single = interval_chart(groups(1), WORDS)[1]
+    assert height >= lines * (single - 30)

@@ -17,7 +17,7 @@ from figureground.audit.config import METHODS, AuditConfig, Policy
 from figureground.audit.cues import BACKGROUND, cue_spec
 from figureground.audit.explain.choosing import choose_explainer
 from figureground.audit.explain.own import OwnMethod
-from figureground.audit.explain.registry import Several
+from figureground.audit.explain.several import Several
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.measure.transfers.tuples import Tuples
 from figureground.datasets.datamodule import Row, RowLost, RowReader

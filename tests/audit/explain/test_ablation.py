@@ -86,6 +86,15 @@ def test_occlusion_beside_other_methods_is_that_of_answers_alone(ending, few):
     )
 
 
+def test_of_answers_alone_occlusion_has_the_same_settings(ending, few):
+    options = MethodOptions(cells=3, baseline="zero")
+    alone = explainer_for(["occlusion"], access="answers", options=options)(ending, few, TARGET)
+    beside = explainer_for(["saliency", "occlusion"], options=options)(ending, few, TARGET)
+    torch.testing.assert_close(alone.native["occlusion"], beside.native["occlusion"], rtol=0, atol=1e-5)
+    other = explainer_for(["occlusion"], access="answers", options=MethodOptions(cells=3))(ending, few, TARGET)
+    assert not torch.allclose(alone.native["occlusion"], other.native["occlusion"], atol=1e-3)
+
+
 def test_occlusion_and_ablation_of_the_same_grid_are_one_measurement():
     with pytest.raises(UsageError, match="one twice"):
         explainer_for(["occlusion", "feature_ablation"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -14,6 +16,11 @@ from figureground.audit.explain.registry import explainer_for
 from figureground.errors import UsageError
 
 TARGET = torch.tensor([0, 2, 1])
+
+
+def slow(*names: str) -> list[Any]:
+    """Names of networks that take long to build."""
+    return [pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def cam_of(model: nn.Module, images: Tensor, target: Tensor | None = TARGET) -> Tensor:
@@ -40,7 +47,7 @@ def small(name: str) -> tuple[nn.Module, Tensor]:
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "densenet121", "mobilenet_v2", "shufflenet_v2_x0_5", "swin_t", "timm:resnet10t"]
+    "name", ["resnet18", "mobilenet_v2", "timm:resnet10t", *slow("densenet121", "shufflenet_v2_x0_5", "swin_t")]
 )
 def test_networks_that_end_in_pooling_and_one_linear_layer(name):
     model, images = small(name)
@@ -52,7 +59,7 @@ def test_networks_that_end_in_pooling_and_one_linear_layer(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["alexnet", "vgg11_bn", "mobilenet_v3_small", "squeezenet1_1", "convnext_tiny", "vit_b_32"]
+    "name", ["mobilenet_v3_small", "squeezenet1_1", *slow("alexnet", "vgg11_bn", "convnext_tiny", "vit_b_32")]
 )
 def test_others_are_refused_with_what_would_do(name):
     size = {"vit_b_32": 224, "alexnet": 96}.get(name, 64)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from captum.attr import DeepLift
 from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy
 
 from figureground.audit.classify.readout import TwoClasses
 from figureground.audit.explain.registry import explainer_for
@@ -94,7 +95,9 @@ class Residual(nn.Module):
         return torch.as_tensor(self.head((images + self.relu(self.conv(images))).mean((2, 3))))
 
 
-@pytest.mark.parametrize("which", ["ending", "resnet18", "densenet121", "tangled"])
+@pytest.mark.parametrize(
+    "which", ["ending", "resnet18", pytest.param("densenet121", marks=pytest.mark.slow), "tangled"]
+)
 def test_lrp_is_input_times_gradient_in_networks_of_relus(which, ending, few, build, inputs):
     """Ancona et al., ICLR 2018, proposition 1: an independent account of the epsilon rule, biases included.
 
@@ -121,6 +124,13 @@ def test_lrp_refuses_what_is_no_chain_of_known_modules(few, model, told):
     model.eval()(few)
     with pytest.raises(UsageError, match=rf"METHOD_MODEL.*lrp.*{told}"):
         explainer_for(["lrp"], model)(model, few)
+
+
+@pytest.mark.parametrize("name", ["deeplift", "lrp"])
+def test_what_never_runs_needs_no_rule(ending, few, name):
+    reference = native(name, ending, few)
+    ending.metric, ending.unused = MulticlassAccuracy(num_classes=3), nn.GELU()
+    torch.testing.assert_close(native(name, ending, few), reference)
 
 
 @pytest.mark.parametrize("name", ["deeplift", "lrp"])

@@ -13,7 +13,8 @@ from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer, find_layer, model_dtype
 from figureground.audit.explain.occlusion import OcclusionMaps
 from figureground.audit.explain.own import OwnMethod
-from figureground.audit.explain.registry import CAM_METHODS, Several, explainer_for
+from figureground.audit.explain.registry import CAM_METHODS, explainer_for
+from figureground.audit.explain.several import Several
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.audit.methods import Access
 from figureground.errors import UsageError
@@ -41,6 +42,12 @@ class Explaining:
     explainer: Explainer
     layer: CamLayer | None
     access: Access
+
+    @property
+    def as_given(self) -> bool:
+        """Whether a method looks at the model's own modules, so that no copy with others may take its place."""
+        several = self.explainer
+        return isinstance(several, Several) and bool(several.own or {"deeplift", "lrp"} & set(several.names))
 
     @property
     def parts(self) -> tuple[Explaining, ...]:
@@ -91,7 +98,7 @@ def choose_explainer(
         return Explaining(SinglePass.at(layer), layer, seen)
     names = _had(config.methods, seen)
     if plain or (names == ("occlusion",) and not own):
-        return Explaining(OcclusionMaps(config.method_options.cells), None, seen)
+        return Explaining(OcclusionMaps(config.method_options.cells, config.method_options.baseline), None, seen)
     explainer = explainer_for(
         [*names, *own], module, layer, config.method_options, access=seen, seed=config.seed, sample=sample
     )

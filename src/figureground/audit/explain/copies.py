@@ -78,8 +78,10 @@ def _replacements(copy: nn.Module, calls: Mapping[str, int]) -> dict[nn.Module, 
             module.inplace = False
         if not name or next(module.children(), None) is not None:
             continue
-        known = _known(module)
         runs = calls.get(name, 0)
+        # What never runs, such as a metric beside the network, needs no rule; weights may be read without a run.
+        idle = runs == 0 and next(module.parameters(), None) is None
+        known = nn.Dropout(0.0).eval() if idle else _known(module)
         if runs > 1:
             made[module] = Successive(known, runs)
         elif known is not module:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from figureground.audit.explain.explanation import Explanation
 from figureground.audit.explain.layers import model_dtype
 from figureground.audit.explain.single_pass import checked_logits, checked_target
+from figureground.audit.method_options import Baseline
 
 #: Windows in each direction.
 CELLS = 8
@@ -47,9 +48,12 @@ class OcclusionMaps:
     ----------
     cells : int
         Windows in each direction.
+    baseline : {"mean", "zero"}
+        What a covered window shows: the image's mean colour, or the value 0 after normalisation.
     """
 
     cells: int = CELLS
+    baseline: Baseline = "mean"
 
     def cost(self, height: int, width: int) -> float:
         """Forward passes for one image of this size."""
@@ -80,12 +84,13 @@ class OcclusionMaps:
         """Falls of the target's logit by window, float32 ``[B, h, w]``."""
         window = (pixels.shape[1], *(self._side(size) for size in pixels.shape[-2:]))
         mean = pixels.mean(dim=(2, 3), keepdim=True).expand_as(pixels)
+        shown = mean if self.baseline == "mean" else torch.zeros_like(pixels)
 
-        def answer(shown: Tensor) -> Tensor:
-            return checked_logits(model(shown.clone()), len(shown))
+        def answer(covered: Tensor) -> Tensor:
+            return checked_logits(model(covered.clone()), len(covered))
 
         found = Occlusion(answer).attribute(
-            pixels, sliding_window_shapes=window, strides=window, baselines=mean, target=target
+            pixels, sliding_window_shapes=window, strides=window, baselines=shown, target=target
         )
         # Every pixel of a window has the window's value, and so has its first.
         falls: Tensor = found.detach().float()[:, 0, :: window[1], :: window[2]]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from figureground.audit import tables
 from figureground.audit.classify.subject import Subject
 from figureground.audit.explain.explanation import Explainer, Explanation
-from figureground.audit.explain.registry import Several
+from figureground.audit.explain.several import Several
 from figureground.audit.measure.attribution_rows import attribution_rows
 from figureground.audit.measure.prediction_rows import ALL_CLASSES, kept_classes, prediction_rows
 from figureground.audit.measure.regions import border_frame, corners

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from figureground.reports import numbers
 from figureground.reports.figures import style
 
 _ROW_HEIGHT = 25.0
+#: Panels side by side; narrower ones are no longer read.
+_MAX_COLUMNS = 3
 
 
 @dataclass(frozen=True)
@@ -64,19 +66,22 @@ def interval_chart(
     """
     panels = list(dict.fromkeys(frame["panel"]))
     positions = _positions(frame)
-    columns = len(panels) if width == "wide" else 1
-    lines = len(panels) // columns
-    height = lines * (_ROW_HEIGHT * len(positions) + 64) + _legend_height(words, frame, width)
+    columns = min(len(panels), _MAX_COLUMNS) if width == "wide" else 1
+    lines = -(-len(panels) // columns)
+    between = 64 if width == "narrow" or lines == 1 else 80
+    height = lines * (_ROW_HEIGHT * len(positions) + between) + _legend_height(words, frame, width)
     with style.themed():
         figure = style.new_figure(style.PIXELS[width], height)
         grid = figure.subplots(lines, columns, squeeze=False, sharey=columns > 1)
-        for panel, axes in zip(panels, grid.flat, strict=True):
+        for unused in grid.flat[len(panels) :]:
+            unused.set_visible(False)
+        for panel, axes in zip(panels, grid.flat, strict=False):
             part = frame[frame["panel"] == panel]
             _panel(axes, part, positions, words, (pooled or {}).get(panel), limits)
             axes.set_title(panel, loc="left", fontweight="bold", pad=8)
             axes.set_xlim(*(bounds or _bounds(frame)))
             axes.xaxis.set_major_formatter(lambda value, _: numbers.hundredths(value, 0))
-        _label_rows(grid[0][0] if columns > 1 else None, grid, positions)
+        _label_rows(grid[:, 0], positions)
         figure.legend(
             handles=_legend(words, frame),
             loc="outside upper left",
@@ -154,9 +159,8 @@ def _panel(
     axes.set_ylim(max(positions.values()) + 0.7, -0.7)
 
 
-def _label_rows(shared: Axes | None, grid: object, positions: Mapping[tuple[str, str | None], float]) -> None:
-    every = [shared] if shared is not None else list(getattr(grid, "flat", []))
-    for axes in every:
+def _label_rows(first: Iterable[Axes], positions: Mapping[tuple[str, str | None], float]) -> None:
+    for axes in first:
         names = [style.shorten(group if row is None else row, 24) for group, row in positions]
         axes.set_yticks(list(positions.values()), names)
         for label, (_, row) in zip(axes.get_yticklabels(), positions, strict=True):

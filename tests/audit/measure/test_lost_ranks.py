@@ -12,14 +12,16 @@ import threading
 import pytest
 from torch import nn
 
+from figureground.audit.measure.handing import packed, told
 from figureground.audit.measure.lost_ranks import Address, accepted, connected, listening
-from figureground.audit.measure.ranks import Asked, _packed, _told, current
+from figureground.audit.measure.ranks import Asked, current
 from figureground.errors import ResourceError, UsageError
 
 PATIENCE = 30
 #: A rank of its own, that says so and waits to be killed.
 OTHER = """
 import sys, time
+from figureground.audit.measure.handing import packed, told
 from figureground.audit.measure.lost_ranks import Address, connected
 link = connected(Address("127.0.0.1", int(sys.argv[1]), bytes.fromhex(sys.argv[2])), int(sys.argv[3]))
 print("there", flush=True)
@@ -126,14 +128,14 @@ def test_a_process_without_ranks_is_alone():
     assert current() is None
 
 
-def test_what_cannot_be_handed_over_is_told():
+def test_what_cannot_be_handed_over_istold():
     class Open(nn.Module):
         def __init__(self):
             super().__init__()
             self.session = threading.Lock()
 
     with pytest.raises(UsageError, match=r"RANKS_HANDED measure: .*TypeError"):
-        _packed(Open(), "measure")
+        packed(Open(), "measure")
 
 
 def test_errors_of_other_ranks_can_be_read_by_the_first():
@@ -143,6 +145,6 @@ def test_errors_of_other_ranks_can_be_read_by_the_first():
 
     full = ResourceError("DISK_FULL", "x", found="f", expected="e", fix="f")
     for error, kind in ((Odd(1, 2), RuntimeError), (MemoryError(), ResourceError), (full, ResourceError)):
-        back = pickle.loads(pickle.dumps(_told(error, 3)))  # noqa: S301
+        back = pickle.loads(pickle.dumps(told(error, 3)))  # noqa: S301
         assert type(back) is kind
-    assert str(_told(Odd("why", 2), 3)) == "rank 3: Odd: why"
+    assert str(told(Odd("why", 2), 3)) == "rank 3: Odd: why"

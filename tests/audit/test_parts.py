@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from figureground.api import run_audit
-from figureground.audit import parts, run_folder
+from figureground.audit import causal, parts, run_folder
 from figureground.audit.journal import as_ranges
 from figureground.audit.measure import base, suite
+from figureground.audit.measure.plain import doses, interventions
 from figureground.audit.measure.stream import ShardStream
 from figureground.audit.merging import merge_parts
 from figureground.audit.parts import Part, PartDone
@@ -23,7 +24,7 @@ from figureground.datasets.planted import Planted
 from figureground.errors import UsageError
 
 SHARD = 16
-CUES = ("background", "corner_top_left")
+CUES = ("background", "corner_top_left", "sharpness")
 
 
 class Small(nn.Module):
@@ -50,13 +51,17 @@ def pictures(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def _small_shards():
     with pytest.MonkeyPatch.context() as patch:
-        for module in (base, suite, parts):
+        for module in (base, suite, parts, doses, interventions):
             patch.setattr(module, "SHARD_ROWS", SHARD)
+        # So small a network moves too little for the last stage, which is to be there.
+        patch.setattr(causal, "to_hold", lambda *_: [("background", "corner_top_left")])
+        patch.setattr(causal, "moving", lambda *_: {"sharpness": ("grass", "gravel")})
         yield
 
 
 def audited(pictures, out, **options):
-    settings = {"cues": CUES, "batch_size": 8, "report": False, "model": Small()} | options
+    policy = {"plain_rows": 20, "assay_redraws": 20, "placebo_draws": 50}
+    settings = {"cues": CUES, "batch_size": 8, "report": False, "model": Small(), "policy": policy} | options
     return run_audit(settings.pop("model"), pictures, out=out, **settings)
 
 
@@ -102,6 +107,8 @@ def test_parts_make_the_run_of_one_process(pictures, whole, rounds, tmp_path):
     out, said, counts = rounds
     merged = merge_parts([out.with_name("run.parts")], out=tmp_path / "merged")
     assert set(counts.values()) == {1}  # no shard twice
+    streams = {"measure", "plain", "background", "masked", "held-masked", "dose"}
+    assert set(merged.shards) == {name for name, _ in counts} == streams
     assert sum(merged.shards.values()) == len(counts) == len(list((whole.path / "predictions").iterdir()))
     assert merged.rows == {name: len(whole.tables[name]) for name in ("predictions", "attributions")}
     with pytest.MonkeyPatch.context() as patch:

@@ -81,7 +81,7 @@ class Lookout:
             for rank, link in self.links:
                 ready.register(link, selectors.EVENT_READ, rank)
             while not self._ended.is_set():
-                for key, _ in ready.select(timeout=1.0):
+                for key, _ in ready.select(timeout=0.25):
                     if self._ended.is_set() or _said(key.fileobj) == _ENDED:
                         return
                     self.lost(int(key.data))

@@ -17,7 +17,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytorch_lightning as pl
 from pytorch_lightning.strategies import DDPStrategy
 from torch import distributed
@@ -27,13 +26,14 @@ from figureground.audit.classify.quiet import interruptible, quiet_lightning
 from figureground.audit.hands import Folder
 from figureground.audit.hands import Job as AnyJob
 from figureground.audit.journal import Journal, shard_name
+from figureground.audit.measure.handing import bare, packed, told, unpacked
 from figureground.audit.measure.lost_ranks import Address, Lookout, accepted, connected, listening
 from figureground.audit.measure.stream import StreamJob, quiet_trainer
 from figureground.audit.progress import Advance
 from figureground.audit.run_folder import RunFolder
 from figureground.datasets.columns import SHARD_ROWS
 from figureground.datasets.reading import Found, Reads, Task
-from figureground.errors import FiguregroundError, ResourceError, UsageError
+from figureground.errors import UsageError
 
 #: Ranks wait for each other as long as a stage takes; that one is gone is told otherwise.
 _FOREVER = timedelta(days=365)
@@ -105,7 +105,7 @@ class Ranks:
             return
         assert isinstance(left, StreamJob)  # noqa: S101  (the only kind that there is)
         folder.enter(name for shard in dict.fromkeys(left.shards) for name in left.files(shard))
-        self._tell(("stream", folder.path, _packed(_bare(left), left.name)))
+        self._tell(("stream", folder.path, packed(bare(left), left.name)))
         errors = self._share(left, advance)
         self._learn(folder, left, advance)
         failed = next((error for error in errors if error is not None), None)
@@ -117,7 +117,7 @@ class Ranks:
 
     def read(self, folder: Folder, reading: Reads, task: Task, positions: Sequence[int]) -> Iterator[tuple[int, Found]]:
         """Read rows together; called on the first rank."""
-        self._tell(("read", folder.path, _packed((reading, task, tuple(positions)), "data")))
+        self._tell(("read", folder.path, packed((reading, task, tuple(positions)), "data")))
         for found in self._read(reading, task, positions):
             if isinstance(found, Exception):
                 raise found
@@ -126,12 +126,12 @@ class Ranks:
     def serve(self) -> Path:
         """Compute what the first rank asks for until it ends; returns the run folder. On all other ranks."""
         while True:
-            kind, path, packed = self._tell(None)
+            kind, path, given = self._tell(None)
             if kind == "end":
                 return Path(path)
             if kind == "stop":  # the first rank says why, and answers for it
                 raise SystemExit(0)
-            job = _unpacked(packed, self.rank)
+            job = unpacked(given, self.rank)
             if kind == "read" and not isinstance(job, Exception):
                 self._read(*job)
             elif kind == "read":
@@ -152,7 +152,7 @@ class Ranks:
         try:
             found: Any = list(reading(task, mine))
         except Exception as error:
-            found = _told(error, self.rank)
+            found = told(error, self.rank)
         return self._gathered(found)
 
     def _gathered(self, found: Any) -> list[Any]:
@@ -172,7 +172,7 @@ class Ranks:
         try:
             mine.compute(advance, **self.asked.options(), callbacks=[_OwnSignals()])
         except Exception as error:  # told to all, so that the first rank raises it
-            return _told(error, self.rank)
+            return told(error, self.rank)
         return None
 
     def _dealt(self, job: StreamJob, rank: int) -> StreamJob:
@@ -272,47 +272,6 @@ class _OwnSignals(pl.Callback):
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After Lightning has set its own; it puts the former back in the end."""
         signal.signal(signal.SIGTERM, self._handler)
-
-
-def _bare(job: StreamJob) -> StreamJob:
-    """Without what belongs to this process."""
-    return replace(job, stream=replace(job.stream, folder=RunFolder(job.stream.folder.path)))
-
-
-def _unpacked(packed: bytes, rank: int) -> Any:
-    try:
-        return cloudpickle.loads(packed)
-    except Exception as error:
-        return _told(error, rank)
-
-
-def _packed(what: Any, name: str) -> bytes:
-    try:
-        packed: bytes = cloudpickle.dumps(what)
-    except Exception as error:
-        raise UsageError(
-            "RANKS_HANDED",
-            name,
-            found=f"a model or data that cannot be handed to other processes ({type(error).__name__}: {error})",
-            expected="modules and data that can be pickled",
-            fix="audit without --devices, or part by part with --shard",
-        ) from error
-    return packed
-
-
-def _told(error: Exception, rank: int) -> Exception:
-    """An error as other processes can read it."""
-    if isinstance(error, FiguregroundError):
-        return error
-    if isinstance(error, MemoryError):
-        return ResourceError(
-            "OUT_OF_MEMORY",
-            f"rank {rank}",
-            found="too little memory",
-            expected="room for the model and a batch",
-            fix="a smaller --batch-size or fewer ranks on a machine, and --resume",
-        )
-    return RuntimeError(f"rank {rank}: {type(error).__name__}: {error}")
 
 
 def _cannot(found: str, expected: str) -> UsageError:

@@ -23,6 +23,7 @@ def test_the_wheel_is_whole_and_brings_no_foreign_top_level_name(tmp_path):
         "figureground/audit/schema/audit.schema.json",
         "figureground/audit/schema/policy.schema.json",
         "figureground/reports/locales/en.json",
+        "figureground/reports/locales/fr.json",
         "figureground/reports/templates/report.css",
     ):
         assert needed in names

@@ -28,6 +28,7 @@ _HOME = {
     "background_share": "figureground.audit.measure.shares",
     "bleed_floor": "figureground.audit.measure.shares",
     "check_inputs": "figureground.inputs",
+    "explain": "figureground.explained",
     "judge_again": "figureground.api",
     "load_run": "figureground.api",
     "log_density_ratio": "figureground.audit.measure.shares",

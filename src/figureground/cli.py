@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from figureground.bars import bars
 from figureground.cli_check import check
+from figureground.cli_explain import explain
 from figureground.cli_manifest import build
 from figureground.file_options import reads_files
 from figureground.options import (
@@ -63,9 +63,6 @@ from figureground.options import (
     as_uncertain,
 )
 
-if TYPE_CHECKING:
-    from figureground.audit.progress import Advance
-
 app = typer.Typer(
     name="figureground",
     no_args_is_help=True,
@@ -111,6 +108,7 @@ def demo(
 
 
 app.command()(check)
+app.command()(explain)
 app.command(name="manifest")(build)
 
 
@@ -390,33 +388,3 @@ def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
 
     seal = check_seal(run)
     typer.echo(f"{run}: {len(read_seal(run))} files as sealed; SHA-256 of the seal {seal}")
-
-
-@contextmanager
-def bars(description: str, total: int) -> Iterator[Advance]:
-    """A progress bar on stderr, with the time expected once the pace is known."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    if total == 0:
-        console.print(description, soft_wrap=True, highlight=False, markup=False)
-        yield lambda _: None
-        return
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as shown:
-        task = shown.add_task(description, total=total)
-        yield lambda done: shown.advance(task, done)

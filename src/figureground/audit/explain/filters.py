@@ -45,9 +45,7 @@ def first_filters(module: nn.Module, inputs: Tensor) -> Filters | None:
     return Filters(ran[0], weights, stride, *spectrum_shares(weights, stride))
 
 
-def spectrum_shares(
-    weights: Map, stride: tuple[int, int]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def spectrum_shares(weights: Map, stride: tuple[int, int]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """How much of each filter's energy lies where its stride folds it, and how much is of high frequency.
 
     Parameters

@@ -19,11 +19,11 @@ class _Deconvolved(torch.autograd.Function):
     """A ReLU that rectifies what comes back, whatever went forward."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
+    def forward(_ctx: Any, values: Tensor) -> Tensor:
         return values.clamp(min=0)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
         return gradients[0].clamp(min=0)
 
 
@@ -31,11 +31,11 @@ class _LetThrough(torch.autograd.Function):
     """A ReLU that lets everything back."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
+    def forward(_ctx: Any, values: Tensor) -> Tensor:
         return values.clamp(min=0)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
         return gradients[0]
 
 

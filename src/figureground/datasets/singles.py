@@ -61,7 +61,7 @@ def open_pictures(
     folder = None if isinstance(data, pd.DataFrame) else Path(data)
     plain = folder is not None and folder.is_dir() and not (folder / "manifest.csv").exists() and not is_saved(folder)
     if folder is None or not plain:
-        return open_source(data, columns=columns, root=root, decoding=decoding, labelled=False)
+        return open_source(data, classes=(), columns=columns, root=root, decoding=decoding, labelled=False)
     found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
         raise DataError(

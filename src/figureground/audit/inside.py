@@ -99,8 +99,10 @@ class InsideView:
             patch_of(self.subject.module, self.layer, self.subject.preprocess, self.channel, spot)
             for spot in seen.spots()
         ]
-        met = max(count for _, count in made)
-        return Strongest(seen.n, lost, seen.channels, seen.dead, tuple(patch for patch, _ in made), met)
+        met = made[0][1]
+        return Strongest(
+            seen.n, lost, seen.channels, seen.dead, tuple(patch for patch, _ in made), met.relus, met.switches
+        )
 
     def _batches(self, source: Source) -> Iterator[list[tuple[int, Shown | RowFault]]]:
         names = source.table()["key"].tolist()

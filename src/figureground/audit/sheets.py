@@ -248,8 +248,9 @@ class Strongest:
         Channels whose value was the same in every place of every picture.
     patches : tuple of Patch
         Of the channel, strongest first, one for each picture at most; empty where no channel was named.
-    rectifiers : int
-        Rectifiers that the projections passed on their way back; without any they are plain gradients.
+    rectifiers, switches : int
+        ReLUs and max poolings of the network. Without the ones, projections are plain gradients; without the others,
+        they hardly depend on the picture.
     """
 
     n: int
@@ -258,6 +259,7 @@ class Strongest:
     dead: tuple[int, ...]
     patches: tuple[Patch, ...] = ()
     rectifiers: int = 0
+    switches: int = 0
 
 
 @dataclass(frozen=True)

@@ -49,18 +49,21 @@ class Rectifying(TorchFunctionMode):
     ----------
     met : int
         Rectifiers that ran; without any, what comes back is the plain gradient.
+    switches : int
+        Max poolings that ran; without any, nothing in what comes back depends on the picture but its scale.
     """
 
     rectify: Callable[[Tensor], Any] = _Deconvolved.apply
 
     def __init__(self) -> None:
         super().__init__()
-        self.met = 0
+        self.met = self.switches = 0
 
     def __torch_function__(
         self, func: Any, types: Iterable[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         given = dict(kwargs or {})
+        self.switches += func in _POOLS
         if func in _IN_PLACE or func in _RELUS:
             values = args[0] if args else given["input"]
             in_place = func in _IN_PLACE or given.get("inplace", False) or (func is F.relu and True in args[1:2])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from figureground.audit.explain.covering import pixels
-from figureground.audit.explain.units import UnitLayer, projection, seen_by
+from figureground.audit.explain.units import Met, UnitLayer, projection, seen_by
 from figureground.audit.sheets import Patch
 from figureground.datasets.transforms import Preprocess
 
@@ -80,8 +80,8 @@ class Surveyed:
 
 def patch_of(
     module: nn.Module, layer: UnitLayer, preprocess: Preprocess, channel: int, spot: Spot
-) -> tuple[Patch, int]:
-    """What the unit sees at a spot, with its projection; and the ReLUs that were met on the way back."""
+) -> tuple[Patch, Met]:
+    """What the unit sees at a spot, with its projection; and what was met on the way back."""
     if spot.image is None:
         raise ValueError("a spot without its picture")
     box = seen_by(module, layer, spot.image.shape, spot.cell)

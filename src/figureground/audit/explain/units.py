@@ -24,6 +24,14 @@ _NOISES = 2
 
 
 @dataclass(frozen=True)
+class Met:
+    """How many ReLUs and max poolings ran in a forward pass."""
+
+    relus: int
+    switches: int
+
+
+@dataclass(frozen=True)
 class UnitLayer:
     """A layer whose units are looked at.
 
@@ -84,7 +92,7 @@ def unit_layer(module: nn.Module, name: str, layout: Layout | None = None) -> Un
     )
 
 
-def projection(module: nn.Module, layer: UnitLayer, inputs: Tensor, unit: tuple[int, int, int]) -> tuple[Tensor, int]:
+def projection(module: nn.Module, layer: UnitLayer, inputs: Tensor, unit: tuple[int, int, int]) -> tuple[Tensor, Met]:
     """Deconvolution of one unit: what in the picture it answers to.
 
     Parameters
@@ -103,8 +111,9 @@ def projection(module: nn.Module, layer: UnitLayer, inputs: Tensor, unit: tuple[
         float32 ``[C, H, W]``, signed, in units of the normalised input: the unit's activation, all others set to zero,
         led back through transposed filters, the switches of max pooling and ReLUs that rectify once more. Biases are
         left out. Where pooling windows overlap, what they lead to one pixel is added up.
-    int
-        ReLUs that were met; without any it is the gradient times the activation.
+    Met
+        Without a ReLU it is the gradient times the activation. Without max pooling there are no switches, and it is
+        the same for every picture but for its scale.
 
     References
     ----------
@@ -114,9 +123,9 @@ def projection(module: nn.Module, layer: UnitLayer, inputs: Tensor, unit: tuple[
         pixels = inputs.detach().clone().to(model_dtype(module)).requires_grad_()
         value = layer.values(module, pixels)[0, unit[0], unit[1], unit[2]]
         if not value.requires_grad:
-            return torch.zeros_like(pixels[0]).float(), mode.met
+            return torch.zeros_like(pixels[0]).float(), Met(mode.met, mode.switches)
         (found,) = torch.autograd.grad(value, pixels, grad_outputs=value.detach())
-    return found[0].float(), mode.met
+    return found[0].float(), Met(mode.met, mode.switches)
 
 
 def seen_by(module: nn.Module, layer: UnitLayer, shape: torch.Size, cell: tuple[int, int]) -> Box:

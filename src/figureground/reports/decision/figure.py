@@ -16,7 +16,7 @@ from figureground.reports.figures.style import INK, QUIET, shorten, themed
 
 _COLUMNS, _INCHES, _DPI = 4, 3.0, 120
 #: Letters that fit over and under a tile.
-_TITLE, _LINE = 30, 40
+_TITLE, _LINE = 44, 46
 
 
 def sheet_png(sheet: Sheet, model: ModelFacts, lang: str = "en") -> bytes:
@@ -24,7 +24,7 @@ def sheet_png(sheet: Sheet, model: ModelFacts, lang: str = "en") -> bytes:
     words = catalogue.load(lang)
     view = page.build(sheet, model, words)
     title = f"{shorten(view.name, 60)}: {shorten(view.headline, 60)}"
-    return _png(title, words.say("sheet.png_foot"), (*view.maps, *view.covered, *view.parts))
+    return _png(title, words.say("sheet.png_foot"), [view.maps, view.covered, view.parts])
 
 
 def inside_png(inside: Inside, model: ModelFacts, lang: str = "en") -> bytes:
@@ -32,12 +32,13 @@ def inside_png(inside: Inside, model: ModelFacts, lang: str = "en") -> bytes:
     view = inside_page.build(inside, model, catalogue.load(lang))
     features = [tile for each in view.features for tile in each.tiles[:_COLUMNS]]
     patches = [tile for pair in view.patches for tile in pair]
-    tiles = [*([view.filters] if view.filters else []), *features, *patches]
-    return _png(shorten(view.headline, 100), view.stamp, tiles)
+    filters = [view.filters] if view.filters else []
+    return _png(shorten(view.headline, 100), view.stamp, [patches, features, filters])
 
 
-def _png(title: str, foot: str, tiles: Sequence[Tile]) -> bytes:
-    rows = -(-len(tiles) // _COLUMNS)
+def _png(title: str, foot: str, groups: Sequence[Sequence[Tile]]) -> bytes:
+    tiles = [tile for group in groups for tile in _whole_rows(group)]
+    rows = len(tiles) // _COLUMNS
     with themed():
         figure = Figure(figsize=(_COLUMNS * _INCHES, rows * (_INCHES + 0.75) + 1.0), layout="constrained")
         figure.suptitle(title, color=INK, x=0.01, ha="left", fontsize=14, fontweight="bold")
@@ -45,11 +46,15 @@ def _png(title: str, foot: str, tiles: Sequence[Tile]) -> bytes:
         grid = figure.subplots(rows, _COLUMNS, squeeze=False)
         for at, axes in enumerate(grid.ravel()):
             axes.set_axis_off()
-            if at < len(tiles):
-                _draw(axes, tiles[at])
+            if (tile := tiles[at]) is not None:
+                _draw(axes, tile)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _whole_rows(group: Sequence[Tile]) -> list[Tile | None]:
+    return [*group, *[None] * (-len(group) % _COLUMNS)]
 
 
 def _draw(axes: Axes, tile: Tile) -> None:

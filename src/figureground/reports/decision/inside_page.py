@@ -102,7 +102,8 @@ def _survey(found: Strongest, channel: int | None, words: Catalogue) -> tuple[st
     )
     if channel is None:
         return (*lines, say("inside.no_channel"))
-    return (*lines, say("inside.projection" if found.rectifiers else "inside.no_rectifier"))
+    lines.append(say("inside.projection" if found.rectifiers else "inside.no_rectifier"))
+    return (*lines, *([] if found.switches or not found.rectifiers else [say("inside.no_switches")]))
 
 
 def _patch(patch: Patch, words: Catalogue) -> tuple[Tile, Tile]:

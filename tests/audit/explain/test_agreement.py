@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,6 +50,12 @@ def test_a_constant_map_agrees_with_nothing():
 def test_every_pair_is_there():
     maps = tuple(shown(name, np.random.default_rng(at).random((4, 4))) for at, name in enumerate("abc"))
     assert [(each.first, each.second) for each in agreements(maps)] == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_what_is_illustration_agrees_with_nothing():
+    maps = [shown(name, np.random.default_rng(at).random((4, 4))) for at, name in enumerate("abc")]
+    found = agreements((replace(maps[0], illustration=True), *maps[1:]))
+    assert [(each.first, each.second) for each in found] == [("b", "c")]
 
 
 def test_ties_count_by_the_share_that_fits():

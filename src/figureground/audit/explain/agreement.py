@@ -15,8 +15,9 @@ TOP_SHARE = 0.1
 
 
 def agreements(maps: tuple[MapShown, ...]) -> tuple[Agreement, ...]:
-    """Every pair of maps, compared."""
-    return tuple(agreement(one, other) for one, other in combinations(maps, 2))
+    """Every pair of maps, compared; what is illustration only agrees with nothing that would count."""
+    counted = [shown for shown in maps if not shown.illustration]
+    return tuple(agreement(one, other) for one, other in combinations(counted, 2))
 
 
 def agreement(one: MapShown, other: MapShown) -> Agreement:

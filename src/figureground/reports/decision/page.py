@@ -96,7 +96,7 @@ def _answers(sheet: Sheet, words: Catalogue) -> Table:
     say = words.say
     rows = [(each.name, say("sheet.probability", p=each.probability)) for each in sheet.answers]
     columns = (say("sheet.col.finding" if sheet.several else "sheet.col.class"), say("sheet.col.probability"))
-    return table(say("sheet.answers"), columns, rows)
+    return table(say("sheet.answers"), columns, rows, limit=len(rows))
 
 
 def _picture_tile(sheet: Sheet, words: Catalogue) -> Tile:
@@ -129,7 +129,7 @@ def _agreement(found: tuple[Agreement, ...], words: Catalogue) -> Table:
         for each in found
     ]
     names = ("pair", "correlation", "overlap", "cells")
-    return table(say("sheet.agreement"), [say(f"sheet.col.{name}") for name in names], rows)
+    return table(say("sheet.agreement"), [say(f"sheet.col.{name}") for name in names], rows, limit=len(rows))
 
 
 def _changes(covering: Covering, words: Catalogue) -> str:

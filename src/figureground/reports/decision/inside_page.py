@@ -52,7 +52,7 @@ def build(inside: Inside, model: ModelFacts, words: Catalogue) -> InsidePage:
         say("inside.stamp"),
         None if inside.filters is None else _filters(inside.filters, words),
         (say("inside.no_filters"),) if inside.filters is None else _aliasing(inside.filters, words),
-        tuple(_features(each, words) for each in inside.features),
+        tuple(_features(each, inside.channel, words) for each in inside.features),
         (say("inside.no_survey"),) if survey is None else _survey(survey, inside.channel, words),
         () if survey is None else tuple(_patch(patch, words) for patch in survey.patches),
         model_facts(model, words),
@@ -73,13 +73,14 @@ def _aliasing(found: Filters, words: Catalogue) -> tuple[str, ...]:
     return folded, high
 
 
-def _features(found: FeatureMaps, words: Catalogue) -> Features:
+def _features(found: FeatureMaps, channel: int | None, words: Catalogue) -> Features:
     tiles = tuple(
-        Tile(coloured(values), words.say("inside.channel", channel=channel), (_range(values, words),))
-        for channel, values in zip(found.channels, found.maps, strict=True)
+        Tile(coloured(values), words.say("inside.channel", channel=at), (_range(values, words),))
+        for at, values in zip(found.channels, found.maps, strict=True)
     )
-    title = words.say("inside.features", name=found.name, shown=len(tiles), of=found.of)
-    return Features(title, tiles)
+    if channel is not None:
+        return Features(words.say("inside.feature", name=found.name, channel=channel, of=found.of), tiles)
+    return Features(words.say("inside.features", name=found.name, shown=len(tiles), of=found.of), tiles)
 
 
 def _range(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]], words: Catalogue) -> str:

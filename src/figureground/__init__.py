@@ -33,6 +33,7 @@ _HOME = {
     "check_inputs": "figureground.inputs",
     "compare": "figureground.comparing",
     "compare_runs": "figureground.comparing",
+    "explain": "figureground.explained",
     "judge_again": "figureground.api",
     "load_run": "figureground.api",
     "log_density_ratio": "figureground.audit.measure.shares",

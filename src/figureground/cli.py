@@ -11,6 +11,7 @@ import typer
 
 from figureground.cli_check import check
 from figureground.cli_compare import compare
+from figureground.cli_explain import explain
 from figureground.cli_handing import bundle, purge
 from figureground.cli_manifest import build
 from figureground.cli_merge import merge
@@ -122,6 +123,7 @@ def demo(
 
 
 app.command()(check)
+app.command()(explain)
 app.command(name="manifest")(build)
 app.command()(merge)
 app.command()(compare)

@@ -1,0 +1,149 @@
+"""``figureground explain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from figureground.file_options import reads_files
+from figureground.options import (
+    AllowGlobal,
+    AllowNonfinite,
+    Bicubic,
+    Channels,
+    ClassNames,
+    ColumnMap,
+    Crop,
+    ExpectSha,
+    KindOf,
+    LayoutOf,
+    Mean,
+    Methods,
+    ModelArgs,
+    ModelClass,
+    OutputKey,
+    PythonPath,
+    Resize,
+    Std,
+    Thresholds,
+    TrustModel,
+    WeightsFile,
+    as_arguments,
+    as_list,
+    as_mapping,
+    as_preprocess,
+    as_thresholds,
+)
+from figureground.progress_bars import bars
+
+_INSIDE = "Inside the network"
+
+
+@reads_files
+def explain(
+    model: Annotated[str, typer.Argument(help="Checkpoint, file of weights, or name, as for `audit`.")],
+    images: Annotated[list[Path], typer.Argument(help="Pictures, one or more.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the sheets, new or empty.")],
+    mask: Annotated[
+        list[Path] | None,
+        typer.Option("--mask", help="Mask of the object, one for each picture, in their order. Repeatable."),
+    ] = None,
+    about: Annotated[
+        str | None, typer.Option("--about", help="Class or finding to explain. Default: what the model predicts.")
+    ] = None,
+    methods: Methods = None,
+    cam_layer: Annotated[
+        str | None,
+        typer.Option("--cam-layer", help="Module for Grad-CAM, as in named_modules(). Default: chosen and shown."),
+    ] = None,
+    layout: LayoutOf = None,
+    layer: Annotated[
+        str | None,
+        typer.Option("--layer", help="Layer whose feature maps are shown, by name.", rich_help_panel=_INSIDE),
+    ] = None,
+    channel: Annotated[
+        int | None,
+        typer.Option("--channel", min=0, help="Channel of it. Default: the strongest.", rich_help_panel=_INSIDE),
+    ] = None,
+    over: Annotated[
+        Path | None,
+        typer.Option(
+            "--over",
+            help="Manifest or folder of pictures: dead channels, and the channel's strongest patches.",
+            rich_help_panel=_INSIDE,
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many patches.", rich_help_panel=_INSIDE)] = 9,
+    column: ColumnMap = None,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", help="Data root; nothing outside it is opened. Default: the folder of the pictures."),
+    ] = None,
+    threshold: Thresholds = None,
+    model_class: ModelClass = None,
+    model_arg: ModelArgs = None,
+    weights: WeightsFile = None,
+    expect_sha256: ExpectSha = None,
+    trust_model: TrustModel = None,
+    allow_global: AllowGlobal = None,
+    allow_nonfinite: AllowNonfinite = False,
+    python_path: PythonPath = None,
+    classes: ClassNames = None,
+    kind: KindOf = None,
+    output_key: OutputKey = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    mean: Mean = None,
+    std: Std = None,
+    bicubic: Bicubic = False,
+    channels: Channels = None,
+    lang: Annotated[str, typer.Option("--lang", help="Language of the sheets.")] = "en",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace sheets of the same names.")] = False,
+    *,
+    files: dict[str, Any],
+) -> None:
+    """Write a sheet for each single decision; with --layer, look inside the network."""
+    from figureground.explained import explain as explain_images
+
+    found = explain_images(
+        model,
+        images,
+        out=out,
+        masks=mask or (),
+        about=about,
+        methods=as_list(methods),
+        cam_layer=cam_layer,
+        layout=layout,  # type: ignore[arg-type]  # a name that is none is refused by the library
+        layer=layer,
+        channel=channel,
+        top=top,
+        over=over,
+        columns=as_mapping(column),
+        root=root,
+        classes=as_list(classes),
+        kind=kind,  # type: ignore[arg-type]  # as for layout
+        thresholds=as_thresholds(threshold),
+        transform=as_preprocess(resize, crop, mean, std, bicubic, channels),
+        model_class=model_class,
+        model_args=as_arguments(model_arg),
+        weights=weights,
+        expect_sha256=expect_sha256,
+        trust_model=trust_model,
+        allow_globals=allow_global or (),
+        allow_nonfinite=allow_nonfinite,
+        python_path=python_path or (),
+        output_key=output_key,
+        lang=lang,
+        overwrite=overwrite,
+        progress=bars,
+        **files,
+    )
+    for sheet in found.sheets:
+        typer.echo(f"{sheet.name}: {sheet.answer.name} ({sheet.answer.probability:.1%})")
+    for lost in found.set_aside:
+        typer.echo(f"{lost.name}: set aside: {lost.reason}: {lost.detail}", err=True)
+    for file in found.files:
+        typer.echo(f"{'page' if file.suffix == '.html' else 'picture'}: {file}")
+    raise typer.Exit(3 if found.set_aside else 0)

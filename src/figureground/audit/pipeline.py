@@ -28,6 +28,7 @@ from figureground.audit.declaring import declared_task
 from figureground.audit.explain.choosing import SINGLE_PASS_COST
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
+from figureground.audit.faster import Faster, faster
 from figureground.audit.files import file_sha256
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.judging import judge_run
@@ -128,8 +129,10 @@ class Pipeline:
         overlap = None if self.training is None else self.training.compare(self.source, examples, self.progress)
         reader = self._reader(examples)
         with evaluating(self.subject.module):
-            seen = probed(self.subject, self._sample(examples, reader), self.config)
-            return replace(self, subject=seen.subject)._measure(folder, examples, reader, seen, overlap, started)
+            sample = self._sample(examples, reader)
+            seen = probed(self.subject, sample, self.config)
+            fast = faster(seen.subject, seen.explaining.layer, sample, self.config.optimise)
+            return replace(self, subject=seen.subject)._measure(folder, examples, reader, seen, overlap, started, fast)
 
     def _measure(
         self,
@@ -139,18 +142,19 @@ class Pipeline:
         seen: Probed,
         overlap: document.TrainingOverlap | None,
         started: str,
+        fast: Faster,
     ) -> AuditResult:
         with evaluating(self.subject.module):
             explainer, layer = seen.explaining.explainer, seen.explaining.layer
             probes = [*seen.checks, self._reconcile(examples)]
             dataset = ExampleDataset(rows_of(examples.usable), reader)
-            measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
+            measure_images(fast.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
             examples = settled(examples, read_table(folder.path, "predictions"))
             folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
             each = seen.explaining.cost(*reader(rows_of(examples.usable.head(1))[0])["image"].shape[-2:])
             maps = self._check_maps(explainer, examples, reader, layer, each)
             cues = self.config.cues or default_cues(examples.regions)
-            caused = CausalStage(self.subject, self.config, self.policy, self.task, cues, self.progress)(
+            caused = CausalStage(fast.subject, self.config, self.policy, self.task, cues, self.progress)(
                 examples, reader, folder
             )
             costs = [
@@ -161,14 +165,15 @@ class Pipeline:
             checks = [*probes, *maps.checks, *caused.checks]
             judgement = self._judge(folder, examples, reader, cues, checks, overlap)
             self._write_tables(folder, judgement)
-            gallery = self._picture(folder, explainer, reader, examples, judgement, caused)
+            drawing = replace(self, subject=fast.subject)
+            gallery = drawing._picture(folder, explainer, reader, examples, judgement, caused)
         folder.write_table("gallery.parquet", gallery, tables.GALLERY)
         cost = document.Cost(
             per_image=sum(stage.forward_equivalents for stage in costs) / max(len(dataset), 1),
             images=len(dataset),
             stages=costs,
         )
-        self._write_document(folder, judgement, layer, started, cost)
+        self._write_document(folder, judgement, layer, started, cost, fast.what)
         folder.seal()
         return AuditResult(folder.path)
 
@@ -304,7 +309,13 @@ class Pipeline:
         }
 
     def _write_document(
-        self, folder: RunFolder, judgement: Judgement, layer: CamLayer | None, started: str, cost: document.Cost
+        self,
+        folder: RunFolder,
+        judgement: Judgement,
+        layer: CamLayer | None,
+        started: str,
+        cost: document.Cost,
+        optimisation: document.Optimisation,
     ) -> None:
         subject = document.Subject(
             model_sha256=self.subject.sha256,
@@ -322,11 +333,13 @@ class Pipeline:
             nonfinite=list(self.subject.nonfinite),
             target=self.config.target,
             thresholds=dict(self.subject.thresholds),
+            optimisation=optimisation,
         )
-        # Nothing of when or where enters the identity: the same inputs give the same id.
+        # Nothing of when or where enters the identity: the same inputs give the same id. That a copy was asked for is
+        # among the settings.
         identity = canonical_sha256(
             [
-                subject.model_dump(mode="json"),
+                subject.model_dump(mode="json", exclude={"optimisation"}),
                 judgement.data.sha256,
                 self.config.model_dump(mode="json"),
                 self.policy.sha256,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ from figureground.audit.explain.layers import model_dtype
 from figureground.audit.explain.stem import faster_stem
 from figureground.audit.explain.wiring import Pair, aliases, foldable_pairs
 
-#: Largest difference of the copy's logits, relative to the largest of them: rounding of single precision, with a margin.
+#: Largest difference of the copy's logits, as a share of the largest: rounding of single precision, with a margin.
 TOLERANCE = 1e-4
 #: Where rounding would be larger than that, nothing is folded.
 _FOLDED_TYPES = (torch.float32, torch.float64)
@@ -70,8 +72,9 @@ def optimised(model: nn.Module, inputs: Tensor, keep: Sequence[str] = ()) -> Opt
     """
     with torch.inference_mode(False):
         shown = inputs.detach().to(model_dtype(model), copy=True)
-        for attempt in ((_folded, _channels_last, _stem), (_folded,), ()):
-            found = _attempted(model, shown, keep, attempt)
+        fold = {"batch_norm_folded": partial(_folded, keep=keep)}
+        for steps in (fold | {"channels_last": _channels_last, "stem": faster_stem}, fold, {}):
+            found = _attempted(model, shown, steps)
             if found is None:
                 return Optimised(model, reason=_NOT_COPIED)
             if _answers_alike(model, found.module, shown):
@@ -79,53 +82,47 @@ def optimised(model: nn.Module, inputs: Tensor, keep: Sequence[str] = ()) -> Opt
     return Optimised(model, reason=_NOT_THE_SAME)
 
 
-#: Changes a copy in place: (copy, inputs, keep) to how often it found something to change.
-_Step = Callable[[nn.Module, Tensor, Sequence[str]], int]
+#: Changes a copy in place, and says how often it found something to change.
+_Step = Callable[[nn.Module, Tensor], int]
 
 
-def _attempted(model: nn.Module, inputs: Tensor, keep: Sequence[str], steps: Sequence[_Step]) -> Optimised | None:
+def _attempted(model: nn.Module, inputs: Tensor, steps: Mapping[str, _Step]) -> Optimised | None:
     try:
         module = copy.deepcopy(model).requires_grad_(False)
     except Exception:  # the code of others may raise anything
         return None
     done = {"no_parameter_gradients": 1}
-    for step in steps:
+    for name, step in steps.items():
         try:
-            done[_NAMES[step]] = step(module, inputs, keep)
+            done[name] = step(module, inputs[:1].clone())
         except Exception:  # a forward that cannot be observed; what it gives is compared in any case
-            done[_NAMES[step]] = 0
+            done[name] = 0
     return Optimised(module, tuple(name for name, count in done.items() if count), done.get("batch_norm_folded", 0))
 
 
 def _folded(module: nn.Module, inputs: Tensor, keep: Sequence[str]) -> int:
     if model_dtype(module) not in _FOLDED_TYPES:
         return 0
-    pairs = foldable_pairs(module, inputs[:1].clone(), keep)
+    pairs = foldable_pairs(module, inputs, keep)
     for pair in pairs:
         _fold(module, pair)
     return len(pairs)
 
 
 def _fold(module: nn.Module, pair: Pair) -> None:
-    convolution, norm = module.get_submodule(pair.convolution), module.get_submodule(pair.norm)
-    weight, bias = fuse_conv_bn_weights(
-        convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-    )  # type: ignore[arg-type]
+    # Any: a module's own fields, which mypy takes for tensors or modules.
+    convolution: Any = module.get_submodule(pair.convolution)
+    norm: Any = module.get_submodule(pair.norm)
+    read = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+    weight, bias = fuse_conv_bn_weights(convolution.weight, convolution.bias, *read)
     convolution.weight, convolution.bias = weight.requires_grad_(False), bias.requires_grad_(False)
     for name in list(aliases(module, norm)):
         _replace(module, name, nn.Identity().eval())
 
 
-def _channels_last(module: nn.Module, inputs: Tensor, keep: Sequence[str]) -> int:
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _channels_last(module: nn.Module, _inputs: Tensor) -> int:
+    module.to(memory_format=torch.channels_last)
     return sum(isinstance(part, nn.Conv2d) for part in module.modules())
-
-
-def _stem(module: nn.Module, inputs: Tensor, keep: Sequence[str]) -> int:
-    return faster_stem(module, inputs[:1].clone())
-
-
-_NAMES: dict[_Step, str] = {_folded: "batch_norm_folded", _channels_last: "channels_last", _stem: "stem"}
 
 
 def _replace(module: nn.Module, name: str, new: nn.Module) -> None:

@@ -142,10 +142,9 @@ def measure_images(
 
 
 def _regions(named: Mapping[str, Tensor], images: Tensor) -> dict[str, Any]:
-    count, _, height, width = images.shape
+    height, width = images.shape[-2:]
     built_in = {"border": border_frame(height, width), **corners(height, width)}
-    spread = {name: np.broadcast_to(mask, (count, height, width)) for name, mask in built_in.items()}
-    return spread | {name: _numpy(mask) for name, mask in named.items()}
+    return built_in | {name: _numpy(mask) for name, mask in named.items()}
 
 
 def _numpy(tensor: Tensor) -> Any:

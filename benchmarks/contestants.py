@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
@@ -102,8 +103,7 @@ def _captum(given: Setting) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _quantus(given: Setting) -> None:
-    import quantus
-
+    quantus = _needed("quantus")
     target, *maps = _captum(given)
     batch = {"x_batch": given.images.numpy(), "y_batch": target.numpy(), "s_batch": given.masks[:, None]}
     with warnings.catch_warnings():
@@ -115,11 +115,18 @@ def _quantus(given: Setting) -> None:
 
 
 def _pytorch_grad_cam(given: Setting) -> None:
-    from pytorch_grad_cam import GradCAM
-
-    with GradCAM(given.network, [given.network.get_submodule(given.layer.name)]) as cam:
+    with _needed("pytorch_grad_cam").GradCAM(given.network, [given.network.get_submodule(given.layer.name)]) as cam:
         cam(given.images.clone(), targets=None)
     _forward_backward(given.network, given.images)
+
+
+def _needed(name: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except ImportError as error:
+        raise SystemExit(f'{name} is missing: pip install "figureground[bench]"') from error
 
 
 def _stage(given: Setting, subject: Subject, explain: SinglePass) -> Callable[[], None]:

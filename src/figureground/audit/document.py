@@ -95,7 +95,7 @@ class Optimisation(Part):
 
     asked: bool = Field(description="false: it was switched off")
     steps: list[str] = Field(
-        [], description="no_parameter_gradients, batch_norm_folded, channels_last, stem; empty: the model itself ran"
+        [], description="what was done, of no_parameter_gradients, batch_norm_folded, channels_last, stem, rectified"
     )
     folded: int = Field(0, description="batch normalisations that were folded into the convolution before them")
     reason: str | None = Field(None, description="why the model itself was run")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from figureground.audit.explain.layers import model_dtype
+from figureground.audit.explain.rectified import rectify
 from figureground.audit.explain.stem import faster_stem
 from figureground.audit.explain.wiring import Pair, aliases, foldable_pairs
 
@@ -33,7 +34,8 @@ class Optimised:
     module : nn.Module
         A copy with the same names of modules and the same hooks; or the model itself, where ``steps`` is empty.
     steps : tuple of str
-        What was done, in order: ``no_parameter_gradients``, ``batch_norm_folded``, ``channels_last``, ``stem``.
+        What was done, in order: ``no_parameter_gradients``, ``batch_norm_folded``, ``channels_last``, ``stem``,
+        ``rectified``.
     folded : int
         Batch normalisations that were folded into the convolution before them.
     reason : str or None
@@ -73,7 +75,8 @@ def optimised(model: nn.Module, inputs: Tensor, keep: Sequence[str] = ()) -> Opt
     with torch.inference_mode(False):
         shown = inputs.detach().to(model_dtype(model), copy=True)
         fold = {"batch_norm_folded": partial(_folded, keep=keep)}
-        for steps in (fold | {"channels_last": _channels_last, "stem": faster_stem}, fold, {}):
+        layout = fold | {"channels_last": _channels_last, "stem": faster_stem}
+        for steps in (layout | {"rectified": partial(rectify, keep=keep)}, layout, fold, {}):
             found = _attempted(model, shown, steps)
             if found is None:
                 return Optimised(model, reason=_NOT_COPIED)

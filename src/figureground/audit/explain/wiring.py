@@ -61,6 +61,37 @@ def foldable_pairs(model: nn.Module, inputs: Tensor, keep: Collection[str] = ())
     return [pair for pair in found if pair is not None and not {pair.convolution, pair.norm} & {*keep}]
 
 
+def read_by_rectifiers(model: nn.Module, inputs: Tensor, keep: Collection[str] = ()) -> list[str]:
+    """Names of convolutions of which every output is read by an ``nn.ReLU`` alone; arguments as for the pairs."""
+    given: list[Tensor] = []
+    rectifiers = [part for part in model.modules() if type(part) is nn.ReLU and not list(hooks_of(part))]
+    handles = [part.register_forward_pre_hook(lambda _part, args: given.append(args[0])) for part in rectifiers]
+    try:
+        seen = _observed(model, inputs, keep)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if seen.decides:
+        return []
+    found = [(_owner(model, weight), output) for output, weight in seen.weights.values() if seen.reads[id(weight)] == 1]
+    rectified = {id(tensor) for tensor in given} - {id(tensor) for tensor in seen.kept}
+    return [
+        name
+        for name, output in found
+        if name is not None and name not in keep and id(output) in rectified and seen.read_raw(output) == 1
+    ]
+
+
+def _owner(model: nn.Module, weight: Tensor) -> str | None:
+    """The one convolution without hooks that has this weight; None where a subclass of the library's is somebody's."""
+    owners = {name: part for name, part in model.named_modules(remove_duplicate=False) if _has(part, "weight", weight)}
+    if len(owners) != 1:
+        return None
+    ((name, part),) = owners.items()
+    plain = type(part).__module__.startswith(("torch.nn.", __name__.rpartition(".")[0]))
+    return name if isinstance(part, nn.Conv2d) and plain and not list(hooks_of(part)) else None
+
+
 @dataclass(eq=False)
 class _Norm:
     given: Tensor
@@ -73,10 +104,15 @@ class _Seen:
     """Reads by tensor identity; outputs of convolutions are held, so that theirs is not given twice."""
 
     reads: Counter[int] = field(default_factory=Counter)
+    before: dict[int, int] = field(default_factory=dict)  # reads up to a rectifier that writes in place
     weights: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # by the output: (output, weight)
     norms: list[_Norm] = field(default_factory=list)
     kept: list[Tensor] = field(default_factory=list)
     decides: bool = False
+
+    def read_raw(self, output: Tensor) -> int:
+        """Reads of an output as it was written, not as a rectifier changed it in place."""
+        return self.before.get(id(output), self.reads[id(output)])
 
 
 class _Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -89,8 +125,11 @@ class _Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = [leaf for leaf in tree_leaves((args, kwargs or {})) if isinstance(leaf, Tensor)]
         self._seen.reads.update(map(id, given))
         name = func.overloadpacket.__name__
+        if name == "relu_":  # whoever reads the tensor from here on reads the rectifier's output
+            self._seen.before.setdefault(id(given[0]), self._seen.reads[id(given[0])])
         if name == "convolution":
             self._seen.weights[id(output)] = (output, args[1])
+            self._seen.before.pop(id(output), None)
             self._seen.reads[id(output)] = 0  # an earlier tensor, gone by now, may have had this identity
         elif "batch_norm" in name:
             self._seen.norms += [_Norm(given[0], mean, output[0]) for mean in given[1:]]
@@ -134,11 +173,15 @@ def _pair(model: nn.Module, seen: _Seen, norm: _Norm) -> Pair | None:
 def _named(model: nn.Module, field_name: str, tensor: Tensor) -> str | None:
     """The one plain layer without hooks and in evaluation mode that has this tensor."""
     wanted = _CONVOLUTIONS if field_name == "weight" else _NORMS
-    owners = {name: part for name, part in model.named_modules() if getattr(part, field_name, None) is tensor}
+    owners = {name: part for name, part in model.named_modules() if _has(part, field_name, tensor)}
     if len(owners) != 1:
         return None
     ((name, part),) = owners.items()
     return name if type(part) in wanted and not part.training and not list(hooks_of(part)) else None
+
+
+def _has(part: nn.Module, field_name: str, tensor: Tensor) -> bool:
+    return getattr(part, field_name, None) is tensor
 
 
 def aliases(model: nn.Module, module: nn.Module) -> Iterator[str]:

@@ -48,8 +48,8 @@ types: $(VENV)/.dev
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev  ## Speed of the single pass against Captum, side by side in one run
-	$(BIN)/python benchmarks/explain.py
+bench: $(VENV)/.dev  ## Speed of the explanations against Captum, Quantus and pytorch-grad-cam, in one run
+	$(BIN)/python benchmarks/explain.py $(BENCH)
 
 embedded: $(VENV)/.dev  ## Compare the embedded data with their sources (needs the original idx files)
 	$(BIN)/python scripts/build_embedded.py --idx $(IDX) --check

@@ -95,6 +95,7 @@ def run_audit(
     time: str | None = None,
     all: bool = False,
     images: bool = True,
+    optimise: bool = True,
     overwrite: bool = False,
     resume: bool = False,
     workers: int = 0,
@@ -210,6 +211,10 @@ def run_audit(
         By default a seeded sample of whole clusters, as large as the policy's power asks for, where the data has
         clearly more; at most so many images; as many as a warm-up says can be measured in a time such as ``"2h"``; or
         every image.
+    optimise : bool
+        Whether a faster copy of the model is run: batch normalisation folded into convolutions, weights channels last.
+        Its answers and maps are the model's to rounding, which is looked at on the first images; where they are not,
+        the model itself is run. False: the model itself in any case.
     resume : bool
         Go on with a run that was begun in ``out`` and stopped; it must be the same model, data and settings. The
         tables are those of a run that was never stopped. Where nothing was begun, the run begins; where it has
@@ -295,6 +300,7 @@ def run_audit(
         time=time,
         all=all,
         images=images,
+        optimise=optimise,
         decoding=decoding.declared,
     )
     check_asked(check_looking(config))

@@ -262,6 +262,9 @@ def audit(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every image, however many there are.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
+    no_optimise: Annotated[
+        bool, typer.Option("--no-optimise", help="Run the model as it is, and not a faster copy of it.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
     workers: Annotated[
         int,
@@ -332,6 +335,7 @@ def audit(
         time=time,
         all=every,
         images=not no_images,
+        optimise=not no_optimise,
         overwrite=overwrite,
         resume=resume,
         workers=workers,

@@ -202,6 +202,9 @@ class AuditConfig(_Frozen):
     time: str | None = Field(None, description="as many images as can be measured in this time, such as 2h")
     all: bool = Field(False, description="every image; by default as many as the policy's power asks for")
     images: bool = True
+    optimise: bool = Field(
+        True, description="whether a faster copy of the model is run; false: the model as it was given"
+    )
     decoding: dict[str, Any] = Field(
         default_factory=dict, description="what was declared about files of pictures and masks"
     )

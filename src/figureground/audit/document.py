@@ -97,6 +97,17 @@ class Audit(Part):
     purged: list[Purged] = Field(default_factory=list, description="rows that were taken out after the run was sealed")
 
 
+class Optimisation(Part):
+    """The faster copy of the model that was run; the probes and checks of maps ran the model as it was given."""
+
+    asked: bool = Field(description="false: it was switched off")
+    steps: list[str] = Field(
+        [], description="what was done, of no_parameter_gradients, batch_norm_folded, channels_last, stem, rectified"
+    )
+    folded: int = Field(0, description="batch normalisations that were folded into the convolution before them")
+    reason: str | None = Field(None, description="why the model itself was run")
+
+
 class Subject(Part):
     """The audited model."""
 
@@ -130,6 +141,9 @@ class Subject(Part):
     target: str | None = Field(None, description="scalar: function that makes the number of the model's output")
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="operating thresholds as probabilities; 0.5 where none is given"
+    )
+    optimisation: Optimisation | None = Field(
+        None, description="what was done to run the model faster; null: a run of a version that did nothing"
     )
 
 

@@ -32,6 +32,7 @@ from figureground.audit.explain.choosing import SINGLE_PASS_COST, Explaining
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
 from figureground.audit.explain.own import OwnMethod
+from figureground.audit.faster import Faster, faster
 from figureground.audit.files import file_sha256
 from figureground.audit.hands import gather, shared_reading
 from figureground.audit.judge.evidenced import Evidenced, Judgement
@@ -138,8 +139,11 @@ class Pipeline:
         overlap = None if self.training is None else self.training.compare(self.source, examples, self.progress)
         reader = self._reader(examples)
         with evaluating(self.subject.module):
-            seen = probed(self.subject, self._sample(examples, reader), self.config, self.own)
-            return replace(self, subject=seen.subject)._measure(folder, examples, reader, seen, overlap, started)
+            sample = self._sample(examples, reader)
+            seen = probed(self.subject, sample, self.config, self.own)
+            wanted = self.config.optimise and not seen.explaining.as_given
+            fast = faster(seen.subject, seen.explaining.layer, sample, wanted)
+            return replace(self, subject=seen.subject)._measure(folder, examples, reader, seen, overlap, started, fast)
 
     def _measure(
         self,
@@ -149,19 +153,20 @@ class Pipeline:
         seen: Probed,
         overlap: document.TrainingOverlap | None,
         started: str,
+        fast: Faster,
     ) -> AuditResult:
         with evaluating(self.subject.module):
             explainer, layer = seen.explaining.explainer, seen.explaining.layer
             probes = [*seen.checks, self._reconcile(examples)]
             dataset = ExampleDataset(rows_of(examples.usable), reader)
-            measure_images(self.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
+            measure_images(fast.subject, explainer, dataset, folder, self.config.batch_size, self.progress)
             gather(folder)
             examples = settled(examples, read_table(folder.path, "predictions"))
             folder.write_table("examples.parquet", examples.stored, tables.EXAMPLES)
             each = seen.explaining.cost(*reader(rows_of(examples.usable.head(1))[0])["image"].shape[-2:])
             maps = self._check_maps(seen.explaining, examples, reader)
             cues = self.config.cues or default_cues(examples.regions)
-            caused = CausalStage(self.subject, self.config, self.policy, self.task, cues, self.progress)(
+            caused = CausalStage(fast.subject, self.config, self.policy, self.task, cues, self.progress)(
                 examples, reader, folder
             )
             gather(folder, last=True)
@@ -173,8 +178,9 @@ class Pipeline:
             checks = [*probes, *maps.checks, *caused.checks]
             judgement = self._judge(folder, examples, reader, cues, checks, overlap)
             self._write_tables(folder, judgement)
-            gallery = self._picture(folder, explainer, reader, examples, judgement, caused)
-            averaged = self._average(folder, explainer, reader, examples, judgement, each)
+            drawing = replace(self, subject=fast.subject)
+            gallery = drawing._picture(folder, explainer, reader, examples, judgement, caused)
+            averaged = drawing._average(folder, explainer, reader, examples, judgement, each)
             costs.append(_cost("mean maps", averaged, each * averaged))
         folder.write_table("gallery.parquet", gallery, tables.GALLERY)
         cost = document.Cost(
@@ -182,7 +188,7 @@ class Pipeline:
             images=len(dataset),
             stages=costs,
         )
-        self._write_document(folder, judgement, layer, started, cost)
+        self._write_document(folder, judgement, layer, started, cost, fast.what)
         folder.seal()
         return AuditResult(folder.path)
 
@@ -344,7 +350,13 @@ class Pipeline:
         }
 
     def _write_document(
-        self, folder: RunFolder, judgement: Judgement, layer: CamLayer | None, started: str, cost: document.Cost
+        self,
+        folder: RunFolder,
+        judgement: Judgement,
+        layer: CamLayer | None,
+        started: str,
+        cost: document.Cost,
+        optimisation: document.Optimisation,
     ) -> None:
         subject = document.Subject(
             model_sha256=self.subject.sha256,
@@ -362,11 +374,13 @@ class Pipeline:
             nonfinite=list(self.subject.nonfinite),
             target=self.config.target,
             thresholds=dict(self.subject.thresholds),
+            optimisation=optimisation,
         )
-        # Nothing of when or where enters the identity: the same inputs give the same id.
+        # Nothing of when or where enters the identity: the same inputs give the same id. That a copy was asked for is
+        # among the settings.
         identity = canonical_sha256(
             [
-                subject.model_dump(mode="json"),
+                subject.model_dump(mode="json", exclude={"optimisation"}),
                 judgement.data.sha256,
                 self.config.model_dump(mode="json"),
                 self.policy.sha256,

@@ -51,7 +51,7 @@ class Coverer:
         """Logits float32 ``[B, K]`` for pictures ``[B, C, H, W]`` in [0, 1]."""
         kind = model_dtype(self.module)
         with torch.no_grad():
-            parts = [self.preprocess.normalize(part).to(kind) for part in images.split(self.batch)]
+            parts = [self.preprocess.normalize(part).to(kind) for part in torch.split(images, self.batch)]
             return torch.cat([checked_logits(self.module(part), len(part)).float() for part in parts])
 
     def cover(self, image: Tensor, fill: Fill) -> Covering:
@@ -142,7 +142,7 @@ class _Search:
 
     def _asked(self, sets: Tensor) -> Tensor:
         self.tried += len(sets)
-        parts = [self.coverer.ask(self._covered(part)) for part in sets.split(self.coverer.batch)]
+        parts = [self.coverer.ask(self._covered(part)) for part in torch.split(sets, self.coverer.batch)]
         return torch.cat(parts) if parts else self.before[:0]
 
     def _changed(self, logits: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ def filled(image: Tensor, fill: Fill, kept: Tensor | None = None) -> Tensor:
     if fill == "blurred":
         sigma = max(0.5, min(image.shape[-2:]) * BLUR)
         size = 2 * min(round(3 * sigma), min(image.shape[-2:]) - 1) + 1
-        return gaussian_blur(image, [size, size], [sigma, sigma])
+        return torch.as_tensor(gaussian_blur(image, [size, size], [sigma, sigma]))
     shown = image.flatten(1) if kept is None or not kept.any() else image[:, kept]
     return shown.mean(1)[:, None, None].expand_as(image)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from captum.attr import Saliency
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,7 +24,7 @@ _PRODUCT = "input_x_gradient"
 class SinglePass:
     """Explain a batch with exactly one forward and one backward pass through the model.
 
-    Saliency [1]_ is the maximum over channels of ``|d logit / d input|``, through Captum's own ``Saliency``.
+    Saliency [1]_ is the maximum over channels of ``|d logit / d input|``, equal to Captum's ``Saliency``.
     Grad-CAM [2]_ is ``sum_c mean_hw(d logit / d A_c) * A_c`` over the channels ``A_c`` of the layer, kept
     signed at the resolution of the layer; its positive part is taken there, before the bilinear upsampling,
     because an upsampled negative value would eat into its positive neighbours.
@@ -101,16 +100,16 @@ class SinglePass:
         """
         # An inference tensor cannot be saved for backward, so callers inside inference_mode need a true copy.
         with torch.inference_mode(False), torch.enable_grad():
-            pixels = inputs.detach().to(model_dtype(model), copy=True).requires_grad_()
+            pixels = inputs.detach().to(model_dtype(model), copy=inputs.is_inference()).requires_grad_()
             wanted = None if target is None else target.clone()
             pass_ = _Pass(model, wanted)
             capture = _Capture(self.layer or "input", self.layout, (pixels.shape[-2], pixels.shape[-1]))
             with _captured(model, self.layer, capture):
-                gradient = Saliency(pass_).attribute(pixels, abs=False).detach()
+                gradient = _gradient(pass_(pixels), pixels).detach()
             signed = {"input_x_gradient": _products(gradient, pixels.detach())} if self._gives(_PRODUCT) else {}
             cams = {} if self.layer is None else {"gradcam": _grad_cam(capture)}
             cams |= {"hirescam": _hires_cam(capture)} if self._gives("hirescam") and self.layer is not None else {}
-            return self._explanation(pass_, gradient.abs().float().amax(dim=1), {**cams, **signed})
+            return self._explanation(pass_, _strongest(gradient).float(), {**cams, **signed})
 
     def _gives(self, method: str) -> bool:
         return method in self.more
@@ -132,8 +131,24 @@ class SinglePass:
         )
 
 
+def _gradient(chosen: Tensor, pixels: Tensor) -> Tensor:
+    """Of each image's logit, with respect to its own pixels; images do not see each other in evaluation mode."""
+    (gradient,) = torch.autograd.grad(chosen.sum(), pixels, allow_unused=True)
+    if gradient is None:
+        raise _no_gradient("logits that do not depend on the input")
+    return gradient
+
+
+def _strongest(gradient: Tensor) -> Tensor:
+    """Maximum of the absolute value over channels, ``[B, H, W]``, without the copy that ``abs`` of all would be."""
+    found = gradient[:, 0].abs()
+    for channel in range(1, gradient.shape[1]):
+        torch.maximum(found, gradient[:, channel].abs(), out=found)
+    return found
+
+
 class _Pass:
-    """The forward function that Captum calls once: it gives the target's logit and remembers the rest."""
+    """The forward function: it gives the target's logit and remembers the rest."""
 
     def __init__(self, model: nn.Module, wanted: Tensor | None) -> None:
         self.model, self.wanted = model, wanted
@@ -142,19 +157,14 @@ class _Pass:
         self.target: Tensor
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        # A model may preprocess in place, which autograd refuses on the leaf that we differentiate against.
+        # A model may preprocess in place, which autograd refuses on the leaf that we differentiate against, and which
+        # would be seen in the caller's images.
         output = checked_logits(self.model(pixels.clone()), len(pixels))
         self.logits = output.detach()
         self.predicted = self.logits.argmax(dim=1)
         self.target = self.predicted if self.wanted is None else checked_target(self.wanted, output)
         if not output.requires_grad:
-            raise SubjectError(
-                "MODEL_NO_GRADIENT",
-                "model output",
-                found="logits without a gradient",
-                expected="logits that depend differentiably on the input",
-                fix="remove no_grad, detach or argmax from the model's forward",
-            )
+            raise _no_gradient("logits without a gradient")
         return output.gather(1, self.target[:, None]).squeeze(1)
 
 
@@ -231,6 +241,16 @@ def _upsampled(cam: Tensor, size: torch.Size) -> Tensor:
         return cam
     grown = F.interpolate(cam[:, None], size=tuple(size), mode="bilinear", align_corners=False)
     return grown[:, 0].clamp(min=0)
+
+
+def _no_gradient(found: str) -> SubjectError:
+    return SubjectError(
+        "MODEL_NO_GRADIENT",
+        "model output",
+        found=found,
+        expected="logits that depend differentiably on the input",
+        fix="remove no_grad, detach or argmax from the model's forward",
+    )
 
 
 def checked_logits(output: Any, rows: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from figureground.audit.measure.masked_maps import (
     Shape,
     ratio,
 )
-from figureground.audit.measure.shares import share_of_region
+from figureground.audit.measure.places import Place, places
 from figureground.audit.tables import ATTRIBUTIONS
 from figureground.datasets.columns import MASK_ABSENT, NO_OBJECT
 from figureground.errors import UsageError
@@ -96,13 +97,13 @@ def attribution_rows(
     keys, objects = np.asarray(row_ids, dtype=np.int64), ObjectMasks.of(masks)
     _check_lengths(objects.shape[0], row_ids=keys, has_mask=given, finite=sound)
     objects = _where_given(objects if soft is None else objects.softened(soft), given)
-    frames = []
+    frames, where = [], places(regions, objects)
     for (method, sign), values in maps.items():
         shape = _known(map_shapes, method, "map_shapes")
         batch = _Measured(MaskedMaps.of(values, objects), shape, given, sound, mask_status)
         names = {"method": method, "sign": sign, "layer": _known(layers, method, "layers")}
         size = {"map_height": shape[0], "map_width": shape[1]}
-        columns = {**batch.numbers(), **batch.texts(values), "region_shares": batch.region_shares(regions)}
+        columns = {**batch.numbers(), **batch.texts(values), "region_shares": batch.region_shares(where)}
         frames.append(pd.DataFrame({"row_id": keys, **names, **columns, **size}))
     return _table(frames, target)
 
@@ -117,19 +118,18 @@ class _Measured:
     sound: BoolArray
     mask_status: Sequence[str] | None = None
 
-    @property
+    @cached_property
     def degenerate(self) -> BoolArray:
         # A row without a single valid pixel is the mask's doing and must not count against the method.
         return ~self.maps.usable & (self.maps.masks.n_valid > 0)
 
-    @property
+    @cached_property
     def silent(self) -> BoolArray:
         return ~self.sound | self.degenerate
 
     def numbers(self) -> dict[str, FloatArray]:
         """The measures by column; NaN in silent rows, and LDR where the object's size forbids it."""
-        masks, edges = self.maps.masks, self._size_reasons() != ""
-        ring = masks.ring(self.map_shape)
+        masks, edges = self.maps.masks, self._size_reasons != ""
         found = {
             "background_share": self.maps.background_share,
             "background_area": masks.background_area,
@@ -139,17 +139,18 @@ class _Measured:
             "auc_background": self.maps.background_auc(),
             "rank_share_1": self.maps.background_rank_share(np.rint(0.01 * masks.n_valid)),
             "rank_share_5": self.maps.background_rank_share(np.rint(0.05 * masks.n_valid)),
-            "ring_share": self.maps.if_object(self.maps.ground_share(ring)),
-            "far_share": self.maps.if_object(self.maps.ground_share(masks.valid & ~ring)),
+            "ring_share": self.maps.ring_share(self.map_shape),
+            "far_share": self.maps.far_share(self.map_shape),
         }
         return {name: np.where(self.silent, np.nan, values) for name, values in found.items()}
 
-    def region_shares(self, regions: Mapping[str, npt.ArrayLike]) -> pd.Series[Any]:
+    def region_shares(self, where: Mapping[str, Place]) -> pd.Series[Any]:
         """Per image the shares of the named regions; None in silent rows."""
-        shares = {name: share_of_region(self.maps, region).tolist() for name, region in regions.items()}
+        shares = [place.share(self.maps).tolist() for place in where.values()]
+        by_image = zip(*shares, strict=True) if shares else ((),) * len(self.silent)
         pairs = [
-            None if silent else [(name, _or_none(values[i])) for name, values in shares.items()]
-            for i, silent in enumerate(self.silent.tolist())
+            None if silent else [(name, _or_none(value)) for name, value in zip(where, values, strict=True)]
+            for silent, values in zip(self.silent.tolist(), by_image, strict=True)
         ]
         return pd.Series(pairs, dtype=object)
 
@@ -160,10 +161,13 @@ class _Measured:
         status = np.select(causes, ["not_finite", "degenerate", MASK_ABSENT, NO_OBJECT], "ok").astype(object)
         if self.mask_status is not None:  # says why there is no mask, or no object in it
             status = np.where(np.isin(status, [MASK_ABSENT, NO_OBJECT]), np.array(self.mask_status, object), status)
-        known = {"degenerate": self._degenerate_reasons(values), "ok": self._size_reasons()}
-        reasons = [str(known[name][i]) or None if name in known else None for i, name in enumerate(status)]
+        reasons = np.where(status == "ok", self._size_reasons, "").astype(object)
+        if self.degenerate.any():
+            reasons = np.where(status == "degenerate", self._degenerate_reasons(values), reasons)
+        reasons[reasons == ""] = None
         return {"status": pd.Series(status, dtype=object), "reason": pd.Series(reasons, dtype=object)}
 
+    @cached_property
     def _size_reasons(self) -> TextArray:
         masks = self.maps.masks
         cell = masks.shape[1] * masks.shape[2] / (self.map_shape[0] * self.map_shape[1])

@@ -10,10 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from figureground.audit.measure.overlapping import Pending, settled
 from figureground.errors import ResourceError
 
 Tables = Mapping[str, pd.DataFrame]
-Step = Callable[[nn.Module, dict[str, Any]], Tables]
+#: A step may go on with a batch in a thread of its own while the next one is in the network.
+Step = Callable[[nn.Module, dict[str, Any]], Tables | Pending[Tables]]
 #: How allocators say that they have no more; torch raises a plain RuntimeError on the CPU.
 _EXHAUSTED = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
 
@@ -37,21 +39,38 @@ class BackingOff:
     spent: list[int] = field(default_factory=list)
     size: int | None = None
 
-    def __call__(self, module: nn.Module, items: dict[str, Any]) -> Tables:
-        """Tables of a batch."""
+    def __call__(self, module: nn.Module, items: dict[str, Any]) -> Tables | Pending[Tables]:
+        """Tables of a batch, or what they are being computed by."""
         n = len(items["row_id"])
         if self.size is None or n <= self.size:
             found = self._tried(module, items)
+            if isinstance(found, Pending):
+                found.instead = lambda error: self._instead(error, module, items)
             if found is not None:
                 return found
             # Outside the except block: what was raised no longer keeps tensors alive.
-            if n == 1:
-                return self._unanswered(items)
-            self.size = n // 2
-        parts = [self(module, part) for part in split_items(items, max(1, min(self.size, n - 1)))]
+            return self._smaller(module, items)
+        return self._in_parts(module, items, self.size)
+
+    def _instead(self, error: BaseException, module: nn.Module, items: dict[str, Any]) -> Tables:
+        """Where memory did not suffice after the network: the batch again, in parts."""
+        if not is_exhausted(error):
+            raise error
+        return self._smaller(module, items)
+
+    def _smaller(self, module: nn.Module, items: dict[str, Any]) -> Tables:
+        n = len(items["row_id"])
+        if n == 1:
+            return self._unanswered(items)
+        self.size = n // 2
+        return self._in_parts(module, items, self.size)
+
+    def _in_parts(self, module: nn.Module, items: dict[str, Any], size: int) -> Tables:
+        n = len(items["row_id"])
+        parts = [settled(self(module, part)) for part in split_items(items, max(1, min(size, n - 1)))]
         return {name: _joined([part[name] for part in parts]) for name in parts[0]}
 
-    def _tried(self, module: nn.Module, items: dict[str, Any]) -> Tables | None:
+    def _tried(self, module: nn.Module, items: dict[str, Any]) -> Tables | Pending[Tables] | None:
         before = len(self.spent)
         try:
             return self.step(module, items)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from figureground.audit.classify.subject import Subject
 from figureground.audit.explain.explanation import Explainer, Explanation
 from figureground.audit.explain.several import Several
 from figureground.audit.measure.attribution_rows import attribution_rows
+from figureground.audit.measure.backing_off import Tables
+from figureground.audit.measure.overlapping import Pending
 from figureground.audit.measure.prediction_rows import ALL_CLASSES, kept_classes, prediction_rows
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.stream import ShardStream
@@ -33,22 +35,26 @@ class MeasureStep:
     subject: Subject
     explainer: Explainer
 
-    def __call__(self, module: nn.Module, items: dict[str, Any]) -> dict[str, pd.DataFrame]:
-        """Tables ``predictions`` and ``attributions`` of one batch."""
+    def __call__(self, module: nn.Module, items: dict[str, Any]) -> Tables | Pending[Tables]:
+        """Tables ``predictions`` and ``attributions`` of one batch; they are made while the next one is explained."""
         batch, task = as_batch(items), self.subject.task
         inputs = self.subject.preprocess.normalize(batch.image)
         # Of several findings each is explained by itself: here only the logits are wanted, and maps cost passes.
         explain = self.explainer.first if task.several and isinstance(self.explainer, Several) else self.explainer
         explained = explain(module, inputs)
+        if not task.several:
+            return Pending(lambda: self._tables(batch, explained, [(batch, explained, None)]))
+        # Maps of one finding at a time: those of all of them at once may be more than memory holds.
+        return self._tables(batch, explained, self._by_finding(module, batch, inputs, explained))
+
+    def _tables(
+        self, batch: Batch, explained: Explanation, explanations: Iterable[tuple[Batch, Explanation, str | None]]
+    ) -> dict[str, pd.DataFrame]:
         logits = explained.logits.float().cpu().numpy()
-        kept = None if task.several else kept_classes(logits, batch.label.cpu().numpy())
-        predictions = self._rows(logits, kept, batch.row_id)
-        explanations = (
-            self._by_finding(module, batch, inputs, explained) if task.several else [(batch, explained, None)]
-        )
+        kept = None if self.subject.task.several else kept_classes(logits, batch.label.cpu().numpy())
         parts = [_measured(*one) for one in explanations]
         found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=tables.ATTRIBUTIONS.names)
-        return {"predictions": predictions, "attributions": found}
+        return {"predictions": self._rows(logits, kept, batch.row_id), "attributions": found}
 
     def unanswered(self, items: dict[str, Any]) -> dict[str, pd.DataFrame]:
         """Rows of images for which memory does not suffice: no prediction, no map, and the reason."""
@@ -145,10 +151,9 @@ def measure_images(
 
 
 def _regions(named: Mapping[str, Tensor], images: Tensor) -> dict[str, Any]:
-    count, _, height, width = images.shape
+    height, width = images.shape[-2:]
     built_in = {"border": border_frame(height, width), **corners(height, width)}
-    spread = {name: np.broadcast_to(mask, (count, height, width)) for name, mask in built_in.items()}
-    return spread | {name: _numpy(mask) for name, mask in named.items()}
+    return built_in | {name: _numpy(mask) for name, mask in named.items()}
 
 
 def _numpy(tensor: Tensor) -> Any:

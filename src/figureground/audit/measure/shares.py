@@ -30,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from figureground.audit.measure.masked_maps import FloatArray, MaskedMaps, ObjectMasks, Shape
+from figureground.audit.measure.places import Place
 from figureground.errors import UsageError
 
 
@@ -155,8 +156,7 @@ def ring_share(attributions: npt.ArrayLike, masks: npt.ArrayLike, map_shape: Sha
     mask, with ``stride = H / h`` and ``W / w``: where upsampling alone puts attribution. In [0, 1];
     ``ring_share + far_share = background_share``.
     """
-    maps = MaskedMaps.of(attributions, masks)
-    return maps.if_object(maps.ground_share(maps.masks.ring(map_shape)))
+    return MaskedMaps.of(attributions, masks).ring_share(map_shape)
 
 
 def far_share(attributions: npt.ArrayLike, masks: npt.ArrayLike, map_shape: Shape) -> FloatArray:
@@ -164,8 +164,7 @@ def far_share(attributions: npt.ArrayLike, masks: npt.ArrayLike, map_shape: Shap
 
     What upsampling cannot explain away; still lower for large objects, so no threshold either.
     """
-    maps = MaskedMaps.of(attributions, masks)
-    return maps.if_object(maps.ground_share(maps.masks.valid & ~maps.masks.ring(map_shape)))
+    return MaskedMaps.of(attributions, masks).far_share(map_shape)
 
 
 def relative_background(attributions: npt.ArrayLike, masks: npt.ArrayLike, map_shape: Shape) -> FloatArray:
@@ -196,24 +195,14 @@ def region_share(attributions: npt.ArrayLike, regions: npt.ArrayLike, masks: npt
     ndarray
         In [0, 1]; NaN for unusable maps and where the region has no valid pixel.
     """
-    found = np.asarray(attributions, dtype=np.float64)
+    found = np.asarray(attributions)
     nothing_ignored = np.zeros(found.shape, dtype=np.uint8)
     return share_of_region(MaskedMaps.of(found, nothing_ignored if masks is None else masks), regions)
 
 
 def share_of_region(maps: MaskedMaps, regions: npt.ArrayLike) -> FloatArray:
     """Same as :func:`region_share`, for maps that were checked already, ``[B]``."""
-    found = np.asarray(regions, dtype=bool)
-    if found.shape not in (maps.masks.shape, maps.masks.shape[1:]):
-        raise UsageError(
-            "REGION_SHAPE",
-            "regions",
-            found=f"shape {list(found.shape)}",
-            expected=f"{list(maps.masks.shape)} or {list(maps.masks.shape[1:])}",
-            fix="bring the region to the geometry of the image first",
-        )
-    selection = found & maps.masks.valid
-    return np.where(selection.any(axis=(1, 2)), maps.share(selection), np.nan)
+    return Place.of(regions, maps.masks).share(maps)
 
 
 def relevance_mass_accuracy(attributions: npt.ArrayLike, masks: npt.ArrayLike) -> FloatArray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from figureground.audit.classify.quiet import interruptible, quiet_lightning
 from figureground.audit.files import file_sha256
 from figureground.audit.journal import Done, shard_name
 from figureground.audit.measure.backing_off import BackingOff, Step, Tables
+from figureground.audit.measure.overlapping import Ahead, Pending, settled
 from figureground.audit.progress import Advance
 from figureground.audit.run_folder import RunFolder
 
@@ -145,10 +147,12 @@ class StreamJob:
         with quiet_lightning(), interruptible(), warnings.catch_warnings():
             # Batches are whole items of our own dataset; every row carries its id, so nobody needs their indices.
             warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")
-            loader = DataLoader(_Batches(self.dataset, self.batches), batch_size=None, shuffle=False, num_workers=0)
+            ahead = Ahead(_Batches(self.dataset, self.batches))
+            loader = DataLoader(ahead, batch_size=None, shuffle=False, num_workers=0)
             trainer = quiet_trainer(**{**options, "callbacks": [writer, *options.get("callbacks", ())]})
             stepper = _Stepper(self.module, BackingOff(self.step, self.stream.spent))
-            trainer.predict(stepper, loader, return_predictions=False)
+            with closing(ahead):
+                trainer.predict(stepper, loader, return_predictions=False)
 
 
 def quiet_trainer(**options: Any) -> pl.Trainer:
@@ -192,7 +196,7 @@ class _Stepper(pl.LightningModule):
         super().__init__()
         self.module, self.step = module, step
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Tables:
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Tables | Pending[Tables]:
         if not batch:
             return {}
         with torch.enable_grad():
@@ -203,7 +207,7 @@ class _ShardWriter(BasePredictionWriter):
     def __init__(self, stream: ShardStream, shards: Sequence[int], advance: Advance) -> None:
         super().__init__(write_interval="batch")
         self._stream, self._shards, self._advance = stream, shards, advance
-        self._held: dict[str, list[pd.DataFrame]] = {}
+        self._held: list[Tables | Pending[Tables]] = []
         self._current: int | None = None
         # Forward passes up to the last shard that was written, and up to the last batch.
         self._written = self._seen = sum(stream.spent)
@@ -224,8 +228,9 @@ class _ShardWriter(BasePredictionWriter):
         if shard != self._current:
             self._flush()
             self._current = shard
-        for name, frame in prediction.items():
-            self._held.setdefault(name, []).append(frame)
+        # The batch before this one was measured meanwhile; only one is under way at a time.
+        self._held[-1:] = [settled(found) for found in self._held[-1:]]
+        self._held.append(prediction)
         self._seen = sum(self._stream.spent)
         self._advance(len(batch["row_id"]))
 
@@ -234,5 +239,7 @@ class _ShardWriter(BasePredictionWriter):
 
     def _flush(self) -> None:
         if self._held:
-            self._stream.write(int(self._current or 0), self._held, self._seen - self._written)
-        self._held, self._written = {}, self._seen
+            held = [settled(found) for found in self._held]
+            by_name = {name: [found[name] for found in held] for name in held[0]}
+            self._stream.write(int(self._current or 0), by_name, self._seen - self._written)
+        self._held, self._written = [], self._seen

@@ -92,7 +92,7 @@ def _identity(context: Context) -> Table:
         ),
         "signature": context.words.say("provenance.unsigned"),
     }
-    values |= _committed(context) | _built(context) | _judged(context)
+    values |= _committed(context) | _optimised(context) | _built(context) | _judged(context)
     return _pairs(context, "provenance.identity", {context.words.say(f"provenance.{k}"): v for k, v in values.items()})
 
 
@@ -117,6 +117,15 @@ def _built(context: Context) -> dict[str, str]:
     if subject.nonfinite:
         found["nonfinite"] = ", ".join(subject.nonfinite[:10]) + ("" if len(subject.nonfinite) <= 10 else ", …")
     return found | ({"target": subject.target} if subject.target is not None else {})
+
+
+def _optimised(context: Context) -> dict[str, str]:
+    """What was done to run the model faster; nothing for a run of a version that did nothing."""
+    found, say = context.document.subject.optimisation, context.words.say
+    if found is None:
+        return {}
+    steps = ", ".join(say(f"optimisation.{step}", count=found.folded) for step in found.steps)
+    return {"optimisation": steps or say("optimisation.none", reason=found.reason or NONE)}
 
 
 def _judged(context: Context) -> dict[str, str]:

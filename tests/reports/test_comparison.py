@@ -254,7 +254,7 @@ def test_the_first_screen_is_for_people_who_decide(text: str) -> None:
     cover = Page(text[: text.index("<nav")] + "</body></html>").text
     assert "9 cues compared: 1 new, 1 worse, 1 no longer tested, 1 that cannot be told" in cover
     assert "the answer changed in 5 of 100 images in the first audit, and in 72 of 100 in the second" in cover
-    assert "coat is predicted 70 points more often on gravel than on grass; in the first audit, 1 points" in cover
+    assert "coat is predicted 70 points more often on gravel than on grass; in the first audit, 1 point" in cover
     assert "Of 100 images, the first model answers 81 correctly and the second 66." in cover
     assert "It was tested in the first audit and not in the second: only 12 independent units, 20 needed" in cover
     assert "The gate is shut (exit code 1). New: background. Accuracy fell by more than 5 points." in cover

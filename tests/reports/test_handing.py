@@ -24,6 +24,7 @@ from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder, check_seal, read_table
 from figureground.errors import IntegrityError, UsageError
 from figureground.handing import bundle_run
+from figureground.reports.catalogue import load
 
 NAME, NOTE, RARE, ONLY = "Ms Planted Surname", "free text about nobody else", "RareClinic", "the only value"
 N = 805
@@ -260,3 +261,12 @@ def test_what_cannot_be_bundled_is_refused(bundles: dict[str, Path], planted: Au
     assert not (tmp_path / "c").exists()
     with pytest.raises(IntegrityError, match="RUN_FOLDER"):
         bundle_run(planted.path, out=planted.path)
+
+
+@pytest.mark.parametrize("edition", ["internal", "regulator", "public"])
+def test_provisions_that_nobody_read_stay_in_the_house(edition: str, bundles: dict[str, Path]) -> None:
+    stored = json.loads((bundles[edition] / "audit.json").read_text())["clause_map"]
+    kept = {row["verified"] for row in stored}
+    assert kept == ({"read", "to_verify"} if edition == "internal" else {"read"})
+    annex = load("en").say("clause.annex")
+    assert (annex in (bundles[edition] / "report.en.html").read_text()) == (edition == "internal")

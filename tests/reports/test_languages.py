@@ -380,3 +380,13 @@ def test_a_message_of_the_document_is_told_in_the_language_of_the_reader() -> No
     message = Message(key="too_few_clusters", args={"n": 1, "needed": 20})
     assert FR.message(message) == "seulement 1 unité indépendante, il en faut 20"
     assert EN.message(message) == "only 1 independent units, 20 needed"
+
+
+def test_cards_and_documents_write_numbers_as_their_reader_does(finished: Any, tmp_path: Path) -> None:
+    from figureground.reports.twins.writing import render_formats
+
+    (card,) = render_formats(finished, ["card"], out=tmp_path, lang="fr")
+    front, body = card.read_text(encoding="utf-8").split("\n---\n", 1)
+    assert re.search(r"\d,\d", body)
+    assert not re.search(r"\d\.\d", re.sub(r"figureground \S+|\d+\.\d+\.\d+", "", body))
+    assert re.search(r"\d\.\d", front), "what machines read keeps its points"

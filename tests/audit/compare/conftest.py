@@ -72,6 +72,13 @@ def some_rows(keep):
     return change
 
 
+def sealed(*arguments, **more):
+    """Judged with few permutations, which no comparison looks at; other tests of this process keep theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("figureground.audit.judge.performance.PERMUTATIONS", 99)
+        return MADE.write_sealed(*arguments, **more)
+
+
 class Runs:
     """Makes sealed runs; everything about the pictures is the same for all of them."""
 
@@ -87,7 +94,7 @@ class Runs:
             examples = pictured(MADE.made_examples(n=160))
             predictions, _ = MADE.made_predictions(examples, reliance, 0.95, seed=answers)
             found = MADE.evidence(examples, predictions, policy=POLICY)
-            self.made[key] = MADE.write_sealed(self._new(), found, model_sha256=digest(*key))
+            self.made[key] = sealed(self._new(), found, model_sha256=digest(*key))
         return self.made[key]
 
     def anew(self, reliance, seed):
@@ -96,7 +103,7 @@ class Runs:
         names = [digest("picture", seed, name) for name in examples["path"]]
         examples = pictured(examples).assign(sha256=names)
         predictions, _ = MADE.made_predictions(examples, reliance, 0.95, seed=seed)
-        return MADE.write_sealed(self._new(), MADE.evidence(examples, predictions, policy=POLICY))
+        return sealed(self._new(), MADE.evidence(examples, predictions, policy=POLICY))
 
     def altered(self, run, tables=None, document=None, model=None):
         """A run with other tables, or another document, sealed as if an audit had written it."""
@@ -129,9 +136,7 @@ class Runs:
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("figureground.audit.judge.performance.PERMUTATIONS", 99)
-        yield Runs(tmp_path_factory.mktemp("compared"))
+    return Runs(tmp_path_factory.mktemp("compared"))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import logsumexp
 
 from figureground.audit import document, tables
+from figureground.audit.clauses.mapping import clause_map
 from figureground.audit.config import AuditConfig, Policy
 from figureground.audit.judge.evidenced import Evidenced
 from figureground.audit.judge.judging import judge_run
@@ -192,6 +193,7 @@ def write_sealed(path, found, *, model_sha256="m" * 64, classes=CLASSES):
         assets=[],
         **judgement.parts(),
     )
+    whole = whole.model_copy(update={"clause_map": clause_map(whole)})
     folder.write_json("audit.json", whole.model_dump(mode="json"))
     folder.seal()
     return path

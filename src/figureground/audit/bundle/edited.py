@@ -55,6 +55,8 @@ class Editor:
             "subgroups": self._kept(document["subgroups"]),
             "tests": [row for row in document["tests"] if self.shows_test(row)],
             "assets": document["assets"] if self.pictures else [],
+            # Pictures come along inside the house alone; so does what nobody read in the original.
+            "clause_map": [row for row in document["clause_map"] if self.pictures or row["verified"] == "read"],
         }
         for name in ("verdict", "findings", "not_tested", "trust"):
             edited[name] = self.scrub(document[name])

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from figureground.audit.compare.document import CHANGE_ORDER, ComparisonDocument
 from figureground.audit.files import published
-from figureground.reports import catalogue
+from figureground.reports import catalogue, numbers
 from figureground.reports.comparison import cards, charts, tables
 from figureground.reports.comparison.words import Told
 from figureground.reports.html import environment, stylesheet
@@ -53,6 +53,11 @@ def build(told: Told) -> Page:
 def render_html(document: ComparisonDocument, lang: str = "en") -> str:
     """The page as text: the same document and version give the same bytes."""
     words = catalogue.load(lang)
+    with numbers.written_in(words.style):
+        return _written(document, words)
+
+
+def _written(document: ComparisonDocument, words: catalogue.Catalogue) -> str:
     page = build(Told(document, words))
     css = stylesheet(f"comparison {document.id}", short_hash(document.second.seal))
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()

@@ -111,7 +111,9 @@ def _clauses(context: Context) -> tuple[Table, ...]:
         say("clause.table", instrument=name): [one for one in read if one.instrument == name]
         for name in dict.fromkeys(clause.instrument for clause in read)
     }
-    annex = [clause for clause in found if clause.verified != "read"]
+    # What nobody read is for the house to verify, and not for an authority to read as if somebody had.
+    inside = context.document.edition is None or context.document.edition.name == "internal"
+    annex = [clause for clause in found if clause.verified != "read"] if inside else []
     titled = [*parts.items(), (say("clause.annex"), annex)]
     return tuple(_provisions(context, title, rows) for title, rows in titled if rows)
 

@@ -9,7 +9,7 @@ from figureground.audit.files import published
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder
 from figureground.errors import UsageError
-from figureground.reports import catalogue
+from figureground.reports import catalogue, numbers
 from figureground.reports.html import render_html
 from figureground.reports.sections.context import Context
 from figureground.reports.spread import RENDERS
@@ -35,11 +35,13 @@ def _junit(context: Context) -> Files:
 
 
 def _card(context: Context) -> Files:
-    return {"model-card.md": model_card(context).encode("utf-8", errors="replace")}
+    with numbers.written_in(context.words.style):
+        return {"model-card.md": model_card(context).encode("utf-8", errors="replace")}
 
 
 def _docx(context: Context) -> Files:
-    return {f"report.{context.words.lang}.docx": word_document(context)}
+    with numbers.written_in(context.words.style):
+        return {f"report.{context.words.lang}.docx": word_document(context)}
 
 
 def _pdf(context: Context) -> Files:

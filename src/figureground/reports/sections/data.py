@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -313,4 +313,6 @@ def _findings(context: Context) -> Table | None:
     said = say("findings.table")
     if any(item.uncertain for item in asked):
         said = say("findings.table_uncertain", uncertain=context.words.term("uncertain", unsure))
-    return table(said, columns, rows, note=more(context, "audit.json"), limit=40)
+    whole = table(said, columns, rows, note=more(context, "audit.json"), limit=40)
+    # The last two are words, which break where numbers would not.
+    return replace(whole, numeric=frozenset(range(1, len(names))))

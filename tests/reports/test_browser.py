@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pypdfium2
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+import figureground
 from figureground.api import render_report
 from figureground.audit.result import AuditResult
 
@@ -61,9 +63,31 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+PAGES = ("english", "french", "folder", "comparison", "sheet")
+
+
 @pytest.fixture(scope="module")
-def report(shortcut_run: AuditResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return render_report(shortcut_run.path, out=tmp_path_factory.mktemp("page") / "report.en.html")
+def pages(
+    shortcut_run: AuditResult, shortcut_model: Any, audit_manifest: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Every kind of page that is written."""
+    folder, run = tmp_path_factory.mktemp("pages"), shortcut_run.path
+    compared, sheets = folder / "comparison.html", folder / "sheets"
+    figureground.compare_runs(run, run, out=compared)
+    picture = next(iter(sorted((audit_manifest.parent / "images").glob("*.png"))))
+    figureground.explain(shortcut_model, [picture], out=sheets)
+    return {
+        "english": render_report(shortcut_run, out=folder / "report.en.html"),
+        "french": render_report(shortcut_run, out=folder / "report.fr.html", lang="fr"),
+        "folder": render_report(shortcut_run, out=folder / "spread", lang="fr", layout="folder"),
+        "comparison": compared,
+        "sheet": sheets / "sheet-1.en.html",
+    }
+
+
+@pytest.fixture(params=PAGES)
+def page_file(request: pytest.FixtureRequest, pages: dict[str, Path]) -> Path:
+    return pages[request.param]
 
 
 def opened(browser: Browser, path: Path, width: int = 1280) -> Seen:
@@ -78,17 +102,17 @@ def opened(browser: Browser, path: Path, width: int = 1280) -> Seen:
     return seen
 
 
-def test_it_asks_for_nothing_and_breaks_no_rule_of_its_own(browser: Browser, report: Path) -> None:
-    seen = opened(browser, report)
-    assert [url for url in seen.requests if not url.startswith(("data:", report.as_uri()))] == []
+def test_it_asks_for_nothing_and_breaks_no_rule_of_its_own(browser: Browser, page_file: Path) -> None:
+    seen = opened(browser, page_file)
+    assert [url for url in seen.requests if not url.startswith(("data:", page_file.parent.as_uri()))] == []
     assert seen.errors == []
     assert seen.page.evaluate("window.refused") == []
     assert seen.page.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_no_violation(browser: Browser, report: Path, width: int) -> None:
-    page = opened(browser, report, width).page
+def test_axe_finds_no_violation(browser: Browser, page_file: Path, width: int) -> None:
+    page = opened(browser, page_file, width).page
     page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
     found = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", WCAG)
     assert found["passes"]
@@ -97,14 +121,14 @@ def test_axe_finds_no_violation(browser: Browser, report: Path, width: int) -> N
 
 
 @pytest.mark.parametrize("width", [320, 390, 768])
-def test_nothing_is_wider_than_the_window(browser: Browser, report: Path, width: int) -> None:
-    page = opened(browser, report, width).page
+def test_nothing_is_wider_than_the_window(browser: Browser, page_file: Path, width: int) -> None:
+    page = opened(browser, page_file, width).page
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
     assert page.evaluate(OVERFLOWING, width) == []
 
 
-def test_it_is_read_without_a_mouse(browser: Browser, report: Path) -> None:
-    page = opened(browser, report).page
+def test_it_is_read_without_a_mouse(browser: Browser, page_file: Path) -> None:
+    page = opened(browser, page_file).page
     page.keyboard.press("Tab")
     first = page.evaluate("document.activeElement.getAttribute('href')")
     assert first.startswith("#"), "the first stop skips to the content"
@@ -143,10 +167,11 @@ def joined(text: str) -> str:
     return re.sub(r"[\s\-\u2010\u00ad\ufffe\x02]", "", text)
 
 
+@pytest.mark.parametrize("kind", ["english", "french"])
 def test_paper_bears_the_audits_id_and_everything_that_the_screen_shows(
-    browser: Browser, report: Path, shortcut_run: AuditResult
+    kind: str, browser: Browser, pages: dict[str, Path], shortcut_run: AuditResult
 ) -> None:
-    page = opened(browser, report).page
+    page = opened(browser, pages[kind]).page
     page.emulate_media(media="print")
     hidden = page.evaluate(
         "[...document.querySelectorAll('main h2, main h3, main p, main td, main th')]"

@@ -23,6 +23,7 @@ from figureground.audit.exits import exit_code, with_exit_code
 from figureground.audit.result import AuditResult
 from figureground.errors import UsageError
 from figureground.reports import catalogue
+from figureground.reports.catalogue import load
 from figureground.reports.html import render_html
 from figureground.reports.sections.context import Context
 from figureground.reports.spread import POLICY, Spread, render_spread
@@ -313,3 +314,14 @@ def test_markdown_shows_the_words_and_nothing_else(text: str) -> None:
 def test_the_json_twin_is_the_document_itself(finished: AuditResult, tmp_path: Path) -> None:
     file = render_formats(finished, ["json"], out=tmp_path)[0]
     assert json.loads(file.read_text()) == json.loads((finished.path / "audit.json").read_text())
+
+
+def test_the_document_has_every_provision_with_its_state(finished: AuditResult) -> None:
+    made = docx.Document(io.BytesIO(word_document(context_of(finished))))
+    rows = {row.cells[0].text: [cell.text for cell in row.cells] for table in made.tables for row in table.rows}
+    words = load("en")
+    for clause in finished.document.clause_map:
+        name = clause.provision if clause.verified == "read" else f"{clause.instrument}, {clause.provision}"
+        assert rows[name][2] == words.say(f"clause.{clause.state}")
+        assert rows[name][4] == words.say(f"clause.people.{clause.id}")
+    assert finished.document.clause_map

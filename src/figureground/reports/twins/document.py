@@ -29,6 +29,7 @@ def word_document(context: Context) -> bytes:
     _findings(made, context)
     _numbers(made, context)
     _lists(made, context)
+    _clauses(made, context)
     _human(made, context)
     _properties(made, context)
     stream = io.BytesIO()
@@ -97,6 +98,20 @@ def _lists(made: Document, context: Context) -> None:
     made.add_heading(say("section.not_tested"), 1)
     for subject, reason in trust.build(context).not_tested:
         made.add_paragraph(printable(f"{subject}: {reason}"), style="List Bullet")
+
+
+def _clauses(made: Document, context: Context) -> None:
+    """On which provisions the evidence bears, as the page tells it."""
+    view, say = trust.build(context), context.words.say
+    if not view.clauses:
+        return
+    made.add_heading(say("section.clauses"), 1)
+    made.add_paragraph(printable(say("clauses.lead")))
+    made.add_paragraph(printable(view.stale))
+    for table in view.clauses:
+        made.add_heading(printable(table.caption), 2)
+        _table(made, [table.columns, *table.rows])
+        made.add_paragraph(printable(table.note))
 
 
 def _human(made: Document, context: Context) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -57,7 +58,10 @@ def shards(out):
 def started(arguments, out) -> subprocess.Popen[str]:
     """A process that has finished a shard."""
     before = shards(out)
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=bare())
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    # A shell's job in the background ignores Ctrl-C, and so would what these tests start.
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(arguments, **pipes, text=True, env=bare(), preexec_fn=hears)
     deadline = time.monotonic() + 120
     while shards(out) == before:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""

@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import html5lib
 import pypdfium2
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -108,6 +109,13 @@ def test_it_asks_for_nothing_and_breaks_no_rule_of_its_own(browser: Browser, pag
     assert seen.errors == []
     assert seen.page.evaluate("window.refused") == []
     assert seen.page.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
+
+
+def test_it_is_html_without_an_error(page_file: Path) -> None:
+    parser = html5lib.HTMLParser(strict=True)  # raises at the first parse error of the HTML standard
+    found = parser.parse(page_file.read_text(encoding="utf-8"))
+    assert found is not None
+    assert parser.errors == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -29,6 +29,8 @@ def test_every_row_has_its_words_and_asks_for_known_kinds() -> None:
         assert set(row.evidence) <= set(KINDS)
         assert row.source
         assert words.say(f"clause.asks.{row.id}")
+        assert words.say(f"clause.name.{row.id}") == row.provision
+        assert words.say(f"clause.instrument.{row.id.partition('_')[0]}") == row.instrument
         assert words.say(f"clause.people.{row.id}")
     assert {"EU AI Act", "GDPR", "NIST AI RMF 1.0"} == {row.instrument for row in rows}
     assert all(words.say(f"clause.evidence.{kind}") for kind in KINDS)

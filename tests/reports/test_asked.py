@@ -41,7 +41,7 @@ def test_other_states_ask_otherwise_and_the_worst_comes_first(state: str, make_r
 def test_what_was_decided_is_told_with_who_until_when_and_why(make_run: Any, finished: Any) -> None:
     run = make_run(findings=[finding(finished, decision=DECIDED | {"active": True})])
     (line,) = asked(run)
-    assert "accepted by A. Martin until 2027-06-30" in line
+    assert "accepted by A. Martin until 30 June 2027" in line
     assert "&lt;b&gt;rare&lt;/b&gt; setting" in render_html(run)
 
 

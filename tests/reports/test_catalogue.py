@@ -155,7 +155,7 @@ def test_plural(words: Catalogue) -> None:
 
 
 def test_placeholders_and_kinds_are_known(words: Catalogue) -> None:
-    kinds = {*catalogue._KINDS, "", "state", "cue"}
+    kinds = {*catalogue._KINDS, *catalogue._IN_WORDS, ""}
     for key, sentence in words.sentences.items():
         for _, field, kind, _ in string.Formatter().parse(sentence):
             if field is not None:

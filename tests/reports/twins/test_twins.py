@@ -321,7 +321,8 @@ def test_the_document_has_every_provision_with_its_state(finished: AuditResult) 
     rows = {row.cells[0].text: [cell.text for cell in row.cells] for table in made.tables for row in table.rows}
     words = load("en")
     for clause in finished.document.clause_map:
-        name = clause.provision if clause.verified == "read" else f"{clause.instrument}, {clause.provision}"
+        name = words.say(f"clause.name.{clause.id}")
+        name = name if clause.verified == "read" else f"{words.say('clause.instrument.gdpr')}, {name}"
         assert rows[name][2] == words.say(f"clause.{clause.state}")
         assert rows[name][4] == words.say(f"clause.people.{clause.id}")
     assert finished.document.clause_map

@@ -108,8 +108,8 @@ def _clauses(context: Context) -> tuple[Table, ...]:
     found, say = context.document.clause_map, context.words.say
     read = [clause for clause in found if clause.verified == "read"]
     parts = {
-        say("clause.table", instrument=name): [one for one in read if one.instrument == name]
-        for name in dict.fromkeys(clause.instrument for clause in read)
+        say("clause.table", instrument=say(f"clause.instrument.{name}")): [one for one in read if _family(one) == name]
+        for name in dict.fromkeys(map(_family, read))
     }
     # What nobody read is for the house to verify, and not for an authority to read as if somebody had.
     inside = context.document.edition is None or context.document.edition.name == "internal"
@@ -123,7 +123,7 @@ def _provisions(context: Context, title: str, clauses: list[Clause]) -> Table:
     annexed = clauses[0].verified != "read"
     rows = [
         [
-            f"{clause.instrument}, {clause.provision}" if annexed else clause.provision,
+            _provision(context, clause, annexed),
             say(f"clause.asks.{clause.id}"),
             say(f"clause.{clause.state}"),
             _kinds(context, clause),
@@ -132,10 +132,27 @@ def _provisions(context: Context, title: str, clauses: list[Clause]) -> Table:
         for clause in clauses
     ]
     names = ("provision", "asks", "state", "evidence", "people")
-    sources = "; ".join(dict.fromkeys(f"{clause.version} ({clause.source})" for clause in clauses))
+    told = dict.fromkeys(say(f"clause.text.{_text(clause)}") for clause in clauses)
+    sources = say("join.clauses").join(told)
     note = say("clause.sources", sources=sources)
     whole = table(title, [say(f"column.{name}") for name in names], rows, text_columns=5, limit=len(rows))
     return replace(whole, note=note)
+
+
+def _family(clause: Clause) -> str:
+    """Which instrument a row of the pack is of; its words are in the catalogue, in every language."""
+    return clause.id.partition("_")[0]
+
+
+def _text(clause: Clause) -> str:
+    """Which text is meant: one provision was inserted by another regulation."""
+    return clause.id if clause.id == "ai_4a" else _family(clause)
+
+
+def _provision(context: Context, clause: Clause, annexed: bool) -> str:
+    say = context.words.say
+    name = say(f"clause.name.{clause.id}")
+    return f"{say(f'clause.instrument.{_family(clause)}')}, {name}" if annexed else name
 
 
 def _stale(context: Context) -> str:

@@ -168,7 +168,9 @@ def _kinds(context: Context, clause: Clause) -> str:
     """What the run has, and what it has not; never one without the other."""
     say = context.words.say
     told = [say(f"clause.evidence.{kind}") for kind in clause.evidence]
-    return "; ".join([*told, *(say("clause.missing", kind=say(f"clause.evidence.{kind}")) for kind in clause.missing)])
+    return say("join.clauses").join(
+        [*told, *(say("clause.missing", kind=say(f"clause.evidence.{kind}")) for kind in clause.missing)]
+    )
 
 
 def _human(context: Context) -> Table | None:

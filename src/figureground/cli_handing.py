@@ -51,4 +51,4 @@ def purge(
     from figureground.handing import purge_rows
 
     gone = purge_rows(run, rows=rows, clusters=clusters)
-    typer.echo(f"{run}: {gone} rows taken out, the others judged again and sealed; copies elsewhere are not touched")
+    typer.echo(f"{run}: {gone} {"row" if gone == 1 else "rows"} taken out, the others judged again and sealed; copies elsewhere are not touched")

@@ -51,4 +51,5 @@ def purge(
     from figureground.handing import purge_rows
 
     gone = purge_rows(run, rows=rows, clusters=clusters)
-    typer.echo(f"{run}: {gone} {"row" if gone == 1 else "rows"} taken out, the others judged again and sealed; copies elsewhere are not touched")
+    some = "1 row" if gone == 1 else f"{gone} rows"
+    typer.echo(f"{run}: {some} taken out, the others judged again and sealed; copies elsewhere are not touched")

@@ -7,14 +7,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from figureground.audit import result as results
 from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, load_policy
 from figureground.audit.method_choice import method_choice
 from figureground.audit.progress import Progress, silent
-from figureground.errors import UsageError
 from figureground.launching import handed, hands_of, on_ranks, part_of
+from figureground.rendering import load_run, render_formats, render_report
 from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
@@ -374,14 +374,6 @@ def _completed(
     raise AssertionError("the last attempt returns or raises")
 
 
-def load_run(run: str | Path) -> AuditResult:
-    """A finished run, after every file was found as it was sealed; raises ``IntegrityError`` otherwise."""
-    from figureground.audit.run_folder import check_seal
-
-    check_seal(Path(run))
-    return AuditResult(Path(run))
-
-
 def judge_again(
     run: str | Path,
     *,
@@ -432,99 +424,6 @@ def judge_again(
     if report:
         render_report(found, lang=langs)
     return AuditResult(found.path)
-
-
-def render_report(
-    run: str | Path | results.AuditResult,
-    *,
-    out: str | Path | None = None,
-    lang: str | Sequence[str] = "en",
-    layout: Literal["single", "folder"] = "single",
-    system: str | Path | None = None,
-) -> Path:
-    """Write the HTML report of a finished run again; measures nothing and needs no model.
-
-    Parameters
-    ----------
-    run : path or AuditResult
-        A finished run, or a bundle.
-    out : path, optional
-        For one language the file, or the folder of the layout ``folder``. Default: in the run folder, where the report
-        changes nothing of what is sealed.
-    lang : str or sequence of str
-        ``"en"``, ``"fr"``, or both as ``"en,fr"``.
-    layout : {"single", "folder"}
-        One file with everything inside, or style and pictures beside the page, for servers whose content policy
-        allows nothing inside it.
-    system : path, optional
-        A file of what only people can say: see ``figureground system init``.
-
-    Returns
-    -------
-    Path
-        The report in the first of the languages; the others lie beside it.
-
-    Raises
-    ------
-    UsageError
-        The run did not finish, a language or layout is unknown, or one file is named for several languages.
-    """
-    from figureground.reports import catalogue, html, spread
-
-    langs = catalogue.asked_languages(lang)
-    found = run if isinstance(run, results.AuditResult) else load_run(run)
-    if system is not None:
-        found = _with_people(found, Path(system))
-    target = None if out is None else Path(out)
-    if layout not in spread.LAYOUTS:
-        raise UsageError(
-            "LAYOUT",
-            "layout",
-            found=repr(layout),
-            expected=f"one of {', '.join(spread.LAYOUTS)}",
-            fix="--layout folder",
-        )
-    html.check_out(langs, target)
-    if layout == "folder":
-        return [spread.render_spread(found, out=target, lang=one) for one in langs][0]  # noqa: RUF015  (all are written)
-    return html.render_reports(found, langs, target)[0]
-
-
-def _with_people(found: results.AuditResult, system: Path) -> results.AuditResult:
-    from figureground.reports import catalogue
-    from figureground.reports.human_inputs import completed
-
-    return completed(found, system, map(catalogue.load, catalogue.languages()))
-
-
-def render_formats(
-    run: str | Path | results.AuditResult,
-    formats: Sequence[str],
-    *,
-    out: str | Path | None = None,
-    lang: str = "en",
-    system: str | Path | None = None,
-) -> list[Path]:
-    """Write a finished run in other formats; every one shows the same findings with the same states.
-
-    Parameters
-    ----------
-    run : path or AuditResult
-    formats : sequence of str
-        Some of ``html``, ``json``, ``junit``, ``csv``, ``card`` (Hugging Face), ``docx`` (extra ``docx``) and ``pdf``
-        (printed by an installed Chromium).
-    out : path, optional
-        A folder. Default: ``renders`` in the run folder.
-    lang : str
-    system : path, optional
-        As for :func:`render_report`.
-    """
-    from figureground.reports.twins import writing
-
-    found = run if isinstance(run, results.AuditResult) else load_run(run)
-    if system is not None:
-        found = _with_people(found, Path(system))
-    return writing.render_formats(found, formats, out=None if out is None else Path(out), lang=lang)
 
 
 __all__ = ["AuditResult", "judge_again", "load_run", "render_formats", "render_report", "run_audit"]

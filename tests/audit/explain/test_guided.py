@@ -115,9 +115,29 @@ def test_networks_without_relus_are_refused_with_what_would_do(few, relu):
         explained("guided_backprop", Functions(relu).eval(), few)
 
 
-def test_an_activation_whose_result_is_not_used_is_refused_rather_than_missed(few):
+@pytest.mark.parametrize(("name", "method"), [("deconvolution", Deconvolution), ("guided_backprop", GuidedBackprop)])
+def test_an_activation_that_is_used_for_what_it_does_to_its_argument(few, name, method):
+    torch.manual_seed(0)
+    model, plain = Aliased(None).eval(), Functions(nn.ReLU()).eval()
+    plain.load_state_dict(model.state_dict())
+    torch.testing.assert_close(model(few), plain(few))
+    reference = method(plain).attribute(few.clone().requires_grad_(), target=TARGET).abs().amax(1)
+    torch.testing.assert_close(explained(name, model, few), reference)
+
+
+class Fickle(Functions):
+    """Answers otherwise each time that it is asked."""
+
+    asked = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.asked += 1
+        return torch.as_tensor(super().forward(images) + self.asked)
+
+
+def test_a_network_that_answers_otherwise_when_its_relus_are_replaced_is_refused(few):
     with pytest.raises(UsageError, match="answers otherwise"):
-        explained("deconvolution", Aliased(None).eval(), few)
+        explained("deconvolution", Fickle(nn.ReLU()).eval(), few)
 
 
 def test_resnet_needs_what_hooks_on_modules_do_not_see(build, inputs):

@@ -6,15 +6,12 @@ al., "Sanity checks for saliency maps", NeurIPS 2018), so that an audit does not
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
-from figureground.audit.explain.anatomy import is_relu
 from figureground.audit.explain.asked import Asked, cannot
+from figureground.audit.explain.rectified import Deconvolved, Guided, Rectifying
 
 _WOULD_DO = "saliency,input_x_gradient,integrated_gradients"
 
@@ -25,7 +22,7 @@ def deconvolution(asked: Asked) -> Tensor:
     Only positive signals pass back through a ReLU, wherever it was open (Zeiler & Fergus, "Visualizing and
     understanding convolutional networks", ECCV 2014). Max pooling passes them to where the maximum was.
     """
-    return _modified_gradient(asked, _Deconvolved, "deconvolution").abs().amax(dim=1)
+    return _modified_gradient(asked, Deconvolved, "deconvolution").abs().amax(dim=1)
 
 
 def guided_backprop(asked: Asked) -> Tensor:
@@ -34,57 +31,14 @@ def guided_backprop(asked: Asked) -> Tensor:
     Only positive signals pass back, and only where the ReLU was open (Springenberg et al., "Striving for simplicity",
     ICLR workshop 2015).
     """
-    return _modified_gradient(asked, _Guided, "guided_backprop").abs().amax(dim=1)
+    return _modified_gradient(asked, Guided, "guided_backprop").abs().amax(dim=1)
 
 
 def guided_gradcam(asked: Asked) -> Tensor:
     """Guided gradient times the positive, enlarged Grad-CAM, the largest over channels; ``[B, H, W]``."""
     cam = asked.base.native["gradcam"].clamp(min=0)[:, None]
     grown = F.interpolate(cam, size=asked.pixels.shape[-2:], mode="bilinear", align_corners=False)
-    return (_modified_gradient(asked, _Guided, "guided_gradcam") * grown.to(asked.pixels.dtype)).abs().amax(dim=1)
-
-
-class _Deconvolved(torch.autograd.Function):
-    """A ReLU whose backward pass is a ReLU of the gradient, too."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ARG004  (torch hands it over)
-        return values.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:  # noqa: ARG004
-        return gradients[0].clamp(min=0)
-
-
-class _Guided(torch.autograd.Function):
-    """The same, and nothing where the ReLU was shut."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        found = values.clamp(min=0)
-        ctx.save_for_backward(found)
-        return found
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        (found,) = ctx.saved_tensors
-        return gradients[0].clamp(min=0) * (found > 0)
-
-
-class _Replacing(TorchFunctionMode):
-    """Every ReLU is replaced, be it a module, a function, in place, or one that runs many times.
-
-    Hooks on modules would miss functions, and see a module that runs twice only once.
-    """
-
-    def __init__(self, rule: type[torch.autograd.Function]) -> None:
-        super().__init__()
-        self.rule = rule
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if args and is_relu(func, args, kwargs or {}):
-            return self.rule.apply(args[0])
-        return func(*args, **(kwargs or {}))
+    return (_modified_gradient(asked, Guided, "guided_gradcam") * grown.to(asked.pixels.dtype)).abs().amax(dim=1)
 
 
 def _modified_gradient(asked: Asked, rule: type[torch.autograd.Function], name: str) -> Tensor:
@@ -98,7 +52,7 @@ def _modified_gradient(asked: Asked, rule: type[torch.autograd.Function], name: 
     if not asked.anatomy.relus:
         raise cannot(name, "a network in which no ReLU runs", "a network of ReLUs", _WOULD_DO)
     pixels = asked.pixels.clone().requires_grad_()
-    with _Replacing(rule):
+    with Rectifying(rule):
         logits = asked.answer(pixels)
     check_same(name, logits, asked, _WOULD_DO)
     chosen = logits.gather(1, asked.target[:, None]).sum()

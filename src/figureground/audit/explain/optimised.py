@@ -92,7 +92,7 @@ _Step = Callable[[nn.Module, Tensor], int]
 def _attempted(model: nn.Module, inputs: Tensor, steps: Mapping[str, _Step]) -> Optimised | None:
     try:
         module = copy.deepcopy(model).requires_grad_(False)
-    except Exception:  # the code of others may raise anything
+    except Exception:  # a model of others may refuse to be copied in any way; it is then run as it was given
         return None
     done = {"no_parameter_gradients": 1}
     for name, step in steps.items():

@@ -20,7 +20,9 @@ def bare(job: StreamJob) -> StreamJob:
 def unpacked(given: bytes, rank: int) -> Any:
     """What the first rank packed; where it cannot be read here, the error that says so."""
     try:
-        return cloudpickle.loads(given)  # of our own process group
+        # Bytes that the first rank of this run packed a moment ago, over the process group that this run opened between
+        # processes of one user: never a file, and never anything of a model or data set as somebody stored it.
+        return cloudpickle.loads(given)
     except Exception as error:
         return told(error, rank)
 

@@ -455,7 +455,8 @@ def _assets(folder: RunFolder) -> list[document.Asset]:
 
 
 def _human_inputs() -> list[document.HumanInput]:
-    fields = ("intended purpose", "risk tolerance", "reference population", "lawful basis", "responsible persons")
+    people = ("intended purpose", "risk tolerance", "reference population", "lawful basis", "responsible persons")
+    fields = ("system name", "system version", *people)
     return [document.HumanInput(field=name, value=None, by=None, at=None) for name in fields]
 
 

@@ -20,6 +20,8 @@ from figureground.reports.catalogue import Catalogue
 
 #: Keys in a file, and the names of the fields in ``audit.json``.
 FIELDS = {
+    "system_name": "system name",
+    "system_version": "system version",
     "intended_purpose": "intended purpose",
     "risk_tolerance": "risk tolerance",
     "reference_population": "reference population",

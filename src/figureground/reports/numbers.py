@@ -211,6 +211,20 @@ def general(value: float | None) -> str:
     return NONE if value is None or math.isnan(value) else style().marked(f"{value:.4g}")
 
 
+def coefficient(value: float | None) -> str:
+    """Number without a unit, to two decimals, more where it is small; below 0.0001 only that it is.
+
+    >>> coefficient(0.1757), coefficient(0.0012), coefficient(2.1e-7), coefficient(0.0), coefficient(1.0)
+    ('0.18', '0.0012', '< 0.0001', '0', '1')
+    """
+    if value is None or math.isnan(value):
+        return NONE
+    if 0 < abs(value) < 1e-4:
+        return style().marked("< 0.0001" if value > 0 else "> -0.0001")
+    text = f"{value:.2f}" if abs(value) >= 0.01 else f"{value:.2g}"
+    return style().marked(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
 def quantity(value: float | None) -> str:
     """Number in a unit, to three significant digits, all digits before the point.
 

@@ -3,7 +3,7 @@
 python scripts/pictures.py [--runs FOLDER]      # or make pictures; runs the demo where no finished one is named
 
 Needs Playwright (pip install 'figureground[test]') and a Chromium: Debian's, or the one that FIGUREGROUND_CHROMIUM names.
-Every picture is a screenshot of a page as it is written, cut at an element of the page and brought to 64 colours.
+Every picture is a screenshot of a page as it is written, cut at an element of the page and brought to a palette.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from figureground.reports.twins.print import browser
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 #: No picture may weigh more.
 MOST_BYTES = 200_000
-_COLOURS = (64, 48, 32, 24, 16)
+_COLOURS = (192, 128, 96, 64, 48, 32, 16)
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Shot:
 SHOTS = (
     Shot("report", "report.en.html", ".cover", ".cover", 1100),
     Shot("report.fr", "report.fr.html", ".cover", ".cover", 1100),
-    Shot("gallery", "report.en.html", "#cases", "#cases .case:nth-of-type(4)", 1100),
-    Shot("gallery.fr", "report.fr.html", "#cases", "#cases .case:nth-of-type(4)", 1100),
+    Shot("gallery", "report.en.html", "#cases", "#cases .case >> nth=3", 1100),
+    Shot("gallery.fr", "report.fr.html", "#cases", "#cases .case >> nth=3", 1100),
     Shot("comparison", "comparison.en.html", ".cover", ".cover", 1100),
     Shot("sheet", "sheet.en.html", ".cover", ".tiles", 1100),
 )

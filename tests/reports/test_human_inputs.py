@@ -110,6 +110,15 @@ def test_everything_but_these_fields_is_as_it_was(run: AuditResult, tmp_path: Pa
     assert found.document.human_inputs[2].value == PURPOSE
 
 
+def test_the_system_is_named_on_page_one(run: AuditResult, tmp_path: Path) -> None:
+    file, said = tmp_path / "named.toml", 'by = "A. Martin"\nat = "2026-11-28"\n'
+    file.write_text(f'[system_name]\nvalue = "Garment <sorter>"\n{said}[system_version]\nvalue = "2.1"\n{said}')
+    page = render_report(run, out=tmp_path / "named.html", system=file).read_text()
+    cover = page[page.index("<header") : page.index("</header>")]
+    assert "Garment &lt;sorter&gt; 2.1" in cover
+    assert "not named" not in cover
+
+
 def test_the_command_never_replaces_a_file(tmp_path: Path) -> None:
     out = tmp_path / "system.toml"
     assert CliRunner().invoke(app, ["system", "init", "-o", str(out)]).exit_code == 0

@@ -2,7 +2,7 @@
 
 python scripts/pictures.py [--runs FOLDER]      # or make pictures; runs the demo where no finished one is named
 
-Needs Playwright (pip install 'figureground[test]') and a Chromium: Debian's, or the one that FIGUREGROUND_CHROMIUM names.
+Needs Playwright (pip install 'figureground[test]') and Chromium, on the path or named in FIGUREGROUND_CHROMIUM.
 Every picture is a screenshot of a page as it is written, cut at an element of the page and brought to a palette.
 """
 

@@ -6,12 +6,18 @@ from figureground.audit.compare.document import ComparisonDocument, CueChange, D
 from figureground.reports.catalogue import load
 from figureground.reports.comparison.cards import gate_lines, headline
 from figureground.reports.comparison.words import Told
-from figureground.reports.numbers import level
+from figureground.reports.numbers import level, written_in
 
 
 def comparison_lines(document: ComparisonDocument, lang: str = "en") -> list[str]:
     """Rows in common, every cue and measure, and what the gate says."""
-    told = Told(document, load(lang))
+    words = load(lang)
+    with written_in(words.style):
+        return _lines(Told(document, words))
+
+
+def _lines(told: Told) -> list[str]:
+    document = told.document
     rows, say = document.rows, told.words.say
     found = [headline(told)]
     if rows.how == "paired":

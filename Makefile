@@ -9,7 +9,7 @@ export PYTHONSAFEPATH = 1
 # Two test processes on two cores: one thread each.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg
 
-.PHONY: demo test test-slow check lint types imports bench examples embedded clean help
+.PHONY: demo test test-slow check lint types imports bench examples pictures embedded clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -53,6 +53,9 @@ bench: $(VENV)/.dev  ## Speed of the explanations against Captum, Quantus and py
 
 examples: $(VENV)/.core  ## Rebuild docs/examples: the demo's reports, and what changed between its models
 	$(BIN)/python scripts/examples.py
+
+pictures: $(VENV)/.dev  ## Make the pictures of the README and docs again (needs Chromium)
+	$(BIN)/python scripts/pictures.py
 
 embedded: $(VENV)/.dev  ## Compare the embedded data with their sources (needs the original idx files)
 	$(BIN)/python scripts/build_embedded.py --idx $(IDX) --check

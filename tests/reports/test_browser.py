@@ -45,6 +45,11 @@ wide => [...document.querySelectorAll('body *')].filter(one => {
   return true;
 }).map(one => one.tagName + '.' + one.className + ' ' + one.textContent.slice(0, 40))
 """
+#: Tables of which something is beyond the edge of what shows them.
+CUT = """
+() => [...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1)
+  .map(one => one.getAttribute('aria-label'))
+"""
 
 
 @dataclass
@@ -133,6 +138,11 @@ def test_nothing_is_wider_than_the_window(browser: Browser, page_file: Path, wid
     page = opened(browser, page_file, width).page
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
     assert page.evaluate(OVERFLOWING, width) == []
+
+
+def test_no_table_is_cut_on_a_wide_screen(browser: Browser, page_file: Path) -> None:
+    page = opened(browser, page_file, 1280).page
+    assert page.evaluate(CUT) == []
 
 
 def test_it_is_read_without_a_mouse(browser: Browser, page_file: Path) -> None:

@@ -132,6 +132,15 @@ def test_what_was_not_asked_of_the_inside_is_said():
     assert "--channel" in silent.survey[2]
 
 
+def test_numbers_are_written_as_the_reader_writes_them():
+    told = sheet_html(sheet(agreements=(Agreement("saliency", "gradcam", -0.321, 0.4286, 64),)), MODEL, "fr")
+    assert "−0,32" in told
+    assert "42,9\u202f%" in told
+    shown = inside_html(inside(), MODEL, "fr")
+    assert "Activation 1,5" in shown
+    assert "Activation 1.5" in inside_html(inside(), MODEL)
+
+
 def test_pages_and_pictures_are_the_same_every_time():
     one = sheet()
     assert sheet_html(one, MODEL) == sheet_html(one, MODEL)

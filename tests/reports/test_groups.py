@@ -130,7 +130,7 @@ def test_differences_are_factors_or_points_the_clearest_first_with_what_explains
     for part in (
         "against gravel",
         "402 | 201",
-        "× 2.10",
+        "×\u202f2.10",
         "1.72 to 2.56",
         "0.002",
         "0.41",
@@ -160,7 +160,7 @@ def test_all_of_it_is_on_the_page(context: Context) -> None:
         "Differences between groups",
         "Declared crossings",
         "could exclude from",
-        "× 2.10",
+        "×\u202f2.10",
     ):
         assert words in page
     tests = page[page.index("Every test behind the verdict") : page.index("Where does it look?")]

@@ -47,7 +47,7 @@ def test_a_sheet_says_the_same_in_every_language(tmp_path: Path) -> None:
         write_sheet(file, words)
         book = openpyxl.load_workbook(file)
         assert book.active.max_row == 1 + len(FIELDS)
-        book.active["B2"], book.active["C2"], book.active["D2"] = PURPOSE, "A. Martin", datetime.date(2026, 11, 28)
+        book.active["B4"], book.active["C4"], book.active["D4"] = PURPOSE, "A. Martin", datetime.date(2026, 11, 28)
         book.save(file)
         assert read_inputs(file, WORDS) == read_inputs(filled(tmp_path), WORDS)
 
@@ -99,9 +99,9 @@ def test_a_formula_is_a_text(tmp_path: Path) -> None:
     file = tmp_path / "system.xlsx"
     write_sheet(file, WORDS[0])
     book = openpyxl.load_workbook(file)
-    book.active["B2"], book.active["C2"], book.active["D2"] = "=1+1", "me", "2026-11-28"
+    book.active["B4"], book.active["C4"], book.active["D4"] = "=1+1", "me", "2026-11-28"
     book.save(file)
-    assert read_inputs(file, WORDS)[0].value == "=1+1"
+    assert read_inputs(file, WORDS)[2].value == "=1+1"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,16 @@ def test_everything_but_these_fields_is_as_it_was(run: AuditResult, tmp_path: Pa
     found = completed(run, filled(tmp_path), WORDS)
     given = found.document.model_dump(exclude={"human_inputs"})
     assert given == run.document.model_dump(exclude={"human_inputs"})
-    assert found.document.human_inputs[0].value == PURPOSE
+    assert found.document.human_inputs[2].value == PURPOSE
+
+
+def test_the_system_is_named_on_page_one(run: AuditResult, tmp_path: Path) -> None:
+    file, said = tmp_path / "named.toml", 'by = "A. Martin"\nat = "2026-11-28"\n'
+    file.write_text(f'[system_name]\nvalue = "Garment <sorter>"\n{said}[system_version]\nvalue = "2.1"\n{said}')
+    page = render_report(run, out=tmp_path / "named.html", system=file).read_text()
+    cover = page[page.index("<header") : page.index("</header>")]
+    assert "Garment &lt;sorter&gt; 2.1" in cover
+    assert "not named" not in cover
 
 
 def test_the_command_never_replaces_a_file(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ def test_both_layers_are_named_and_every_number_has_its_interval_and_n(make_run:
     assert found.caption == "layer4 (used here) and layer3"
     assert found.rows == (
         ("Rank correlation of the log density ratios over images", "\u2013", "\u2013", "0"),
-        ("Rank correlation of the two maps of an image", "0.7123", "0.6623 to 0.7623", "64"),
-        ("Log density ratio: chosen layer minus second", "\u22120.2", "\u22120.25 to \u22120.15", "64"),
+        ("Rank correlation of the two maps of an image", "0.71", "0.66 to 0.76", "64"),
+        ("Log density ratio: chosen layer minus second", "\u22120.20", "\u22120.25 to \u22120.15", "64"),
         ("Share on the background, chosen layer", "41.2\u202f%", "36.2 to 46.2", "64"),
         ("Share on the background: chosen minus second, in points", "\u22123.1", "\u22128.1 to 1.9", "64"),
     )

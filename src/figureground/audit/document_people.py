@@ -10,6 +10,8 @@ from figureground.audit.document_base import Part
 
 #: Fields that only a person can fill: their keys in ``system.toml``, and their names in the document.
 HUMAN_FIELDS = {
+    "system_name": "system name",
+    "system_version": "system version",
     "intended_purpose": "intended purpose",
     "risk_tolerance": "risk tolerance",
     "reference_population": "reference population",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -90,23 +89,22 @@ def render_html(result: AuditResult, lang: str = "en") -> str:
 
 
 def _rendered(view: page.Page, words: catalogue.Catalogue) -> str:
-    css = stylesheet(view.audit_id, view.seal)
+    css = stylesheet(words.say("page.print_foot", audit_id=view.audit_id, seal=view.seal))
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     template = environment().get_template("report.html.j2")
     return template.render(
         page=view,
-        css=Markup(css),  # noqa: S704 - our own file, and two names cut to letters and digits
+        css=Markup(css),  # noqa: S704 - our own file, and a line in which all but letters and digits is escaped
         css_sha256=digest,
         t=words.say,
         plural=words.plural,
     )
 
 
-def stylesheet(audit_id: str, seal: str) -> str:
+def stylesheet(foot: str) -> str:
     """The style of the page, and what stands at the foot of each printed sheet."""
     css = (resources.files("figureground.reports") / "templates" / "report.css").read_text(encoding="utf-8")
-    foot = f"figureground audit {_plain(audit_id)} \\00b7  seal {_plain(seal)}"
-    return f'{css}@page {{ @bottom-left {{ content: "{foot}"; }} }}\n'
+    return f'{css}@page {{ @bottom-left {{ content: "{_quoted(foot)}"; }} }}\n'
 
 
 @cache
@@ -122,9 +120,9 @@ def environment() -> jinja2.Environment:
     )
 
 
-def _plain(text: str) -> str:
-    # Inside <style> nothing is escaped by the template: only what cannot end a string or a tag may pass.
-    return re.sub(r"[^A-Za-z0-9-]", "", text)
+def _quoted(text: str) -> str:
+    # Inside <style> nothing is escaped by the template: only letters and digits pass as they are.
+    return "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in text)
 
 
 def render_fragment(template: str, **values: Any) -> str:

@@ -211,6 +211,19 @@ def general(value: float | None) -> str:
     return NONE if value is None or math.isnan(value) else style().marked(f"{value:.4g}")
 
 
+def coefficient(value: float | None) -> str:
+    """Number without a unit, to two decimals, more where it is small; below 0.0001 only that it is.
+
+    >>> coefficient(0.1757), coefficient(0.8), coefficient(0.0012), coefficient(2.1e-7), coefficient(0.0)
+    ('0.18', '0.80', '0.0012', '<\\u202f0.0001', '0')
+    """
+    if value is None or math.isnan(value):
+        return NONE
+    if 0 < abs(value) < 1e-4:
+        return f"{'<' if value > 0 else '>'}{NARROW}{style().marked('0.0001' if value > 0 else '-0.0001')}"
+    return style().marked(f"{value:.2f}" if abs(value) >= 0.01 else f"{value + 0.0:.2g}")
+
+
 def quantity(value: float | None) -> str:
     """Number in a unit, to three significant digits, all digits before the point.
 

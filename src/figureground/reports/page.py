@@ -62,6 +62,7 @@ class Page:
     provenance: provenance.Provenance
     audit_id: str
     seal: str
+    pictured: bool = True
     edition: edition.EditionView | None = None
     purges: tuple[str, ...] = ()
 
@@ -82,6 +83,7 @@ def build(result: AuditResult, words: Catalogue) -> Page:
         cost=cues.cost_line(context),
         parts=tuple(_part(context.asked(name), at) for at, name in enumerate(context.findings or (None,))),
         heatmaps=(*cases.heatmap_cases(context), *filter(None, [averages.mean_maps(context)])),
+        pictured=bool(cases.heatmap_cases(context)),
         edition=edition.build(context),
         purges=edition.purges(context),
         data=data.build(context),

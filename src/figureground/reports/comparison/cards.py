@@ -13,7 +13,8 @@ from figureground.reports import numbers
 from figureground.reports.comparison.words import Told
 from figureground.reports.figures.frequency import frequency_chart
 from figureground.reports.sections.charts import drawn
-from figureground.reports.sections.cover import CueCard, Fact
+from figureground.reports.sections.cover import CueCard
+from figureground.reports.sections.facts import Fact
 from figureground.reports.view import Picture, svg_picture
 
 #: Cues of these states have a card; the others stand in the table.

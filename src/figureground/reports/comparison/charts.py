@@ -49,7 +49,7 @@ def measure_chart(told: Told) -> Chart:
 def _heading(told: Told, item: GroupChange) -> str:
     name = "label" if item.attribute == ALL else item.attribute
     words = told.words.say("compare.chart.groups", attribute=name)
-    return words if item.finding is None else f"{item.finding}: {words}"
+    return words if item.finding is None else told.words.say("finding.of", finding=item.finding, words=words)
 
 
 def _level(item: GroupChange) -> str:

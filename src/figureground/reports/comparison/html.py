@@ -15,7 +15,6 @@ from figureground.reports import catalogue, numbers
 from figureground.reports.comparison import cards, charts, tables
 from figureground.reports.comparison.words import Told
 from figureground.reports.html import environment, stylesheet
-from figureground.reports.numbers import short_hash
 from figureground.reports.view import Chart, Table
 
 
@@ -59,7 +58,7 @@ def render_html(document: ComparisonDocument, lang: str = "en") -> str:
 
 def _written(document: ComparisonDocument, words: catalogue.Catalogue) -> str:
     page = build(Told(document, words))
-    css = stylesheet(f"comparison {document.id}", short_hash(document.second.seal))
+    css = stylesheet(words.say("compare.print_foot", id=document.id))
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     return (
         environment().get_template("compare.html.j2").render(page=page, css=Markup(css), css_sha256=digest, t=words.say)  # noqa: S704 - our own file

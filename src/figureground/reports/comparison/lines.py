@@ -6,31 +6,41 @@ from figureground.audit.compare.document import ComparisonDocument, CueChange, D
 from figureground.reports.catalogue import load
 from figureground.reports.comparison.cards import gate_lines, headline
 from figureground.reports.comparison.words import Told
-from figureground.reports.numbers import level
+from figureground.reports.numbers import level, written_in
 
 
 def comparison_lines(document: ComparisonDocument, lang: str = "en") -> list[str]:
     """Rows in common, every cue and measure, and what the gate says."""
-    told = Told(document, load(lang))
+    words = load(lang)
+    with written_in(words.style):
+        return _lines(Told(document, words))
+
+
+def _lines(told: Told) -> list[str]:
+    document = told.document
     rows, say = document.rows, told.words.say
     found = [headline(told)]
     if rows.how == "paired":
         found.append(say("compare.line.rows", n=rows.common, first=rows.only_first, second=rows.only_second))
     else:
         found.append(say("compare.line.aggregates", reason=told.reason(rows.reason)))
-    found += [f"{told.cue(item.cue, item.finding)}: {_state(told, item)}" for item in document.cues]
+    found += [_line(told, told.cue(item.cue, item.finding), _state(told, item)) for item in document.cues]
     found += [
-        f"{told.measure(item)}: {told.measured(item).words}{_numbers(told, item.difference)}"
+        _line(told, told.measure(item), f"{told.measured(item).words}{_numbers(told, item.difference)}")
         for item in document.measures
     ]
     return [*found, *gate_lines(told)]
+
+
+def _line(told: Told, name: str, words: str) -> str:
+    return told.words.say("join.reason", words=name, reason=words)
 
 
 def _state(told: Told, item: CueChange) -> str:
     states = f"{told.audit_state(item, 'first')} → {told.audit_state(item, 'second')}"
     reason = told.reason(item.reason)
     words = told.chip(item.state).words + (f" ({reason})" if reason else "")
-    return f"{words}; {states}{_numbers(told, item.difference)}"
+    return told.words.say("join.clauses").join((words, f"{states}{_numbers(told, item.difference)}"))
 
 
 def _numbers(told: Told, found: Difference | None) -> str:

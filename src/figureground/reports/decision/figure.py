@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figureground.audit.sheets import Inside, ModelFacts, Sheet
-from figureground.reports import catalogue
+from figureground.reports import catalogue, numbers
 from figureground.reports.decision import inside_page, page
 from figureground.reports.decision.page import Tile
 from figureground.reports.figures.style import INK, QUIET, shorten, themed
@@ -22,14 +22,17 @@ _TITLE, _LINE = 44, 46
 def sheet_png(sheet: Sheet, model: ModelFacts, lang: str = "en") -> bytes:
     """The pictures of a sheet with their words, as a PNG."""
     words = catalogue.load(lang)
-    view = page.build(sheet, model, words)
+    with numbers.written_in(words.style):
+        view = page.build(sheet, model, words)
     title = f"{shorten(view.name, 60)}: {shorten(view.headline, 60)}"
     return _png(title, words.say("sheet.png_foot"), [view.maps, view.covered, view.parts])
 
 
 def inside_png(inside: Inside, model: ModelFacts, lang: str = "en") -> bytes:
     """The pictures of the inside of a network, as a PNG."""
-    view = inside_page.build(inside, model, catalogue.load(lang))
+    words = catalogue.load(lang)
+    with numbers.written_in(words.style):
+        view = inside_page.build(inside, model, words)
     features = [tile for each in view.features for tile in each.tiles[:_COLUMNS]]
     patches = [tile for pair in view.patches for tile in pair]
     filters = [view.filters] if view.filters else []

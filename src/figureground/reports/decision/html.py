@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from figureground.audit.sheets import Inside, ModelFacts, Sheet
-from figureground.reports import catalogue
+from figureground.reports import catalogue, numbers
 from figureground.reports.decision import inside_page, page
 from figureground.reports.decision.pictures import as_picture
 from figureground.reports.html import environment
@@ -19,13 +19,15 @@ from figureground.reports.html import environment
 def sheet_html(sheet: Sheet, model: ModelFacts, lang: str = "en") -> str:
     """The sheet of one decision as a page."""
     words = catalogue.load(lang)
-    return _rendered("sheet.html.j2", page.build(sheet, model, words), words)
+    with numbers.written_in(words.style):
+        return _rendered("sheet.html.j2", page.build(sheet, model, words), words)
 
 
 def inside_html(inside: Inside, model: ModelFacts, lang: str = "en") -> str:
     """The inside of a network as a page."""
     words = catalogue.load(lang)
-    return _rendered("inside.html.j2", inside_page.build(inside, model, words), words)
+    with numbers.written_in(words.style):
+        return _rendered("inside.html.j2", inside_page.build(inside, model, words), words)
 
 
 def _rendered(template: str, view: Any, words: catalogue.Catalogue) -> str:

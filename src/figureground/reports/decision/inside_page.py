@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from figureground.audit.sheets import FeatureMaps, Filters, Inside, ModelFacts, Patch, Strongest
+from figureground.reports import numbers
 from figureground.reports.catalogue import Catalogue
 from figureground.reports.decision.page import Fact, Tile, model_facts
 from figureground.reports.decision.pictures import coloured, enlarged, filter_grid, signed
@@ -88,7 +89,7 @@ def _range(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]], words: Cat
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}"
+    return numbers.style().marked(f"{value:.3g}")
 
 
 def _survey(found: Strongest, channel: int | None, words: Catalogue) -> tuple[str, ...]:

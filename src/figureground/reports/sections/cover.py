@@ -11,7 +11,7 @@ from figureground.audit.document import STATE_ORDER, CueVerdict, Direction, Esti
 from figureground.reports import numbers
 from figureground.reports.figures.frequency import frequency_chart
 from figureground.reports.scales import EffectScale
-from figureground.reports.sections import asked
+from figureground.reports.sections import asked, facts
 from figureground.reports.sections.charts import drawn
 from figureground.reports.sections.context import (
     Context,
@@ -24,6 +24,7 @@ from figureground.reports.sections.context import (
     state_words,
 )
 from figureground.reports.sections.cues import foremost
+from figureground.reports.sections.facts import Fact
 from figureground.reports.view import Chip, Picture, svg_picture
 
 #: What nobody should read into any audit; said on the first screen where the verdict says it.
@@ -40,15 +41,6 @@ class CueCard:
     small: tuple[str, ...]
     picture: Picture | None
     alt: str
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A label, a value, and the whole value where the shown one is shortened."""
-
-    label: str
-    value: str
-    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,7 @@ def build(context: Context) -> Cover:
         cards=tuple(_card(context, cue) for cue in _worst_first(cues) if _told(context, cue)),
         caveats=(*(said[key] for key in _ALWAYS_SAID if key in said), *_reconciled(context)),
         asked=asked.decisions(context),
-        facts=_facts(context),
+        facts=facts.build(context),
     )
 
 
@@ -249,32 +241,3 @@ def _picture(
     return None if isinstance(picture, str) else picture, context.words.say(
         "cover.dots_alt", change=_change(context, cue), parts=context.words.clauses(str(r["title"]) for r in rows)
     )
-
-
-def _facts(context: Context) -> tuple[Fact, ...]:
-    document, say = context.document, context.words.say
-    data, subject = document.data, document.subject
-    months, identity = say("date.months").split(), subject.model_sha256 or ""
-    rows = [
-        Fact(say("fact.model"), subject.architecture),
-        Fact(say("fact.model_sha256"), numbers.short_hash(identity) or numbers.NONE, identity),
-        Fact(say("fact.images"), say("fact.images_value", ok=data.ok, given=data.given)),
-        Fact(say("fact.backgrounds"), _backgrounds(context)),
-        Fact(say("fact.audit"), document.audit.id),
-        Fact(say("fact.date"), numbers.day(document.audit.ended, months), document.audit.ended),
-        Fact(say("fact.tool"), f"{document.audit.tool.name} {document.audit.tool.version}"),
-    ]
-    judged = document.audit.judged
-    if judged is not None:
-        value = say("fact.judged_value", day=numbers.day(judged.at, months), first=judged.first_id)
-        rows.append(Fact(say("fact.judged"), value, judged.of))
-    return tuple(rows)
-
-
-def _backgrounds(context: Context) -> str:
-    data = context.document.data
-    if not data.environments:
-        return context.words.say("fact.no_backgrounds")
-    levels = [f"{level} ({numbers.count(n)})" for level, n in sorted(data.environments.items())]
-    shown = ", ".join(levels[:6])
-    return shown if len(levels) <= 6 else context.words.say("fact.and_more", shown=shown, n=len(levels) - 6)

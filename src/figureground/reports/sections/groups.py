@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import exp
 from typing import Any
@@ -168,7 +168,8 @@ def differences(context: Context) -> Table | None:
     body = [_difference(context, row, beside) for row in rows]
     keys = ("measured", "compared", "n", "units", "difference", "interval", "p", "delta", "remark")
     caption, note = say("differences.table"), more(context, "tests.parquet")
-    return table(caption, [say(f"column.{key}") for key in keys], body, text_columns=2, note=note)
+    found = table(caption, [say(f"column.{key}") for key in keys], body, text_columns=2, note=note)
+    return replace(found, numeric=found.numeric - {len(keys) - 1})  # remarks are words
 
 
 def crossings(context: Context) -> Table | None:

@@ -162,7 +162,7 @@ def _files(context: Context) -> Table:
 def _settings(context: Context) -> Table:
     values = {key: _plain(value) for key, value in sorted(context.document.policy.items())}
     key = "provenance.policy_now" if context.document.deviations else "provenance.policy_values"
-    return _pairs(context, key, values)
+    return _pairs(context, key, values, limit=len(values))
 
 
 def _software(context: Context) -> Table:
@@ -177,10 +177,10 @@ def _with(context: Context, name: str) -> str:
     return context.words.say("provenance.judged_with", name=name)
 
 
-def _pairs(context: Context, key: str, values: Mapping[str, str]) -> Table:
+def _pairs(context: Context, key: str, values: Mapping[str, str], limit: int = 30) -> Table:
     columns = (context.words.say("column.name"), context.words.say("column.value"))
     rows = list(values.items())
-    return table(context.words.say(key), columns, rows, text_columns=2, note=more(context, "audit.json"), limit=30)
+    return table(context.words.say(key), columns, rows, text_columns=2, note=more(context, "audit.json"), limit=limit)
 
 
 def _plain(value: Any) -> str:

@@ -30,10 +30,10 @@ def _row(context: Context, measure: CheckMeasure) -> list[str]:
         return [words, numbers.hundredths(measure.value), numbers.span(measure.ci_low, measure.ci_high), n]
     if "share" in measure.name or measure.name == CHECK:
         return [words, numbers.percent(measure.value), numbers.span(measure.ci_low, measure.ci_high), n]
-    return [words, numbers.general(measure.value), _span(measure), n]
+    return [words, numbers.coefficient(measure.value), _span(measure), n]
 
 
 def _span(measure: CheckMeasure) -> str:
     if measure.ci_low is None or measure.ci_high is None:
         return numbers.NONE
-    return f"{numbers.general(measure.ci_low)} to {numbers.general(measure.ci_high)}"
+    return numbers.between(numbers.coefficient(measure.ci_low), numbers.coefficient(measure.ci_high))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from figureground.audit.document import Clause, NotTested, TrustCheck
 from figureground.reports import numbers
-from figureground.reports.sections import second_layer
+from figureground.reports.sections import measured, second_layer
 from figureground.reports.sections.context import Context, chip, for_finding, more
 from figureground.reports.view import Chip, Table, table
 
@@ -30,8 +30,7 @@ class CheckView:
 
     name: str
     chip: Chip
-    value: str
-    threshold: str
+    measured: str
     n: str
     reason: str
 
@@ -87,8 +86,7 @@ def _check(context: Context, check: TrustCheck) -> CheckView:
     return CheckView(
         name=for_finding(context, check.finding, _name(context, check.check)),
         chip=chip(context, check.status),
-        value=numbers.general(check.value),
-        threshold=numbers.general(check.threshold),
+        measured=measured.told(context, check),
         n=numbers.count(check.n),
         reason=context.words.term("reason", check.reason) if check.reason else "",
     )

@@ -81,11 +81,12 @@ def _body(context: Context) -> Iterator[str]:
     messages = [message for cue in document.verdict.cues for message in cue.does_not_show]
     yield from (f"- {inert(line)}" for line in dict.fromkeys(context.words.message(message) for message in messages))
     yield from ("", f"## {say('section.not_tested')}", "")
-    yield from (f"- {inert(subject)}: {inert(reason)}" for subject, reason in trust.build(context).not_tested)
+    for subject, reason in trust.build(context).not_tested:
+        yield f"- {say('join.reason', words=inert(subject), reason=inert(reason))}"
     yield from ("", f"## {say('section.human')}", "")
     for field in document.human_inputs:
         value = inert(field.value) if field.value else say("card.blank")
-        yield f"- {inert(context.words.term('human', field.field))}: {value}"
+        yield f"- {say('join.reason', words=inert(context.words.term('human', field.field)), reason=value)}"
     yield from ("", say("card.foot", audit=document.audit.id, seal=context.result.seal))
 
 

@@ -97,7 +97,7 @@ def _lists(made: Document, context: Context) -> None:
         made.add_paragraph(printable(line), style="List Bullet")
     made.add_heading(say("section.not_tested"), 1)
     for subject, reason in trust.build(context).not_tested:
-        made.add_paragraph(printable(f"{subject}: {reason}"), style="List Bullet")
+        made.add_paragraph(printable(say("join.reason", words=subject, reason=reason)), style="List Bullet")
 
 
 def _clauses(made: Document, context: Context) -> None:

@@ -35,6 +35,7 @@ from figureground.audit.judge.decisions import apply_decisions
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.gallery import GalleryRules
+from figureground.audit.judge.group_answers import LABELLED, AnswerTable
 from figureground.audit.judge.group_tests import GroupTests, not_compared
 from figureground.audit.judge.grouping import Grouping
 from figureground.audit.judge.looking import look_at
@@ -189,8 +190,11 @@ class _ViewJudge:
         table = SubgroupTable(run.policy, maps, followed)(seen.rows, groups, labels)
         answers = self._answers()
         further = PerformanceTable(run.policy, run.config.seed)(seen.rows, groups, answers)
+        view = seen.view
+        beside = AnswerTable(run.policy, followed)(seen.rows, groups, view.examples, view.predictions, view.classes)
         if not run.config.labels:
             table, further = without_labels(table, ("accuracy",)), without_labels(further, tuple(further["measure"]))
+            beside = without_labels(beside, LABELLED) if len(beside) else beside
         tests = [item.contrast.tests for item in seen.found.values()]
         tests += [pd.DataFrame([*held_rows, gap, *(r for a in seen.assayed.values() for r in a.rows)])]
         tests += self._described()
@@ -212,7 +216,7 @@ class _ViewJudge:
         }
         return _ViewVerdicts(
             cues=cues,
-            subgroups=pd.concat([table, further], ignore_index=True).assign(finding=finding),
+            subgroups=pd.concat([table, further, beside], ignore_index=True).assign(finding=finding),
             tests=pd.concat(tests, ignore_index=True).assign(finding=finding),
             performance=measured.model_copy(update=worst),
         )

@@ -1,6 +1,10 @@
 """What becomes of the answers of every subgroup when only one cue differs: rows of the ``subgroups`` table.
 
-Over all labels, for all images and every level, absent ones included. Measures (column ``measure``):
+For all images and every level, absent ones included. All images, and the levels of the attributes that are to be
+crossed with the label, are also told label by label: a model that follows a cue may lose with one label what it gains
+with another.
+
+Measures (column ``measure``):
 
 ===================== ===============================================================================================
 changed_other_level   share in [0, 1] of answers that differ between a donor of another level and one of the own level
@@ -34,7 +38,7 @@ from figureground.audit.judge.changes import row_changes
 from figureground.audit.judge.contrasts import Contrasted
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.intervals import Interval, logit_t, mean_t
-from figureground.audit.judge.observations import Names, Reals, SwapObservations
+from figureground.audit.judge.observations import Ints, Names, Reals, SwapObservations
 from figureground.audit.judge.plain_answers import PlainAnswers, plain_answers
 from figureground.audit.judge.rows import estimate_columns
 from figureground.audit.tables import ALL
@@ -54,13 +58,13 @@ _PLAIN = {
 class Paired:
     """Answers as labelled under one arm beside those to the unchanged picture, 1.0 or 0.0; NaN where there is none."""
 
-    row_id: Reals = field(repr=False)
+    row_id: Ints = field(repr=False)
     recipient: Names = field(repr=False)
     arm: Reals = field(repr=False)
     unchanged: Reals = field(repr=False)
     weight: Reals | None = field(default=None, repr=False)
 
-    def take(self, ids: Reals) -> Paired:
+    def take(self, ids: Ints) -> Paired:
         """Those of these rows."""
         kept = np.isin(self.row_id, ids)
         weight = None if self.weight is None else self.weight[kept]
@@ -76,15 +80,19 @@ class AnswerTable:
     policy : Policy
     followed : mapping of str to Contrasted
         By cue, the contrasts that are followed into the subgroups.
+    crossed : tuple of str
+        Attributes whose levels are also told label by label.
     """
 
     policy: Policy
     followed: Mapping[str, Contrasted] = field(default_factory=dict, repr=False)
+    crossed: tuple[str, ...] = ()
 
     def __call__(
         self,
         rows: pd.DataFrame,
         groups: Sequence[Group],
+        labels: Sequence[str],
         examples: pd.DataFrame,
         predictions: pd.DataFrame,
         classes: Sequence[str],
@@ -94,11 +102,13 @@ class AnswerTable:
         if BACKGROUND in self.followed:
             arms = swapped_answers(self.followed[BACKGROUND].observed)
             arms |= plain_arms(plain_answers(examples, predictions, classes))
-        cells = make_cells(rows, groups, ()) if self.followed else ()
+        told = (ALL, *self.crossed)
+        every = make_cells(rows, groups, labels) if self.followed else ()
+        cells = [cell for cell in every if cell.label == ALL or cell.attribute in told]
         return pd.DataFrame([line for cell in cells for line in self._cell(rows[cell.member], cell, arms)])
 
     def _cell(self, members: pd.DataFrame, cell: Cell, arms: Mapping[str, Paired]) -> Iterator[dict[str, Any]]:
-        names = {"attribute": cell.attribute, "level": cell.level, "label": ALL, "origin": cell.origin}
+        names = {"attribute": cell.attribute, "level": cell.level, "label": cell.label, "origin": cell.origin}
         keys, ids = names | {"n_rows": len(members)}, members["row_id"].to_numpy()
         for cue, item in self.followed.items():
             part = item.observed.take(np.isin(item.observed.row_id, ids))
@@ -110,7 +120,7 @@ class AnswerTable:
     def _changes(self, item: Contrasted, observed: SwapObservations) -> dict[str, Interval]:
         least = None if self.policy.target is None else self.policy.target.material
         seen = row_changes(observed, item.contrast.primary.part, least)
-        known = {"level": 1 - self.policy.alpha, "weights": seen.weight}
+        known: dict[str, Any] = {"level": 1 - self.policy.alpha, "weights": seen.weight}
         found = [logit_t(values, seen.recipient, **known) for values in (seen.other, seen.same)]
         more = mean_t(seen.other - seen.same, seen.recipient, bounds=(-1.0, 1.0), **known)
         return dict(zip(CHANGES, (*found, more), strict=True))
@@ -151,5 +161,5 @@ def plain_arms(answers: PlainAnswers) -> dict[str, Paired]:
         lines = answers.of(*key)
         if len(lines):
             values = (lines[name].to_numpy(dtype=np.float64) for name in ("correct", "own_correct"))
-            found[arm] = Paired(lines.index.to_numpy(), lines["cluster"].to_numpy(dtype=object), *values)
+            found[arm] = Paired(lines.index.to_numpy(dtype=np.int64), lines["cluster"].to_numpy(dtype=object), *values)
     return found

@@ -37,7 +37,7 @@ from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.gallery import GalleryRules
 from figureground.audit.judge.group_answers import LABELLED, AnswerTable
 from figureground.audit.judge.group_tests import GroupTests, not_compared
-from figureground.audit.judge.grouping import Grouping
+from figureground.audit.judge.grouping import Group, Grouping
 from figureground.audit.judge.looking import look_at
 from figureground.audit.judge.mask_coverage import mask_coverage, without_masks
 from figureground.audit.judge.masks import masks_disagree
@@ -190,8 +190,7 @@ class _ViewJudge:
         table = SubgroupTable(run.policy, maps, followed)(seen.rows, groups, labels)
         answers = self._answers()
         further = PerformanceTable(run.policy, run.config.seed)(seen.rows, groups, answers)
-        view = seen.view
-        beside = AnswerTable(run.policy, followed)(seen.rows, groups, view.examples, view.predictions, view.classes)
+        beside = self._beside(followed, groups, labels)
         if not run.config.labels:
             table, further = without_labels(table, ("accuracy",)), without_labels(further, tuple(further["measure"]))
             beside = without_labels(beside, LABELLED) if len(beside) else beside
@@ -220,6 +219,12 @@ class _ViewJudge:
             tests=pd.concat(tests, ignore_index=True).assign(finding=finding),
             performance=measured.model_copy(update=worst),
         )
+
+    def _beside(self, followed: Mapping[str, Contrasted], groups: Sequence[Group], labels: list[str]) -> pd.DataFrame:
+        view, config = self.seen.view, self.run.config
+        crossed = ("environment", config.environment or config.columns.get("environment") or "environment")
+        table = AnswerTable(self.run.policy, followed, crossed)
+        return table(self.seen.rows, groups, labels, view.examples, view.predictions, view.classes)
 
     def _answers(self) -> Answers:
         seen, target = self.seen, self.run.policy.target

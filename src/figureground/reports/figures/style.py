@@ -13,6 +13,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figureground.reports.figures.slimming import slimmed
+
 Width = Literal["wide", "narrow"]
 #: Width of a chart in CSS pixels: for a desk, and for a telephone.
 PIXELS: dict[Width, int] = {"wide": 880, "narrow": 350}
@@ -29,6 +31,8 @@ BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = (
 #: Okabe and Ito, Color Universal Design (2008), in the order in which categories take them.
 OKABE_ITO = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
+#: The same as characters, for titles.
+GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")
 
 # Text is measured in DejaVu Sans, which comes with matplotlib and is wider than the fonts that browsers take
 # instead: what fits here fits everywhere, and the file is a third of the size of outlined text.
@@ -78,7 +82,7 @@ def to_svg(figure: Figure) -> str:
     metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
     figure.savefig(buffer, format="svg", metadata=metadata)
     text = buffer.getvalue()
-    return text[text.index("<svg") :].replace(_MEASURED, _SHOWN)
+    return slimmed(text[text.index("<svg") :]).replace(_MEASURED, _SHOWN)
 
 
 def quiet_axes(axes: Axes) -> None:

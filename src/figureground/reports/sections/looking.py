@@ -21,7 +21,7 @@ def build(context: Context) -> Chart | None:
     """Chart C1 of the report, or None where nothing was measured."""
     words = context.words
     found = [
-        (method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in _reported(context)
+        (method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in reported(context)
     ]
     panels = [
         (words.term("method", method), rows)
@@ -50,7 +50,7 @@ def build(context: Context) -> Chart | None:
     )
 
 
-def _reported(context: Context) -> tuple[tuple[str, str], ...]:
+def reported(context: Context) -> tuple[tuple[str, str], ...]:
     """Methods of the run, each with the sign that is reported."""
     rows = [(row["method"], row["sign"]) for row in context.subgroups if row["method"] and row["sign"]]
     return reported_in(pd.DataFrame(rows, columns=["method", "sign"]))
@@ -99,7 +99,7 @@ def _reference(ticks: Ticks, panel: str, measure: str, key: tuple[str, str]) -> 
 def _ticks(context: Context) -> Ticks:
     """Reference rows by panel, measure and subgroup; a row without method holds for every method."""
     ticks: Ticks = {}
-    for method, _ in _reported(context):
+    for method, _ in reported(context):
         panel = context.words.term("method", method)
         for measure in ("background_area", "bleed_floor"):
             for row in frames.measure_rows(context, measure):

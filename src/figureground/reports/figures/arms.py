@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import seaborn as sns
@@ -51,19 +52,27 @@ def arms_chart(
     """
     arms = list(dict.fromkeys(frame["arm"]))
     heights, headings = _heights(frame, len(arms))
-    columns = min(len(arms), 5 if width == "wide" else 1)
+    columns = _columns(arms, width)
     bottom = max(heights.values()) + _half(len(arms))
-    height = bottom + 74 + 20 * -(-len(arms) // columns)
+    axis = style.folded(words.axis, 120 if width == "wide" else 30)
+    height = bottom + 74 + 20 * -(-len(arms) // columns) + 15 * axis.count("\n")
     with style.themed():
         figure = style.new_figure(style.PIXELS[width], height)
         axes = figure.subplots()
         style.quiet_axes(axes)
         _draw(axes, _placed(frame, heights, arms), arms, unchanged)
-        _label(axes, frame, heights, headings, words, 24 if width == "wide" else 16)
-        axes.set(xlabel=words.axis, ylabel="", xlim=bounds or _bounds(frame), ylim=(bottom, 0))
+        _label(axes, frame, heights, headings, words, 24 if width == "wide" else 20)
+        axes.set(xlabel=axis, ylabel="", xlim=bounds or _bounds(frame), ylim=(bottom, 0))
         axes.xaxis.set_major_formatter(lambda value, _: numbers.hundredths(value, 0))
         figure.legend(loc="outside upper left", ncols=columns, borderaxespad=0.2, handletextpad=0.3)
         return style.to_svg(figure), round(height)
+
+
+def _columns(arms: list[str], width: style.Width) -> int:
+    """Columns of the legend: all arms in one line where their names fit."""
+    if width == "narrow":
+        return 1
+    return max(1, min(len(arms), int(style.PIXELS[width] / (7 * max(len(arm) for arm in arms) + 40))))
 
 
 def _half(arms: int) -> float:
@@ -94,7 +103,7 @@ def _placed(frame: pd.DataFrame, heights: dict[tuple[str, str], float], arms: li
 def _draw(axes: Axes, placed: pd.DataFrame, arms: list[str], unchanged: str) -> None:
     known = placed[placed["estimate"].notna()]
     for _, rows in known.groupby(["group", "row"], sort=False):
-        axes.plot(rows["estimate"], rows["height"], color="#aab2bc", linewidth=1.3, zorder=1)
+        _join(axes, rows, unchanged)
     others = [arm for arm in arms if arm != unchanged]
     for arm in arms:
         at = others.index(arm) % len(style.MARKERS) if arm in others else 0
@@ -113,8 +122,20 @@ def _draw(axes: Axes, placed: pd.DataFrame, arms: list[str], unchanged: str) -> 
                 marker=marker,
                 edgecolor=color,
                 facecolor="white" if hollow else color,
-                label=style.shorten(arm, 40) if hollow is None else None,
+                label=style.shorten(arm, 56) if hollow is None else None,
             )
+
+
+def _join(axes: Axes, rows: pd.DataFrame, unchanged: str) -> None:
+    """From the unchanged picture to each arm, lane by lane; without one, from arm to arm."""
+    quiet: dict[str, Any] = {"color": "#aab2bc", "linewidth": 1.3, "zorder": 1}
+    first = rows[rows["arm"] == unchanged]
+    if first.empty:
+        axes.plot(rows["estimate"], rows["height"], **quiet)
+        return
+    start = float(first["estimate"].iloc[0])
+    axes.vlines(start, rows["height"].min(), rows["height"].max(), linestyle=(0, (2, 2)), **quiet)
+    axes.hlines(rows["height"], start, rows["estimate"], **quiet)
 
 
 def _label(
@@ -126,19 +147,20 @@ def _label(
     limit: int,
 ) -> None:
     """Names at the left, n at the right."""
-    names = [*((at, group, True) for group, at in headings.items()), *((at, key[1], False) for key, at in heights.items())]
+    names = [
+        *((at, group, True) for group, at in headings.items()),
+        *((at, key[1], False) for key, at in heights.items()),
+    ]
     axes.set_yticks([at for at, _, _ in names], [style.shorten(name, limit) for _, name, _ in names])
     for label, (_, _, heading) in zip(axes.get_yticklabels(), names, strict=True):
         if heading:
             label.set(fontweight="bold", color=style.QUIET, fontsize=11)
     across = axes.get_yaxis_transform()
     counts = frame.groupby(["group", "row"], sort=False)["n"].first()
-    quiet = {"fontsize": 11, "color": style.QUIET}
+    quiet: dict[str, Any] = {"fontsize": 11, "color": style.QUIET}
     for key, n in counts.items():
-        axes.text(1.02, heights[key], numbers.count(n), transform=across, va="center", **quiet)  # type: ignore[index]
-    axes.annotate(
-        words.n, (1.02, 1.0), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points", **quiet
-    )
+        axes.text(1.03, heights[key], numbers.count(n), transform=across, va="center", **quiet)  # type: ignore[index]
+    axes.annotate(words.n, (1.03, 1.0), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points", **quiet)
     for at in headings.values():
         axes.axhline(at - _HEADING / 2, color=style.FAINT, linewidth=1, zorder=0)
     sns.despine(ax=axes, left=True, top=True, right=True)

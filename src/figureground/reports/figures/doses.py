@@ -47,7 +47,7 @@ def dose_chart(
     columns = min(len(panels), 3) if width == "wide" else 1
     lines = -(-len(panels) // columns)
     legend = 20.0 * -(-len(series) // (4 if width == "wide" else 1))
-    height = lines * (_PANEL + 64) + legend
+    height = lines * (_PANEL + 80) + legend
     with style.themed():
         figure = style.new_figure(style.PIXELS[width], height)
         grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
@@ -56,8 +56,9 @@ def dose_chart(
         for panel, axes in zip(panels, grid.flat, strict=False):
             _panel(axes, frame[frame["panel"] == panel], series, write or _points, write_x or _points)
             axes.set_title(style.shorten(panel, 34), loc="left", fontweight="bold", fontsize=12)
-            axes.set(xlabel=x, ylabel="", ylim=_limits(frame))
-        grid[0, 0].set_ylabel(style.shorten(y, 44))
+            axes.set(xlabel=style.folded(x, 36), ylabel="", ylim=_limits(frame))
+        for axes in grid[:, 0]:
+            axes.set_ylabel(style.folded(y, 28))
         handles = {h.get_label(): h for axes in grid.flat for h in axes.get_lines() if h.get_label() in series}
         figure.legend(
             handles=[handles[name] for name in series if name in handles],

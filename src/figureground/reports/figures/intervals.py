@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -77,6 +77,8 @@ def interval_chart(
     columns = min(len(panels), _MAX_COLUMNS) if width == "wide" else 1
     lines = -(-len(panels) // columns)
     between = 64 if width == "narrow" or lines == 1 else 80
+    words = replace(words, axis=style.folded(words.axis, {1: 120, 2: 50, 3: 36}[columns] if width == "wide" else 30))
+    between += 15 * words.axis.count("\n")
     height = lines * (_ROW_HEIGHT * len(positions) + between) + _legend_height(words, frame, width)
     with style.themed():
         figure = style.new_figure(style.PIXELS[width], height)

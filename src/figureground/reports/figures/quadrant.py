@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import seaborn as sns
@@ -14,6 +15,8 @@ from figureground.reports.figures import style
 
 #: With more marks than this, only the outermost are named.
 _NAMED = 8
+#: With more, they are small.
+_DENSE = 16
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def quadrant_chart(
     panels = list(dict.fromkeys(frame["panel"]))
     columns = min(len(panels), 2) if width == "wide" else 1
     lines = -(-len(panels) // columns)
-    height = lines * 330.0 + 28 + (0 if width == "wide" else 20)
+    height = lines * 345.0 + 28 + (0 if width == "wide" else 20)
     with style.themed():
         figure = style.new_figure(style.PIXELS[width], height)
         grid = figure.subplots(lines, columns, squeeze=False)
@@ -73,8 +76,10 @@ def quadrant_chart(
             part = frame[frame["panel"] == panel]
             _lines(axes, limit)
             _marks(axes, part, legend)
-            axes.set(xlabel=x, ylabel=y, xlim=_across(frame), ylim=_upwards(frame, limit))
-            _corners(axes, corners, limit)
+            axes.set(
+                xlabel=style.folded(x, 40), ylabel=style.folded(y, 36), xlim=_across(frame), ylim=_upwards(frame, limit)
+            )
+            _corners(axes, corners, 32 if width == "wide" and columns == 1 else 18)
             _names(axes, part[~part["whole"]])
             axes.set_title(panel, loc="left", fontweight="bold", pad=8)
             axes.xaxis.set_major_formatter(lambda value, _: write(value))
@@ -94,16 +99,19 @@ def _lines(axes: Axes, limit: float) -> None:
 
 
 def _marks(axes: Axes, part: pd.DataFrame, legend: tuple[str, str]) -> None:
-    for whole, rows in part.groupby("whole"):
+    dense = len(part) > _DENSE
+    for whole in (True, False):
+        rows = part[part["whole"] == whole]
+        thin = 0.6 if dense and not whole else 1.2
         color, marker = (style.INK, "D") if whole else (style.BLUE, "o")
-        axes.hlines(rows["y"], rows["x_low"], rows["x_high"], color=color, linewidth=1.2, alpha=0.75)
-        axes.vlines(rows["x"], rows["y_low"], rows["y_high"], color=color, linewidth=1.2, alpha=0.75)
+        axes.hlines(rows["y"], rows["x_low"], rows["x_high"], color=color, linewidth=thin, alpha=0.75)
+        axes.vlines(rows["x"], rows["y_low"], rows["y_high"], color=color, linewidth=thin, alpha=0.75)
         for hollow in (False, True):
             chosen = rows[rows["hollow"] == hollow]
             axes.scatter(
                 chosen["x"],
                 chosen["y"],
-                s=62 if whole else 44,
+                s=62 if whole else 18 if dense else 44,
                 marker=marker,
                 edgecolor=color,
                 facecolor="white" if hollow else color,
@@ -113,7 +121,7 @@ def _marks(axes: Axes, part: pd.DataFrame, legend: tuple[str, str]) -> None:
             )
 
 
-def _corners(axes: Axes, words: Corners, limit: float) -> None:
+def _corners(axes: Axes, words: Corners, fold: int) -> None:
     """Each reading in the outer corner of its own quarter."""
     places = {
         (0.99, 0.985): words.looks_and_uses,
@@ -122,8 +130,17 @@ def _corners(axes: Axes, words: Corners, limit: float) -> None:
         (0.01, 0.015): words.neither,
     }
     for (x, y), text in places.items():
-        sides = {"ha": "right" if x > 0.5 else "left", "va": "top" if y > 0.5 else "bottom"}
-        axes.text(x, y, text, transform=axes.transAxes, fontsize=11, fontstyle="italic", color=style.QUIET, **sides)
+        sides: dict[str, Any] = {"ha": "right" if x > 0.5 else "left", "va": "top" if y > 0.5 else "bottom"}
+        axes.text(
+            x,
+            y,
+            style.folded(text, fold),
+            transform=axes.transAxes,
+            fontsize=11,
+            fontstyle="italic",
+            color=style.QUIET,
+            **sides,
+        )
 
 
 def _names(axes: Axes, part: pd.DataFrame) -> None:
@@ -154,5 +171,5 @@ def _across(frame: pd.DataFrame) -> tuple[float, float]:
 def _upwards(frame: pd.DataFrame, limit: float) -> tuple[float, float]:
     values = frame[["y", "y_low", "y_high"]]
     low, high = min(0.0, float(values.min().min())), max(2.0 * limit, float(values.max().max()))
-    pad = 0.16 * (high - low)
+    pad = 0.2 * (high - low)  # room for the words in the corners
     return low - pad, high + pad

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +92,15 @@ def quiet_axes(axes: Axes) -> None:
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set_axisbelow(True)
+
+
+def folded(text: str, limit: int) -> str:
+    """Words of an axis on as many lines as they need; a word that is longer than a line stays whole.
+
+    >>> folded("share of attribution on the background", 20)
+    'share of attribution\\non the background'
+    """
+    return "\n".join(textwrap.wrap(" ".join(text.split()), limit, break_long_words=False)) or text
 
 
 def shorten(text: str, limit: int) -> str:

@@ -38,7 +38,9 @@ def _dosed(context: Context, scale: str | None, rows: list[Row]) -> Chart | None
     say, known = context.words.say, scale_of(context, scale)
     lines = [line for row in rows if row["cue"] in cues for line in _line(context, row)]
     frame = pd.DataFrame([*_origins(lines), *lines])
-    unit = say("axis.contrast") if known.shares else say(known.key("axis.contrast"), unit=known.unit or say("column.own"))
+    unit = (
+        say("axis.contrast") if known.shares else say(known.key("axis.contrast"), unit=known.unit or say("column.own"))
+    )
     write = None if known.shares else known.size
     draw = partial(_draw, frame, say("axis.dose"), say("axis.effect_of", unit=unit), write, None)
     alt = " ".join(filter(None, (_result(context, effects, cue) for cue in cues)))
@@ -103,8 +105,12 @@ def _noise(context: Context) -> Chart | None:
         _mark(say(f"noise.{row['arm']}"), say(f"doses.noise_on_{row['part']}"), row)
         for row in sorted(rows, key=lambda row: (_NOISES.index(row["arm"]), row["part"]))
     ]
-    draw = partial(_draw, pd.DataFrame(lines), say("axis.noise"), say("axis.accuracy"), None, numbers.general)
-    return chart("noise", say("noise_chart.title"), draw, alt=_noise_result(context, rows), caption=say("noise_chart.caption"))
+    draw = partial(
+        _draw, pd.DataFrame(lines), say("axis.noise"), say("axis.accuracy"), None, partial(numbers.fixed, digits=2)
+    )
+    return chart(
+        "noise", say("noise_chart.title"), draw, alt=_noise_result(context, rows), caption=say("noise_chart.caption")
+    )
 
 
 def _noise_result(context: Context, rows: list[Row]) -> str:

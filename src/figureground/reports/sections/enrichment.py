@@ -6,6 +6,7 @@ from functools import partial
 from math import exp, log
 from typing import Any
 
+from figureground.audit.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
 from figureground.reports.sections import chosen, frames
@@ -19,13 +20,13 @@ _ENDS = ("estimate", "ci_low", "ci_high")
 
 
 def build(context: Context) -> Chart | None:
-    """The chart, or None where nothing was measured; with one row only there is nothing to compare, and no chart."""
+    """The chart, or None where nothing was measured."""
     panels = by_method(context)
     if not panels:
         return None
     words = context.words
     every = [row for _, rows in panels for row in rows]
-    kept = [(name, chosen.chosen(context, rows, chosen.estimate)) for name, rows in panels]
+    kept = chosen.across(context, panels)
     labels = Words(
         axis=words.say("axis.enrichment"),
         n=words.say("column.n"),
@@ -44,16 +45,17 @@ def build(context: Context) -> Chart | None:
         alt=" ".join(_result(context, name, rows) for name, rows in panels),
         caption=words.say("enrichment.caption") + chosen.told(context, panels[0][1], kept[0][1]),
         tables=[_table(context, panels)],
+        single=all(chosen.known(rows) < 2 for _, rows in panels),
     )
 
 
 def by_method(context: Context) -> Panels:
-    """Log density ratios of every reported method, those with more than one subgroup."""
+    """Log density ratios of every reported method, those with an estimate."""
     found = [
         (context.words.term("method", method), frames.measure_rows(context, "ldr", method, sign))
         for method, sign in reported(context)
     ]
-    return [(name, rows) for name, rows in found if sum(row["estimate"] is not None for row in rows) > 1]
+    return [(name, rows) for name, rows in found if chosen.known(rows)]
 
 
 def written(value: float) -> str:
@@ -85,7 +87,7 @@ def _bounds(rows: list[frames.Row]) -> tuple[float, float]:
 
 
 def _result(context: Context, name: str, rows: list[frames.Row]) -> str:
-    whole, ends = next(row for row in rows if row["attribute"] == frames.ALL), frames.extremes(rows)
+    whole, ends = next(row for row in rows if row["attribute"] == ALL), frames.extremes(rows)
     span = numbers.between(ratio(whole["ci_low"]), ratio(whole["ci_high"]))
     known: dict[str, Any] = {"method": name, "ratio": ratio(whole["estimate"]), "interval": span}
     if ends is None:

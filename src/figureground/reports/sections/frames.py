@@ -51,6 +51,7 @@ def crossing_rows(context: Context, measure: str, limit: int = 12) -> list[Row]:
     return [
         row
         | {
+            "crossed": True,
             "attribute": say("subgroup.crossing", attribute=row["attribute"]),
             "level": say("subgroup.crossing_level", level=row["level"], label=row["label"]),
         }

@@ -1,7 +1,8 @@
-"""Where the model looks: share of attribution on the background, by subgroup and method."""
+"""Where the model looks: share of attribution on the background, by subgroup and method: chart C1."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from figureground.audit.methods import reported_in
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
-from figureground.reports.sections import frames
+from figureground.reports.sections import chosen, frames
 from figureground.reports.sections.charts import chart
 from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Chart, Table, table
@@ -31,7 +32,8 @@ def build(context: Context) -> Chart | None:
     if not panels:
         return None
     ticks = _ticks(context)
-    frame = frames.chart_frame(context, panels, ticks)
+    kept = chosen.across(context, panels)
+    frame = frames.chart_frame(context, kept, ticks)
     labels = Words(
         axis=words.say("axis.background_share"),
         n=words.say("column.n"),
@@ -39,13 +41,17 @@ def build(context: Context) -> Chart | None:
         hollow=words.say("legend.hollow"),
         area=words.say("legend.area"),
         floor=words.say("legend.floor"),
+        pooled=words.say("legend.overall"),
     )
+    # No policy declares a limit on attribution, which alone shows no reliance: there is no line to sort by.
+    pooled = {name: mean for name, rows in panels if (mean := frames.overall(rows)) is not None}
+    draw = partial(interval_chart, frame, labels, pooled=pooled, bounds=(-0.02, 1.02))
     return chart(
         "background-share",
         words.say("looking.title"),
-        lambda width: interval_chart(frame, labels, bounds=(-0.02, 1.02), width=width),
+        lambda width: draw(shapes=True, width=width),
         alt=" ".join(_result(context, panel, rows) for panel, rows in panels),
-        caption=_caption(context),
+        caption=_caption(context) + chosen.told(context, panels[0][1], kept[0][1]),
         tables=[_table(context, panels, ticks)],
     )
 

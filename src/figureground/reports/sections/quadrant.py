@@ -6,6 +6,7 @@ where they do not, and the state of the cue stands elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from math import log
 from typing import Any
@@ -26,7 +27,7 @@ _CORNERS = ("looks_and_uses", "looks_only", "uses_only", "neither")
 
 
 def build(context: Context) -> Chart | None:
-    """The chart, or None where no subgroup has both."""
+    """The chart, or None where no subgroup has both, or no limit was declared."""
     limit = context.document.policy.get("delta_material")
     effects = {
         (row["attribute"], row["level"]): row
@@ -39,7 +40,7 @@ def build(context: Context) -> Chart | None:
         for row in rows
         if row["estimate"] is not None and (effect := effects.get((row["attribute"], row["level"]))) is not None
     ]
-    if len(points) < 2 or limit is None:
+    if limit is None or all(point["whole"] for point in points):
         return None
     say, frame = context.words.say, pd.DataFrame(points)
     words = Corners(*(say(f"quadrant.{name}") for name in _CORNERS))
@@ -84,7 +85,7 @@ def quarter(x: float, y: float, limit: float) -> str:
     return "looks_only" if x > 0 else "neither"
 
 
-def decided(point: dict[str, Any], limit: float) -> bool:
+def decided(point: Mapping[Any, Any], limit: float) -> bool:
     """Whether both intervals lie within one quarter."""
     ends = [(point[x], point[y]) for x in ("x_low", "x_high") for y in ("y_low", "y_high")]
     known = all(pd.notna(value) for pair in ends for value in pair)
@@ -113,7 +114,7 @@ def _table(context: Context, frame: pd.DataFrame, limit: float) -> Table:
     return table(say("quadrant.table"), columns, body, text_columns=3, note=note)
 
 
-def _row(context: Context, point: dict[Any, Any], limit: float) -> list[str]:
+def _row(context: Context, point: Mapping[Any, Any], limit: float) -> list[str]:
     say, doubled = context.words.say, log(2)
     words = say(f"quadrant.{quarter(point['x'], point['y'], limit)}")
     low, high = (enrichment.ratio(point[name] * doubled) for name in ("x_low", "x_high"))

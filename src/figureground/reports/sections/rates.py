@@ -1,4 +1,4 @@
-"""Whom the errors hit: sensitivity and false alarms by subgroup, or of many classes the recall of the worst: chart C3."""
+"""Whom the errors hit: sensitivity and false alarms by subgroup, or the recall of the worst of many classes (C3)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _rates(context: Context) -> Chart | None:
     right = frames.measure_rows(context, "sensitivity")
     alarms = [_turned(row) for row in frames.measure_rows(context, "specificity")]
     say, positive = context.words.say, context.performance.positive
-    if positive is None or not _several(right) or not _several(alarms):
+    if positive is None or not chosen.known(right) or not chosen.known(alarms):
         return None
     panels = [(say("rates.sensitivity"), right), (say("rates.alarms"), alarms)]
     alt = [_result(context, "rates.alt_sensitivity", right, 0), _result(context, "rates.alt_alarms", alarms, -1)]
@@ -46,7 +46,9 @@ def _recalls(context: Context) -> Chart | None:
     rows = [row | {"attribute": say("column.label"), "level": row["label"]} for row in worst]
     shown, first = rows[:_MAX_CLASSES], rows[0]
     told = say("rates.recalls_shown", shown=len(shown), n=len(rows)) if len(shown) < len(rows) else ""
-    alt = say("rates.alt_recall", worst=first["level"], share=first["estimate"], interval=_interval(first), n=first["n"])
+    alt = say(
+        "rates.alt_recall", worst=first["level"], share=first["estimate"], interval=_interval(first), n=first["n"]
+    )
     panel = [(say("rates.recall"), shown)]
     caption = f"{say('rates.caption_recall')} {told}".strip()
     return _drawn(context, "recall", panel, alt, caption, say("rates.title_recall"))
@@ -54,7 +56,7 @@ def _recalls(context: Context) -> Chart | None:
 
 def _drawn(context: Context, name: str, panels: Panels, alt: str, caption: str, title: str) -> Chart:
     say = context.words.say
-    kept = [(panel, chosen.chosen(context, rows, chosen.estimate)) for panel, rows in panels]
+    kept = chosen.across(context, panels)
     pooled = {panel: mean for panel, rows in panels if (mean := frames.overall(rows)) is not None}
     labels = Words(
         axis=say(f"axis.{name}"),
@@ -67,11 +69,15 @@ def _drawn(context: Context, name: str, panels: Panels, alt: str, caption: str, 
     draw = partial(interval_chart, frame, labels, pooled=pooled, bounds=(-0.02, 1.02))
     rule = chosen.told(context, panels[0][1], kept[0][1])
     tables = [_table(context, panels)]
-    return chart(name, title, lambda width: draw(width=width), alt=alt, caption=caption + rule, tables=tables)
-
-
-def _several(rows: list[frames.Row]) -> bool:
-    return sum(row["estimate"] is not None for row in rows) > 1
+    return chart(
+        name,
+        title,
+        lambda width: draw(width=width),
+        alt=alt,
+        caption=caption + rule,
+        tables=tables,
+        single=all(chosen.known(rows) < 2 for _, rows in panels),
+    )
 
 
 def _turned(row: frames.Row) -> frames.Row:

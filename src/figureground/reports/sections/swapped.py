@@ -36,7 +36,7 @@ def flips(context: Context) -> tuple[Chart, ...]:
 def _flips(context: Context, cue: str) -> Chart | None:
     rows = {measure: _rows(context, measure, cue) for measure in (*_FLIPS, _MORE)}
     first = rows[_FLIPS[0]]
-    if sum(row["estimate"] is not None for row in first) < 2:
+    if not chosen.known(first):
         return None
     say, kind = context.words.say, "background" if cue == BACKGROUND else "other"
     shown = chosen.chosen(context, first, chosen.estimate)
@@ -56,6 +56,7 @@ def _flips(context: Context, cue: str) -> Chart | None:
         alt=_flip_result(context, rows),
         caption=say(f"flips.caption.{kind}") + chosen.told(context, first, shown),
         tables=[_flip_table(context, rows, names)],
+        single=chosen.known(first) < 2,
     )
 
 
@@ -63,7 +64,7 @@ def arms(context: Context) -> Chart | None:
     """Answers as labelled under each arm, by subgroup."""
     rows = {arm: _rows(context, f"accuracy_{arm}", BACKGROUND, crossed=True) for arm in _ARMS}
     first = rows[_UNCHANGED]
-    if sum(row["estimate"] is not None for row in first) < 2:
+    if not chosen.known(first):
         return None
     say = context.words.say
     changes = {arm: _by_key(_rows(context, f"{arm}_minus_unchanged", BACKGROUND, crossed=True)) for arm in _ARMS[1:]}
@@ -85,6 +86,7 @@ def arms(context: Context) -> Chart | None:
         alt=_arm_result(context, first, others, changes["other_level"]),
         caption=say("arms.caption") + chosen.told(context, first, shown),
         tables=[_arm_table(context, rows, changes, names)],
+        single=chosen.known(first) < 2,
     )
 
 
@@ -134,7 +136,7 @@ def _with_change(row: Row, change: Row | None) -> Row:
     if change is None or change["ci_low"] is None or row["estimate"] is None:
         return row | {"ci_low": None, "ci_high": None}
     ends = {name: row["estimate"] + change[name] - change["estimate"] for name in ("ci_low", "ci_high")}
-    return row | ends
+    return row | {name: min(1.0, max(0.0, value)) for name, value in ends.items()}  # no share lies beyond
 
 
 def _fallen(row: Row, others: dict[tuple[Any, ...], Row]) -> float | None:
@@ -148,7 +150,9 @@ def _flip_result(context: Context, rows: dict[str, list[Row]]) -> str:
     other, same, beyond = (next((row for row in found if row["attribute"] == ALL), None) for found in rows.values())
     if other is None or same is None or beyond is None:
         return say("flips.alt_none")
-    parts = [say("flips.alt", other=other["estimate"], same=same["estimate"], more=beyond["estimate"], span=_span(beyond))]
+    parts = [
+        say("flips.alt", other=other["estimate"], same=same["estimate"], more=beyond["estimate"], span=_span(beyond))
+    ]
     ends = frames.extremes(rows[_MORE])
     if ends is not None:
         known = {"group": frames.name(context, ends[1]), "more": ends[1]["estimate"], "span": _span(ends[1])}

@@ -7,6 +7,7 @@ the same bytes.
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 _COMMENT, _BETWEEN, _TAG = re.compile(r"<!--.*?-->", re.S), re.compile(r">\s+<"), re.compile(r"<[^>!?]*>")
 _DECIMALS = re.compile(r"-?\d+\.\d{3,}")
@@ -44,12 +45,16 @@ def _ungrouped(svg: str) -> str:
 
 def _styled(svg: str) -> str:
     """Every style once, as a class, where it is used more than once."""
-    used = _STYLE.findall(svg)
-    names = {text: f"s{at}" for at, text in enumerate(dict.fromkeys(one for one in used if used.count(one) > 1))}
+    used = Counter(text for tag in _TAG.findall(svg) for text in _STYLE.findall(tag))
+    names = {text: f"s{at}" for at, text in enumerate(one for one, n in used.items() if n > 1)}
     if not names or "</style>" not in svg:
         return svg
     rules = "".join(f".{name}{{{_tight(text)}}}" for text, name in names.items())
-    text = _STYLE.sub(lambda found: f' class="{names[found[1]]}"' if found[1] in names else found[0], svg)
+
+    def named(tag: str) -> str:
+        return _STYLE.sub(lambda found: f' class="{names[found[1]]}"' if found[1] in names else found[0], tag)
+
+    text = _TAG.sub(lambda tag: named(tag[0]), svg)
     return text.replace("</style>", f"{rules}</style>", 1)
 
 

@@ -45,7 +45,11 @@ def _dosed(context: Context, scale: str | None, rows: list[Row]) -> Chart | None
     draw = partial(_draw, frame, say("axis.dose"), say("axis.effect_of", unit=unit), write, None)
     alt = " ".join(filter(None, (_result(context, effects, cue) for cue in cues)))
     name = f"doses{'' if known.shares else f'-{scale}'}"
-    return chart(name, say("doses.title"), draw, alt=alt, caption=say("doses.caption"))
+    return chart(name, say("doses.title"), draw, alt=alt, caption=say("doses.caption"), brief=_brief(context))
+
+
+def _brief(context: Context) -> str:
+    return context.words.say("chart.brief") if context.brief else ""
 
 
 def _draw(
@@ -109,7 +113,12 @@ def _noise(context: Context) -> Chart | None:
         _draw, pd.DataFrame(lines), say("axis.noise"), say("axis.accuracy"), None, partial(numbers.fixed, digits=2)
     )
     return chart(
-        "noise", say("noise_chart.title"), draw, alt=_noise_result(context, rows), caption=say("noise_chart.caption")
+        "noise",
+        say("noise_chart.title"),
+        draw,
+        alt=_noise_result(context, rows),
+        caption=say("noise_chart.caption"),
+        brief=_brief(context),
     )
 
 

@@ -44,6 +44,7 @@ def build(context: Context) -> Chart | None:
         lambda width: draw(write=written, shapes=True, width=width),
         alt=" ".join(_result(context, name, rows) for name, rows in panels),
         caption=words.say("enrichment.caption") + chosen.told(context, panels[0][1], kept[0][1]),
+        brief=context.words.say("chart.brief") if context.brief else "",
         tables=[_table(context, panels)],
         single=all(chosen.known(rows) < 2 for _, rows in panels),
     )

@@ -53,6 +53,7 @@ def build(context: Context) -> Chart | None:
         lambda width: draw(width=width),
         alt=_result(context, frame, float(limit)),
         caption=say("quadrant.caption", limit=limit),
+        brief=context.words.say("chart.brief") if context.brief else "",
         tables=[_table(context, frame, float(limit))],
     )
 

@@ -75,6 +75,7 @@ def _drawn(context: Context, name: str, panels: Panels, alt: str, caption: str, 
         lambda width: draw(width=width),
         alt=alt,
         caption=caption + rule,
+        brief=context.words.say("chart.brief") if context.brief else "",
         tables=tables,
         single=all(chosen.known(rows) < 2 for _, rows in panels),
     )

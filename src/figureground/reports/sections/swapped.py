@@ -55,6 +55,7 @@ def _flips(context: Context, cue: str) -> Chart | None:
         lambda width: draw(width=width),
         alt=_flip_result(context, rows),
         caption=say(f"flips.caption.{kind}") + chosen.told(context, first, shown),
+        brief=context.words.say("chart.brief") if context.brief else "",
         tables=[_flip_table(context, rows, names)],
         single=chosen.known(first) < 2,
     )
@@ -85,6 +86,7 @@ def arms(context: Context) -> Chart | None:
         lambda width: draw(width=width),
         alt=_arm_result(context, first, others, changes["other_level"]),
         caption=say("arms.caption") + chosen.told(context, first, shown),
+        brief=context.words.say("chart.brief") if context.brief else "",
         tables=[_arm_table(context, rows, changes, names)],
         single=chosen.known(first) < 2,
     )

@@ -177,7 +177,7 @@ def test_a_quadrant_is_decided_only_where_both_intervals_lie_in_it(context: Call
     # gravel's effect of 10 points has the policy's limit of 10 points within its interval
     found = quadrant.build(context([*maps(whole=2.0, grass=3.0, gravel=3.0), *swaps()]))
     assert found is not None
-    assert "2 subgroups: 2 under “looks and uses”; with both intervals within one quarter: 1." in found.alt
+    assert "number of subgroups 2: 2 under “looks and uses”; with both intervals within one quarter: 1." in found.alt
     assert [line[2] for line in cells(found)] == ["looks and uses"] * 2 + ["looks and uses (not decided)"]
     assert "10 points" in found.caption
     assert "neither demonstrates" in found.caption
@@ -241,3 +241,28 @@ def test_every_panel_shows_the_same_subgroups(context: Callable[..., Context]) -
         line["attribute"] = "site"
     panels = chosen.across(context(one), [("a", one), ("b", other)], limit=3)
     assert [[line["level"] for line in rows] for _, rows in panels] == [[ALL, "s0", "s4"]] * 2
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_of_many_findings_those_with_the_worst_states_are_drawn_and_the_others_told(
+    context: Callable[..., Context],
+) -> None:
+    told = context([line | {"finding": f"f{at}"} for at in range(6) for line in maps(whole=2.0, grass=3.0)])
+    document = told.document
+    first, names = document.performance, [f"f{at}" for at in range(6)]
+    others = [first.model_copy(update={"finding": name, "others": []}) for name in names[1:]]
+    states = ("not_detected", "demonstrated", "inconclusive", "suspected", "not_tested", "error")
+    cue = document.verdict.cues[0]
+    cues = [cue.model_copy(update={"finding": at, "status": now}) for at, now in zip(names, states, strict=True)]
+    parts = {
+        "performance": first.model_copy(update={"finding": "f0", "others": others}),
+        "verdict": document.verdict.model_copy(update={"cues": cues}),
+    }
+    told.result.document = document.model_copy(update=parts)
+    found = {name: enrichment.build(told.asked(name)) for name in names}
+    assert {name for name, one in found.items() if one and one.wide} == {"f1", "f2", "f3", "f5"}
+    left = found["f0"]
+    assert left is not None
+    assert left.caption.startswith("Drawn only for the findings")
+    assert "2.00" in left.alt
+    assert len(cells(left)) == 2

@@ -131,11 +131,11 @@ SUBGROUPS = pa.schema(
         ("level", _TEXT),  # "(all)" for the overall rows; "(missing)" for empty cells
         ("label", _TEXT),  # "(all)", or one label: the crossing label x attribute
         # accuracy | background_share | background_area | bleed_floor | ldr | contrast, those of judge.measures,
-        # and <measure>_pooled: crossings drawn towards each other, see judge.pooling
+        # those of judge.group_answers, and <measure>_pooled: crossings drawn towards each other, see judge.pooling
         ("measure", _TEXT),
         ("method", _TEXT),  # attribution measures only
         ("sign", _TEXT),
-        ("cue", _TEXT),  # contrast only
+        ("cue", _TEXT),  # contrast, and what becomes of the answers
         ("class_name", _TEXT),  # performance with two classes: the one that counts as positive
         ("origin", _TEXT),  # declared | default | exploratory
         ("n_rows", _INT),  # usable rows in the subgroup, whether or not they could enter the estimate

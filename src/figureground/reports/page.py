@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from figureground.audit.result import AuditResult
@@ -14,13 +15,18 @@ from figureground.reports.sections import (
     cover,
     cues,
     data,
+    doses,
     edition,
+    enrichment,
     findings,
     groups,
     looking,
     performance,
     plain,
     provenance,
+    quadrant,
+    rates,
+    swapped,
     trust,
 )
 from figureground.reports.sections.context import Context
@@ -41,6 +47,10 @@ class Part:
     left_out: Table | None
     groups: groups.Groups
     confusion: Chart | None
+    rates: Chart | None
+    beside_looking: tuple[Chart, ...]
+    by_subgroup: tuple[Chart, ...]
+    doses: tuple[Chart, ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,15 @@ def _part(context: Context, at: int) -> Part:
         left_out=performance.left_out(context),
         groups=groups.build(context),
         confusion=_own(performance.confusion(context), at),
+        rates=_own(rates.build(context), at),
+        beside_looking=_all((enrichment.build(context), quadrant.build(context)), at),
+        by_subgroup=_all((swapped.arms(context), *swapped.flips(context)), at),
+        doses=_all(doses.build(context), at),
     )
+
+
+def _all(found: Iterable[Chart | None], at: int) -> tuple[Chart, ...]:
+    return tuple(_numbered(one, at) for one in found if one is not None)
 
 
 def _own(found: Chart | None, at: int) -> Chart | None:

@@ -35,8 +35,9 @@ from figureground.audit.judge.decisions import apply_decisions
 from figureground.audit.judge.evidence import Evidence, Setting
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.gallery import GalleryRules
+from figureground.audit.judge.group_answers import LABELLED, AnswerTable
 from figureground.audit.judge.group_tests import GroupTests, not_compared
-from figureground.audit.judge.grouping import Grouping
+from figureground.audit.judge.grouping import Group, Grouping
 from figureground.audit.judge.looking import look_at
 from figureground.audit.judge.mask_coverage import mask_coverage, without_masks
 from figureground.audit.judge.masks import masks_disagree
@@ -189,8 +190,10 @@ class _ViewJudge:
         table = SubgroupTable(run.policy, maps, followed)(seen.rows, groups, labels)
         answers = self._answers()
         further = PerformanceTable(run.policy, run.config.seed)(seen.rows, groups, answers)
+        beside = self._beside(followed, groups, labels)
         if not run.config.labels:
             table, further = without_labels(table, ("accuracy",)), without_labels(further, tuple(further["measure"]))
+            beside = without_labels(beside, LABELLED) if len(beside) else beside
         tests = [item.contrast.tests for item in seen.found.values()]
         tests += [pd.DataFrame([*held_rows, gap, *(r for a in seen.assayed.values() for r in a.rows)])]
         tests += self._described()
@@ -212,10 +215,16 @@ class _ViewJudge:
         }
         return _ViewVerdicts(
             cues=cues,
-            subgroups=pd.concat([table, further], ignore_index=True).assign(finding=finding),
+            subgroups=pd.concat([table, further, beside], ignore_index=True).assign(finding=finding),
             tests=pd.concat(tests, ignore_index=True).assign(finding=finding),
             performance=measured.model_copy(update=worst),
         )
+
+    def _beside(self, followed: Mapping[str, Contrasted], groups: Sequence[Group], labels: list[str]) -> pd.DataFrame:
+        view, config = self.seen.view, self.run.config
+        crossed = ("environment", config.environment or config.columns.get("environment") or "environment")
+        table = AnswerTable(self.run.policy, followed, crossed)
+        return table(self.seen.rows, groups, labels, view.examples, view.predictions, view.classes)
 
     def _answers(self) -> Answers:
         seen, target = self.seen, self.run.policy.target

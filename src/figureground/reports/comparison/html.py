@@ -12,7 +12,7 @@ from markupsafe import Markup
 from figureground.audit.compare.document import CHANGE_ORDER, ComparisonDocument
 from figureground.audit.files import published
 from figureground.reports import catalogue, numbers
-from figureground.reports.comparison import cards, charts, tables
+from figureground.reports.comparison import cards, charts, slopes, tables
 from figureground.reports.comparison.words import Told
 from figureground.reports.html import environment, stylesheet
 from figureground.reports.view import Chart, Table
@@ -40,13 +40,20 @@ def build(told: Told) -> Page:
         lang=told.words.lang,
         comparison_id=told.document.id,
         cover=cards.build(told),
-        charts=(charts.cue_chart(told), charts.measure_chart(told)),
+        charts=_charts(told),
         rows=tables.row_table(told),
         inputs=tables.input_table(told),
         not_tested=tables.untested_table(told),
         provenance=tables.provenance_table(told),
         states=tuple((say(f"compare.state.{state}"), say(f"compare.means.{state}")) for state in CHANGE_ORDER),
     )
+
+
+def _charts(told: Told) -> tuple[Chart, ...]:
+    """Of cues and of measures: from the first audit to the second, then the differences with their tables."""
+    cues, measures = slopes.build(told)
+    found = (cues, charts.cue_chart(told), measures, charts.measure_chart(told))
+    return tuple(one for one in found if one is not None)
 
 
 def render_html(document: ComparisonDocument, lang: str = "en") -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from figureground.reports import numbers
 from figureground.reports.figures import style
@@ -40,6 +42,8 @@ def interval_chart(
     pooled: Mapping[str, float] | None = None,
     limits: tuple[float, ...] = (),
     bounds: tuple[float, float] | None = None,
+    write: Callable[[float], str] | None = None,
+    shapes: bool = False,
     width: style.Width = "wide",
 ) -> tuple[str, int]:
     """One row per subgroup, one panel per method.
@@ -58,6 +62,10 @@ def interval_chart(
         Declared limits, drawn as solid lines.
     bounds : tuple of float
         Ends of the value axis; from the data where not given.
+    write : callable
+        How a value is written at the axis; times 100 where not given. With it, whole numbers are marked only.
+    shapes : bool
+        Whether each panel has a marker of its own, which then also stands before its name.
 
     Returns
     -------
@@ -69,18 +77,22 @@ def interval_chart(
     columns = min(len(panels), _MAX_COLUMNS) if width == "wide" else 1
     lines = -(-len(panels) // columns)
     between = 64 if width == "narrow" or lines == 1 else 80
+    words = replace(words, axis=style.folded(words.axis, {1: 120, 2: 50, 3: 36}[columns] if width == "wide" else 30))
+    between += 15 * words.axis.count("\n")
     height = lines * (_ROW_HEIGHT * len(positions) + between) + _legend_height(words, frame, width)
     with style.themed():
         figure = style.new_figure(style.PIXELS[width], height)
         grid = figure.subplots(lines, columns, squeeze=False, sharey=columns > 1)
         for unused in grid.flat[len(panels) :]:
             unused.set_visible(False)
-        for panel, axes in zip(panels, grid.flat, strict=False):
+        for index, (panel, axes) in enumerate(zip(panels, grid.flat, strict=False)):
             part = frame[frame["panel"] == panel]
-            _panel(axes, part, positions, words, (pooled or {}).get(panel), limits)
-            axes.set_title(panel, loc="left", fontweight="bold", pad=8)
+            at = index % len(style.MARKERS) if shapes else 0
+            _panel(axes, part, positions, words, (pooled or {}).get(panel), limits, style.MARKERS[at])
+            title = f"{style.GLYPHS[at]} {panel}" if shapes and len(panels) > 1 else panel
+            axes.set_title(title, loc="left", fontweight="bold", pad=8)
             axes.set_xlim(*(bounds or _bounds(frame)))
-            axes.xaxis.set_major_formatter(lambda value, _: numbers.hundredths(value, 0))
+            _write_axis(axes, write)
         _label_rows(grid[:, 0], positions)
         figure.legend(
             handles=_legend(words, frame),
@@ -91,6 +103,13 @@ def interval_chart(
             columnspacing=1.6,
         )
         return style.to_svg(figure), round(height)
+
+
+def _write_axis(axes: Axes, write: Callable[[float], str] | None) -> None:
+    if write is not None:
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    say = write or partial(numbers.hundredths, digits=0)
+    axes.xaxis.set_major_formatter(lambda value, _: say(value))
 
 
 def _positions(frame: pd.DataFrame) -> dict[tuple[str, str | None], float]:
@@ -110,6 +129,7 @@ def _panel(
     words: Words,
     pooled: float | None,
     limits: tuple[float, ...],
+    marker: str,
 ) -> None:
     style.quiet_axes(axes)
     heights = [positions[key] for key in zip(part["group"], part["row"], strict=True)]
@@ -137,6 +157,7 @@ def _panel(
             y="height",
             ax=axes,
             s=58,
+            marker=marker,
             color=face,
             edgecolor=style.BLUE,
             linewidth=1.6,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from figureground.reports.figures.slimming import slimmed
 
 Width = Literal["wide", "narrow"]
 #: Width of a chart in CSS pixels: for a desk, and for a telephone.
@@ -29,6 +32,8 @@ BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = (
 #: Okabe and Ito, Color Universal Design (2008), in the order in which categories take them.
 OKABE_ITO = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
+#: The same as characters, for titles.
+GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")
 
 # Text is measured in DejaVu Sans, which comes with matplotlib and is wider than the fonts that browsers take
 # instead: what fits here fits everywhere, and the file is a third of the size of outlined text.
@@ -78,7 +83,7 @@ def to_svg(figure: Figure) -> str:
     metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
     figure.savefig(buffer, format="svg", metadata=metadata)
     text = buffer.getvalue()
-    return text[text.index("<svg") :].replace(_MEASURED, _SHOWN)
+    return slimmed(text[text.index("<svg") :]).replace(_MEASURED, _SHOWN)
 
 
 def quiet_axes(axes: Axes) -> None:
@@ -87,6 +92,15 @@ def quiet_axes(axes: Axes) -> None:
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set_axisbelow(True)
+
+
+def folded(text: str, limit: int) -> str:
+    """Words of an axis on as many lines as they need; a word that is longer than a line stays whole.
+
+    >>> folded("share of attribution on the background", 20)
+    'share of attribution\\non the background'
+    """
+    return "\n".join(textwrap.wrap(" ".join(text.split()), limit, break_long_words=False)) or text
 
 
 def shorten(text: str, limit: int) -> str:

@@ -12,11 +12,24 @@ Draw = Callable[[style.Width], tuple[str, int]]
 _WIDTHS: tuple[style.Width, ...] = ("wide", "narrow")
 
 
-def chart(identifier: str, title: str, draw: Draw, *, alt: str, caption: str, tables: Sequence[Table] = ()) -> Chart:
+def chart(
+    identifier: str,
+    title: str,
+    draw: Draw,
+    *,
+    alt: str,
+    caption: str,
+    tables: Sequence[Table] = (),
+    single: bool = False,
+    brief: str = "",
+) -> Chart:
     """A chart drawn for wide and for narrow screens, with its result in words and its numbers.
 
-    A chart that cannot be drawn leaves its words and its numbers, and says so.
+    A chart that cannot be drawn leaves its words and its numbers, and says so. Of a ``single`` row, with which there is
+    nothing to compare, words and numbers say all; ``brief`` says why nothing is drawn of many.
     """
+    if single or brief:
+        return Chart(identifier, title, None, None, alt, brief, tuple(tables))
     wide, narrow = (drawn(partial(_picture, draw, width)) for width in _WIDTHS)
     if isinstance(wide, str) or isinstance(narrow, str):
         return Chart(

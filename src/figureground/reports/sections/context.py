@@ -8,7 +8,7 @@ from math import exp
 from typing import Any
 
 from figureground.audit.cues import apart
-from figureground.audit.document import AuditDocument, CueVerdict, Performance
+from figureground.audit.document import STATE_ORDER, AuditDocument, CueVerdict, Performance
 from figureground.audit.result import AuditResult
 from figureground.audit.target import Target
 from figureground.reports.catalogue import Catalogue
@@ -27,6 +27,9 @@ SHAPES = {
     "failed": "✕",
     "not_run": "□",
 }
+
+#: Findings with drawings of everything.
+_DRAWN = 4
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,21 @@ class Context:
     def demonstrated(self) -> bool:
         """Whether any cue was shown by intervention."""
         return any(cue.status == "demonstrated" for cue in self.document.verdict.cues)
+
+    @cached_property
+    def brief(self) -> bool:
+        """Whether this finding has words and tables by subgroup, but no drawings of them.
+
+        A page of many findings could not be opened if all were drawn: those with the worst states are.
+        """
+        findings = self.findings
+        if self.finding is None or len(findings) <= _DRAWN:
+            return False
+        worst = {name: min(self._orders(name), default=len(STATE_ORDER)) for name in findings}
+        return self.finding not in sorted(findings, key=lambda name: (worst[name], findings.index(name)))[:_DRAWN]
+
+    def _orders(self, finding: str) -> list[int]:
+        return [STATE_ORDER.index(cue.status) for cue in self.document.verdict.cues if cue.finding == finding]
 
     def is_environment(self, attribute: str) -> bool:
         """Whether an attribute is the one that gives the strata."""

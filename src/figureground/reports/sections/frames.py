@@ -51,6 +51,7 @@ def crossing_rows(context: Context, measure: str, limit: int = 12) -> list[Row]:
     return [
         row
         | {
+            "crossed": True,
             "attribute": say("subgroup.crossing", attribute=row["attribute"]),
             "level": say("subgroup.crossing_level", level=row["level"], label=row["label"]),
         }
@@ -71,11 +72,11 @@ def chart_frame(
                     "panel": panel,
                     "group": "" if row["attribute"] == ALL else attribute(context, row),
                     "row": context.words.say("subgroup.all") if row["attribute"] == ALL else str(row["level"]),
-                    **{name: _number(row[name]) for name in ("estimate", "ci_low", "ci_high")},
+                    **{name: number(row[name]) for name in ("estimate", "ci_low", "ci_high")},
                     "n": int(row["n"] or 0),
                     "hollow": row["status"] != "ok",
-                    "area": _number(ticks.get((panel, "background_area", key), {}).get("estimate")),
-                    "floor": _number(ticks.get((panel, "bleed_floor", key), {}).get("estimate")),
+                    "area": number(ticks.get((panel, "background_area", key), {}).get("estimate")),
+                    "floor": number(ticks.get((panel, "bleed_floor", key), {}).get("estimate")),
                 }
             )
     return pd.DataFrame(rows)
@@ -157,5 +158,6 @@ def overall(rows: list[Row]) -> float | None:
     return next((row["estimate"] for row in rows if row["attribute"] == ALL), None)
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """A value for a frame: NaN where there is none."""
     return float("nan") if value is None else float(value)

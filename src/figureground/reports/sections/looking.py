@@ -1,7 +1,8 @@
-"""Where the model looks: share of attribution on the background, by subgroup and method."""
+"""Where the model looks: share of attribution on the background, by subgroup and method: chart C1."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from figureground.audit.methods import reported_in
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
-from figureground.reports.sections import frames
+from figureground.reports.sections import chosen, frames
 from figureground.reports.sections.charts import chart
 from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Chart, Table, table
@@ -21,7 +22,7 @@ def build(context: Context) -> Chart | None:
     """Chart C1 of the report, or None where nothing was measured."""
     words = context.words
     found = [
-        (method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in _reported(context)
+        (method, frames.measure_rows(context, "background_share", method, sign)) for method, sign in reported(context)
     ]
     panels = [
         (words.term("method", method), rows)
@@ -31,7 +32,8 @@ def build(context: Context) -> Chart | None:
     if not panels:
         return None
     ticks = _ticks(context)
-    frame = frames.chart_frame(context, panels, ticks)
+    kept = chosen.across(context, panels)
+    frame = frames.chart_frame(context, kept, ticks)
     labels = Words(
         axis=words.say("axis.background_share"),
         n=words.say("column.n"),
@@ -39,18 +41,22 @@ def build(context: Context) -> Chart | None:
         hollow=words.say("legend.hollow"),
         area=words.say("legend.area"),
         floor=words.say("legend.floor"),
+        pooled=words.say("legend.overall"),
     )
+    # No policy declares a limit on attribution, which alone shows no reliance: there is no line to sort by.
+    pooled = {name: mean for name, rows in panels if (mean := frames.overall(rows)) is not None}
+    draw = partial(interval_chart, frame, labels, pooled=pooled, bounds=(-0.02, 1.02))
     return chart(
         "background-share",
         words.say("looking.title"),
-        lambda width: interval_chart(frame, labels, bounds=(-0.02, 1.02), width=width),
+        lambda width: draw(shapes=True, width=width),
         alt=" ".join(_result(context, panel, rows) for panel, rows in panels),
-        caption=_caption(context),
+        caption=_caption(context) + chosen.told(context, panels[0][1], kept[0][1]),
         tables=[_table(context, panels, ticks)],
     )
 
 
-def _reported(context: Context) -> tuple[tuple[str, str], ...]:
+def reported(context: Context) -> tuple[tuple[str, str], ...]:
     """Methods of the run, each with the sign that is reported."""
     rows = [(row["method"], row["sign"]) for row in context.subgroups if row["method"] and row["sign"]]
     return reported_in(pd.DataFrame(rows, columns=["method", "sign"]))
@@ -99,7 +105,7 @@ def _reference(ticks: Ticks, panel: str, measure: str, key: tuple[str, str]) -> 
 def _ticks(context: Context) -> Ticks:
     """Reference rows by panel, measure and subgroup; a row without method holds for every method."""
     ticks: Ticks = {}
-    for method, _ in _reported(context):
+    for method, _ in reported(context):
         panel = context.words.term("method", method)
         for measure in ("background_area", "bleed_floor"):
             for row in frames.measure_rows(context, measure):

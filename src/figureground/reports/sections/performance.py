@@ -9,7 +9,7 @@ from figureground.audit.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
 from figureground.reports.figures.matrices import Matrix, matrix_chart
-from figureground.reports.sections import frames
+from figureground.reports.sections import chosen, frames
 from figureground.reports.sections.charts import chart
 from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Chart, Table, table
@@ -33,7 +33,8 @@ def accuracy(context: Context) -> Chart | None:
     if not rows:
         return None
     words = context.words
-    frame = frames.chart_frame(context, [(words.say("axis.accuracy_title"), rows)], {})
+    shown = chosen.chosen(context, rows, chosen.estimate)
+    frame = frames.chart_frame(context, [(words.say("axis.accuracy_title"), shown)], {})
     labels = Words(
         axis=words.say("axis.accuracy"),
         n=words.say("column.n"),
@@ -48,7 +49,7 @@ def accuracy(context: Context) -> Chart | None:
         words.say("accuracy.title"),
         lambda width: interval_chart(frame, labels, pooled=pooled, bounds=(-0.02, 1.02), width=width),
         alt=worst_sentence(context),
-        caption=words.say("accuracy.caption"),
+        caption=words.say("accuracy.caption") + chosen.told(context, rows, shown),
         tables=[frames.estimate_table(context, words.say("accuracy.table"), rows)],
     )
 

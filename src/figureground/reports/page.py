@@ -11,6 +11,7 @@ from figureground.reports.sections import (
     averages,
     cases,
     causal,
+    confused,
     cover,
     cues,
     data,
@@ -21,6 +22,7 @@ from figureground.reports.sections import (
     performance,
     plain,
     provenance,
+    reliability,
     trust,
 )
 from figureground.reports.sections.context import Context
@@ -41,6 +43,8 @@ class Part:
     left_out: Table | None
     groups: groups.Groups
     confusion: Chart | None
+    confused: Chart | None
+    reliability: Chart | None
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,8 @@ def _part(context: Context, at: int) -> Part:
         left_out=performance.left_out(context),
         groups=groups.build(context),
         confusion=_own(performance.confusion(context), at),
+        confused=_own(confused.build(context), at),
+        reliability=_own(reliability.build(context), at),
     )
 
 

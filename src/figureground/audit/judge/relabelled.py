@@ -31,7 +31,7 @@ MAX_ATTRIBUTES, MAX_LEVELS = 3, 6
 #: Measures that are tested.
 MAX_MEASURES = 4
 #: A share is clearly above alpha where this interval lies above it: one run in thousands by chance.
-CLEARLY = 0.999
+CLEARLY = 0.9999
 
 Key = tuple[str, str | None, str | None]
 #: Units with random levels, and a seed, to one p for each measure, ``[Q]``.
@@ -125,15 +125,24 @@ def check(found: document.FalseAlarms | None) -> document.TrustCheck:
         )
     worst = max(rates, key=lambda rate: rate.share.estimate or 0.0)
     hits, n = round((worst.share.estimate or 0.0) * worst.share.n), worst.share.n
-    above = wilson(hits, n, CLEARLY).low > found.alpha
+    above = hits / n > _highest(n, found.alpha)
     return document.TrustCheck(
         check=CHECK,
         status="failed" if above else "passed",
         value=worst.share.estimate,
-        threshold=found.alpha,
+        threshold=_highest(n, found.alpha),
         n=n,
         reason="too_many_false_alarms" if above else None,
     )
+
+
+def _highest(n: int, alpha: float) -> float:
+    """The highest share of n that is not clearly above alpha.
+
+    >>> _highest(200, 0.05)
+    0.12
+    """
+    return max(k for k in range(n + 1) if wilson(k, n, CLEARLY).low <= alpha) / n
 
 
 def _tested(rows: pd.DataFrame, groups: Sequence[Group]) -> list[Group]:

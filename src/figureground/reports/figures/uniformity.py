@@ -46,7 +46,7 @@ def uniformity_chart(
         SVG text, and its height in CSS pixels.
     """
     entries = len(p_values) + 2
-    height = 330.0 + 20 * (-(-entries // 3) if width == "wide" else entries)
+    height = 330.0 + 20 * (-(-entries // 2) if width == "wide" else entries)
     with style.themed():
         figure = style.new_figure(style.PIXELS[width], height)
         axes = figure.subplots()
@@ -60,12 +60,12 @@ def uniformity_chart(
                 color=style.OKABE_ITO[index],
                 linestyle=_DASHES[index],
                 linewidth=1.8,
-                label=name,
+                label=style.shorten(name, 48),
             )
         axes.set(xlabel=words.p, ylabel=words.share, xlim=(0, 1), ylim=(0, 1))
         axes.yaxis.set_major_formatter(lambda value, _: numbers.hundredths(value, 0))
         axes.xaxis.set_major_formatter(lambda value, _: numbers.fixed(value, 1))
-        figure.legend(loc="outside upper left", ncols=3 if width == "wide" else 1, borderaxespad=0.2, handlelength=2.6)
+        figure.legend(loc="outside upper left", ncols=2 if width == "wide" else 1, borderaxespad=0.2, handlelength=2.6)
         return style.to_svg(figure), round(height)
 
 

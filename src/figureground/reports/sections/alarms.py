@@ -73,6 +73,6 @@ def _caption(context: Context, found: FalseAlarms) -> str:
 
 def _name(context: Context, rate: AlarmRate) -> str:
     say, measure = context.words.say, context.words.term("measure", rate.measure)
-    if rate.method is not None:
-        return say("alarms.by_method", measure=measure, method=context.words.term("method", rate.method))
+    if rate.method is not None:  # the log density ratio, whose whole name is too long for a legend
+        return say("alarms.by_method", method=context.words.term("method", rate.method))
     return measure if rate.cue is None else say("alarms.by_cue", measure=measure, cue=cue_name(context, rate.cue))

@@ -10,7 +10,7 @@ from figureground.reports import numbers
 from figureground.reports.figures.reliability import Panel, reliability_chart
 from figureground.reports.sections import frames
 from figureground.reports.sections.charts import chart
-from figureground.reports.sections.context import Context
+from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Chart, Table, table
 
 
@@ -29,7 +29,7 @@ def build(context: Context) -> Chart | None:
         ),
         alt=" ".join(_sentence(context, one) for one in found),
         caption=_caption(context),
-        tables=[_errors(context, found), *(_bins(context, one) for one in found)],
+        tables=[_errors(context, found), _bins(context, found)],
     )
 
 
@@ -97,18 +97,29 @@ def _errors(context: Context, found: list[Reliability]) -> Table:
     return table(say("reliability.errors"), columns, rows)
 
 
-def _bins(context: Context, one: Reliability) -> Table:
+def _bins(context: Context, found: list[Reliability]) -> Table:
+    """Those of all images; what is left out is said, and where it stands."""
     say = context.words.say
     rows = [
         [
+            _name(context, one),
             numbers.between(numbers.hundredths(part.low), numbers.hundredths(part.high)),
             numbers.count(part.observed.n),
             numbers.hundredths(part.stated),
             numbers.hundredths(part.observed.estimate),
             numbers.span(part.observed.ci_low, part.observed.ci_high),
         ]
+        for one in found
         for part in one.bins
     ]
-    names = ("reliability.bin", "column.n", "reliability.stated_mean", "reliability.observed", "column.interval")
+    names = (
+        "column.subgroup",
+        "reliability.bin",
+        "column.n",
+        "reliability.stated_mean",
+        "reliability.observed",
+        "column.interval",
+    )
     columns = [say(name) for name in names]
-    return table(say("reliability.table", group=_name(context, one)), columns, rows, limit=len(rows))
+    caption, note = say("reliability.table"), more(context, "audit.json")
+    return table(caption, columns, rows, note=note, limit=len(found[0].bins))

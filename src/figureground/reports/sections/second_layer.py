@@ -36,4 +36,4 @@ def _row(context: Context, measure: CheckMeasure) -> list[str]:
 def _span(measure: CheckMeasure) -> str:
     if measure.ci_low is None or measure.ci_high is None:
         return numbers.NONE
-    return f"{numbers.general(measure.ci_low)} to {numbers.general(measure.ci_high)}"
+    return numbers.between(numbers.general(measure.ci_low), numbers.general(measure.ci_high))

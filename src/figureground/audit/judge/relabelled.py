@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import cycle, islice
+from itertools import cycle, islice, zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +73,7 @@ class Relabelled:
         values : mapping
             Measure, method and cue to a value for each row, as the group tests compare them.
         """
-        kept = dict(islice(((key, one) for key, one in values.items() if key[0] != "background_share"), MAX_MEASURES))
+        kept = {key: values[key] for key in _measured(list(values))}
         drawn = self._drawn(rows)
         groups = _tested(drawn, groups)
         if not groups or not kept:
@@ -143,6 +143,20 @@ def _highest(n: int, alpha: float) -> float:
     0.12
     """
     return max(k for k in range(n + 1) if wilson(k, n, CLEARLY).low <= alpha) / n
+
+
+def _measured(keys: Sequence[Key]) -> list[Key]:
+    """At most :data:`MAX_MEASURES`, the first of every kind before the second of any; a share says what the LDR says.
+
+    >>> _measured([("ldr", "a", None), ("ldr", "b", None), ("contrast", None, "tint"), ("background_share", "a", None)])
+    [('ldr', 'a', None), ('contrast', None, 'tint'), ('ldr', 'b', None)]
+    """
+    kinds: dict[str, list[Key]] = {}
+    for key in keys:
+        kinds.setdefault(key[0], []).append(key)
+    kinds.pop("background_share", None)
+    in_turn = (key for turn in zip_longest(*kinds.values()) for key in turn if key is not None)
+    return list(islice(in_turn, MAX_MEASURES))
 
 
 def _tested(rows: pd.DataFrame, groups: Sequence[Group]) -> list[Group]:

@@ -162,7 +162,7 @@ def test_a_share_above_the_level_is_said_to_be_above(full: AuditResult) -> None:
     assert found is not None
     assert "more often than its level of 5\u202f% allows" in found.alt
     assert "20.0\u202f%" in found.alt
-    assert "random sample" in found.caption
+    assert "not all images of the run" in found.caption
     names = [row[0] for row in found.tables[0].rows]
     assert names == ["accuracy", "attribution on the background (Grad-CAM)", "effect of the cue: background"]
 

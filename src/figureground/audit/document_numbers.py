@@ -44,7 +44,9 @@ class FalseAlarms(Part):
     alpha: float
     attributes: list[str] = Field(description="attributes whose group sizes were taken, in turn")
     clusters: int = Field(description="independent units that were relabelled")
-    sampled: bool = Field(description="whether they are a seeded sample of the units of the run")
+    sampled: bool = Field(
+        description="whether they are not all units of the run: a seeded sample, or those of the most frequent labels"
+    )
     rates: list[AlarmRate]
 
 

@@ -26,6 +26,8 @@ CHECK = "false_alarms"
 RELABELLINGS, PERMUTATIONS = 200, 199
 #: Beyond so many clusters a seeded sample of them is relabelled.
 MAX_CLUSTERS = 1000
+#: Of more labels the most frequent: the cost grows with the labels, and rare ones have too few units for a test.
+MAX_LABELS = 20
 #: Attributes whose sizes are taken, and the levels that they may have: the cost grows with the levels.
 MAX_ATTRIBUTES, MAX_LEVELS = 3, 6
 #: Measures that are tested.
@@ -91,7 +93,10 @@ class Relabelled:
         )
 
     def _drawn(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows of at most :data:`MAX_CLUSTERS` clusters, whichever order the rows are in."""
+        """Rows of at most :data:`MAX_CLUSTERS` clusters and the most frequent labels, whichever order the rows are in."""
+        if rows["label"].nunique() > MAX_LABELS:
+            counts = rows["label"].astype(str).value_counts().sort_index().sort_values(ascending=False, kind="stable")
+            rows = rows[rows["label"].astype(str).isin(counts.index[:MAX_LABELS])]
         clusters = np.array(sorted(rows["cluster"].astype(str).unique()), dtype=object)
         if len(clusters) <= MAX_CLUSTERS:
             return rows

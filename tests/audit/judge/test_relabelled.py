@@ -107,6 +107,6 @@ def test_of_many_labels_the_most_frequent_are_taken():
     rng = np.random.default_rng(0)
     rows["label"] = [f"l{i:02}" for i in rng.integers(0, 20, 300)]
     rows.loc[:9, "label"] = [f"rare{i}" for i in range(10)]
-    found = Relabelled(Policy(), 3, lambda units, seed: np.array([float(units.values.shape[1])]))(rows, groups, values)
+    found = Relabelled(Policy(), 3, lambda units, _: np.array([float(units.values.shape[1])]))(rows, groups, values)
     assert set(found.rates[0].p_values) == {20.0}
     assert (found.clusters, found.sampled) == (290, True)

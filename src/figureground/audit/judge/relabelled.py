@@ -93,7 +93,7 @@ class Relabelled:
         )
 
     def _drawn(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows of at most :data:`MAX_CLUSTERS` clusters and the most frequent labels, whichever order the rows are in."""
+        """Rows of at most :data:`MAX_CLUSTERS` clusters and the most frequent labels; their order does not matter."""
         if rows["label"].nunique() > MAX_LABELS:
             counts = rows["label"].astype(str).value_counts().sort_index().sort_values(ascending=False, kind="stable")
             rows = rows[rows["label"].astype(str).isin(counts.index[:MAX_LABELS])]

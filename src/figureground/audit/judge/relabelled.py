@@ -145,7 +145,7 @@ def _highest(n: int, alpha: float) -> float:
     """The highest share of n that is not clearly above alpha.
 
     >>> _highest(200, 0.05)
-    0.12
+    0.105
     """
     return max(k for k in range(n + 1) if wilson(k, n, CLEARLY).low <= alpha) / n
 

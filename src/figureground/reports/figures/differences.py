@@ -28,7 +28,8 @@ def row_differences(matrix: NDArray[np.int64], whole: NDArray[np.int64], fewest:
     >>> row_differences(np.array([[8, 2], [1, 0]]), np.array([[10, 10], [9, 1]]), 5).round(2).tolist()
     [[0.3, -0.3], [nan, nan]]
     """
-    found = row_shares(matrix) - row_shares(whole)
+    # So that what is as much above as below is written alike.
+    found = np.round(row_shares(matrix) - row_shares(whole), 12)
     few = (matrix.sum(axis=1) < fewest) | (whole.sum(axis=1) == 0)
     return np.where(few[:, None], np.nan, found)
 

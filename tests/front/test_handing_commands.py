@@ -43,6 +43,10 @@ def test_formats_and_the_folder_are_written_where_they_are_asked_for(shortcut_ru
         "cues.csv",
         "subgroups.csv",
         "tests.csv",
+        "reliability.csv",
+        "false_alarms.csv",
+        "associations.csv",
+        "method_pairs.csv",
     }
     exit_code = re.search(r'name="exit_code" value="(\d)"', (tmp_path / "out" / "junit.xml").read_text())
     assert exit_code is not None

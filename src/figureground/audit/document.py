@@ -23,6 +23,13 @@ from figureground.audit.document_data import (
     TrainingOverlap,
 )
 from figureground.audit.document_handed import Edition, Purged
+from figureground.audit.document_numbers import (
+    AlarmRate,
+    Association,
+    FalseAlarms,
+    Reliability,
+    ReliabilityBin,
+)
 from figureground.audit.document_people import HUMAN_FIELDS, Clause, HumanInput
 from figureground.audit.supplied import Party
 
@@ -320,6 +327,12 @@ class Performance(Part):
     positive: str | None = Field(None, description="two classes: the one that counts as positive")
     worst_bound: WorstBound | None = None
     averages: list[Average] = Field(default_factory=list)
+    reliability: list[Reliability] = Field(
+        default_factory=list, description="all images, the worst calibrated groups, the best"
+    )
+    false_alarms: FalseAlarms | None = Field(
+        None, description="the tests between groups, run on groups made at random; null: no groups, or an older version"
+    )
 
 
 class CheckMeasure(Part):
@@ -344,7 +357,9 @@ class TrustCheck(Part):
     reason: str | None
     finding: str | None = None
     compared_with: list[str] = Field([], description="second_layer: the layer of the audit and the one after it")
-    measures: list[CheckMeasure] = Field([], description="second_layer: its numbers, one by one")
+    measures: list[CheckMeasure] = Field(
+        [], description="second_layer: its numbers, one by one; agreement: rank correlation of each pair of methods"
+    )
 
 
 class Decision(Part):
@@ -432,9 +447,11 @@ __all__ = [
     "SCHEMA_VERSION",
     "SEVERITIES",
     "STATE_ORDER",
+    "AlarmRate",
     "AskedFinding",
     "Assay",
     "Asset",
+    "Association",
     "Audit",
     "AuditDocument",
     "Average",
@@ -451,6 +468,7 @@ __all__ = [
     "Edition",
     "Estimate",
     "Explained",
+    "FalseAlarms",
     "Finding",
     "Group",
     "GroupPerformance",
@@ -467,6 +485,8 @@ __all__ = [
     "OtherRun",
     "Performance",
     "Purged",
+    "Reliability",
+    "ReliabilityBin",
     "Repeated",
     "Sample",
     "SampledStratum",

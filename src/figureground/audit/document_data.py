@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from figureground.audit.document_base import Estimate, Part
+from figureground.audit.document_numbers import Association
 
 
 class Level(Part):
@@ -186,4 +187,7 @@ class Data(Part):
     groups: list[Group]
     not_used: list[NotUsed]
     composition: list[Cell]
+    associations: list[Association] = Field(
+        default_factory=list, description="each attribute against the label; of runs of older versions: none"
+    )
     sample: Sample | None = None

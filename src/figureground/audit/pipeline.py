@@ -243,7 +243,7 @@ class Pipeline:
             for checks in others:
                 report = report.joined(replace(checks, beside=True)(rows, reader))
             advance(1)
-        return report
+        return report.with_pairs()
 
     def _map_checks(self, explaining: Explaining, size: Sequence[int]) -> MapChecks:
         cost = explaining.cost(size[0], size[1])

@@ -12,6 +12,7 @@ from figureground.reports.sections import (
     averages,
     cases,
     causal,
+    confused,
     cover,
     cues,
     data,
@@ -26,6 +27,7 @@ from figureground.reports.sections import (
     provenance,
     quadrant,
     rates,
+    reliability,
     swapped,
     trust,
 )
@@ -51,6 +53,8 @@ class Part:
     beside_looking: tuple[Chart, ...]
     by_subgroup: tuple[Chart, ...]
     doses: tuple[Chart, ...]
+    confused: Chart | None
+    reliability: Chart | None
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ def _part(context: Context, at: int) -> Part:
         beside_looking=_all((enrichment.build(context), quadrant.build(context)), at),
         by_subgroup=_all((swapped.arms(context), *swapped.flips(context)), at),
         doses=_all(doses.build(context), at),
+        confused=_own(confused.build(context), at),
+        reliability=_own(reliability.build(context), at),
     )
 
 

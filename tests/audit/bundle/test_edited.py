@@ -8,6 +8,7 @@ import pytest
 
 from figureground.audit.bundle.edited import LEFT_OUT, Editor, bare
 from figureground.audit.bundle.families import Hidden
+from figureground.audit.bundle.numbers import false_alarms, reliability
 from figureground.audit.bundle.secrets import Secrets
 from figureground.audit.tables import ALL
 
@@ -145,3 +146,38 @@ def test_folders_before_names_are_taken_off() -> None:
     assert bare("C:\\doe\\nets.py:Net") == "nets.py:Net"
     assert bare("torchvision:resnet50") == "torchvision:resnet50"
     assert bare(None) is None
+
+
+def bins(n: int, units: int | None = None) -> list[dict[str, Any]]:
+    return [{"observed": {"n": n, "n_clusters": n if units is None else units}}]
+
+
+def test_an_association_goes_with_any_cell_of_its_attribute() -> None:
+    rows = [{"attribute": name} for name in ("site", "sex", "site*sex")]
+    assert editor()._data(data(associations=rows))["associations"] == [{"attribute": "sex"}]
+    label = Hidden({None: frozenset({(ALL, ALL, "coat")})})
+    assert editor(label)._data(data(associations=rows))["associations"] == []
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"attribute": ALL, "level": ALL, "bins": bins(40)}, True),
+        ({"attribute": "site", "level": "rare", "bins": bins(40)}, False),
+        ({"attribute": "site", "level": "big", "bins": bins(40)}, False),  # a label of it is hidden: shares add up
+        ({"attribute": "site", "level": "other", "bins": bins(40)}, True),
+        ({"attribute": "site", "level": "other", "bins": bins(9)}, False),
+        ({"attribute": "site", "level": "other", "bins": bins(40, 3)}, False),
+        ({"attribute": "site*sex", "level": "other", "bins": bins(40)}, False),
+    ],
+)
+def test_bins_are_shown_where_their_group_is_and_nobody_is_one_of_few(row: dict[str, Any], shown: bool) -> None:
+    assert reliability([row], HIDDEN, None, editor()._few) == ([row] if shown else [])
+
+
+def test_random_groups_do_not_name_a_hidden_attribute() -> None:
+    assert false_alarms({"attributes": ["sex", "site*sex"], "rates": []}, HIDDEN) == {
+        "attributes": ["sex"],
+        "rates": [],
+    }
+    assert false_alarms(None, HIDDEN) is None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from figureground.audit.bundle import numbers
 from figureground.audit.bundle.families import Hidden
 from figureground.audit.bundle.secrets import Secrets
 from figureground.audit.tables import ALL
@@ -95,6 +96,7 @@ class Editor:
             "groups": [self._group(group) for group in data["groups"] if group["attribute"] not in hidden.attributes],
             "not_used": [{**item, "reason": self._reason(item["reason"])} for item in data["not_used"]],
             "composition": self._composition(data["composition"]),
+            "associations": numbers.associations(data.get("associations", []), hidden),
             "mask_coverage": [row for row in data["mask_coverage"] if self._covered(row)],
             "mask_troubles": [row for row in data["mask_troubles"] if self.shows(row)],
             "findings": [row for row in data["findings"] if not any(self._few(row[k]) for k in ("present", "absent"))],
@@ -160,6 +162,8 @@ class Editor:
             "averages": [row for row in part["averages"] if row["attribute"] not in self.hidden.attributes],
             "confusion": [row for row in part["confusion"] if self._shows_confusion(row, part["finding"])],
             "others": [self._performance(other) for other in part["others"]],
+            "reliability": numbers.reliability(part.get("reliability", []), self.hidden, part["finding"], self._few),
+            "false_alarms": numbers.false_alarms(part.get("false_alarms"), self.hidden),
         }
 
     def _shows_group(self, row: Json) -> bool:

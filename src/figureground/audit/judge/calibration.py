@@ -71,8 +71,8 @@ def calibrate(
     """
     order = np.argsort(confidence, kind="stable")
     stated, came, codes = confidence[order], outcome[order], cluster_codes(np.asarray(clusters)[order])
-    bins = int(np.clip(count_clusters(codes) // UNITS_PER_BIN, 1, MAX_BINS))
-    starts = np.linspace(0, len(stated), bins + 1).astype(np.int64)[:-1]
+    starts = bin_edges(len(stated), codes)[:-1]
+    bins = len(starts)
     share = np.full(len(stated), 1 / len(stated)) if weights is None else weights[order] / weights.sum()
     gaps = np.add.reduceat(share * (came - stated), starts)
     error = float(np.abs(gaps).sum())
@@ -87,6 +87,16 @@ def calibrate(
     tails = np.quantile(null, [(1 - level) / 2, (1 + level) / 2])
     expected = replace(interval, estimate=float(null.mean()), low=float(tails[0]), high=float(tails[1]))
     return Calibration(interval, replace(expected, standard_error=float("nan")), p, bins)
+
+
+def bin_edges(n: int, clusters: IntArray) -> IntArray:
+    """Where the bins of n sorted rows begin, and the end of the last: at most 15, one for every 20 clusters.
+
+    >>> bin_edges(100, np.arange(100)).tolist()
+    [0, 20, 40, 60, 80, 100]
+    """
+    bins = int(np.clip(count_clusters(clusters) // UNITS_PER_BIN, 1, MAX_BINS))
+    return np.linspace(0, n, bins + 1).astype(np.int64)
 
 
 def _null(

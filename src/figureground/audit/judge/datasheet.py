@@ -9,6 +9,7 @@ import pandas as pd
 
 from figureground.audit import document
 from figureground.audit.config import AuditConfig, Policy, canonical_sha256
+from figureground.audit.judge.association import associations
 from figureground.audit.judge.file_facts import duplicates, mask_troubles, read_notes
 from figureground.audit.judge.grouping import Grouping
 from figureground.audit.judge.mask_coverage import mask_coverage
@@ -58,6 +59,7 @@ def data_sheet(
         groups=_groups(rows, grouping),
         not_used=list(grouping.not_used),
         composition=_composition(rows, grouping),
+        associations=associations(rows, grouping.groups, policy, config.seed) if config.labels else [],
     )
 
 

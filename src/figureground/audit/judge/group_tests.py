@@ -65,7 +65,7 @@ class GroupTests:
 
     def __call__(self, rows: pd.DataFrame, groups: Sequence[Group]) -> pd.DataFrame:
         """Tests of scored usable rows; no row where there is no attribute."""
-        values, rows = self._values(rows), self._placed(rows)
+        values, rows = self.values(rows), self._placed(rows)
         lines = [line for group in groups[:MAX_ATTRIBUTES] for line in self._group(rows, group, values)]
         table = pd.DataFrame(lines, columns=None if lines else ["test", "p_raw", "p_adjusted"])
         asked_later = {group.attribute for group in groups if group.origin == "exploratory"}
@@ -75,7 +75,7 @@ class GroupTests:
             table.loc[chosen.index, "p_adjusted"] = adjust_in_turn(p, later, adjust)
         return table
 
-    def _values(self, rows: pd.DataFrame) -> dict[_Key, pd.Series]:
+    def values(self, rows: pd.DataFrame) -> dict[_Key, pd.Series]:
         """What is compared, by measure, method and cue, on the index of the rows; measures without a value left out."""
         found: dict[_Key, pd.Series] = {("accuracy", None, None): rows["correct"].astype(float)}
         for method, sign in reported_in(self.attributions):

@@ -49,6 +49,9 @@ from figureground.audit.judge.performance import performance, performance_gap, s
 from figureground.audit.judge.plain import plain_tests
 from figureground.audit.judge.plain_doses import DoseJudge, DoseResponse
 from figureground.audit.judge.plain_untested import plain_untested
+from figureground.audit.judge.relabelled import Relabelled
+from figureground.audit.judge.relabelled import check as check_alarms
+from figureground.audit.judge.reliability import reliability
 from figureground.audit.judge.repeat import with_repeats
 from figureground.audit.judge.resampled import check_shares
 from figureground.audit.judge.subgroups import SubgroupTable
@@ -102,6 +105,7 @@ def judge_run(run: Evidenced) -> Judgement:
         one.view.finding: [
             *(check for item in one.assayed.values() for check in item.checks),
             check_shares(part.subgroups),
+            check_alarms(part.performance.false_alarms),
         ]
         for one, part in zip(seen, parts, strict=True)
     }
@@ -197,7 +201,8 @@ class _ViewJudge:
         tests = [item.contrast.tests for item in seen.found.values()]
         tests += [pd.DataFrame([*held_rows, gap, *(r for a in seen.assayed.values() for r in a.rows)])]
         tests += self._described()
-        tests += [GroupTests(run.policy, run.config.seed, maps, followed)(seen.rows, groups)]
+        compared = GroupTests(run.policy, run.config.seed, maps, followed)
+        tests += [compared(seen.rows, groups)]
         measured = performance(table, seen.rows, groups, seen.view.classes)
         worst = {
             "finding": finding,
@@ -212,6 +217,8 @@ class _ViewJudge:
                 run.config.seed,
             ),
             "averages": averages(seen.rows, groups, run.policy),
+            "reliability": reliability(seen.rows, groups, answers, further, run.policy) if run.config.labels else [],
+            "false_alarms": Relabelled(run.policy, run.config.seed)(seen.rows, groups, compared.values(seen.rows)),
         }
         return _ViewVerdicts(
             cues=cues,

@@ -160,7 +160,7 @@ def brier(answers: Answers, level: float) -> Measured:
 
 def calibration(answers: Answers, level: float, seed: int) -> tuple[Measured, Measured]:
     """Calibration error, and what a calibrated model would show."""
-    stated, came = _stated(answers)
+    stated, came = stated_and_true(answers)
     known = np.isfinite(stated) & np.isfinite(came)
     if not known.any():
         nothing = none_of(answers.take(known), level, "no_probability")
@@ -170,8 +170,8 @@ def calibration(answers: Answers, level: float, seed: int) -> tuple[Measured, Me
     return Measured(found.error, p=found.p), Measured(found.null)
 
 
-def _stated(answers: Answers) -> tuple[FloatArray, FloatArray]:
-    """Probabilities and whether what they state came true."""
+def stated_and_true(answers: Answers) -> tuple[FloatArray, FloatArray]:
+    """Stated probabilities, and 0 or 1 for whether what they state came true; float64 ``[N]``, NaN where unknown."""
     if answers.positive is not None and answers.probability is not None:
         return answers.probability[:, 1], (answers.label == 1).astype(np.float64)
     return answers.confidence, answers.correct

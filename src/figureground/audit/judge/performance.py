@@ -91,7 +91,7 @@ def performance(
     worse = _worst([group for group in eligible if group.attribute in later])
     lower = worse is not None and (worst is None or _value(worse) < _value(worst))
     return document.Performance(
-        overall=_estimate(whole),
+        overall=estimate_of(whole),
         worst_group=worst,
         worst_exploratory=worse if lower else None,
         by_group=by_group,
@@ -205,11 +205,12 @@ def _counts(rows: pd.DataFrame, classes: Sequence[str]) -> list[list[int]]:
 
 def _group_performance(row: pd.Series) -> document.GroupPerformance:
     return document.GroupPerformance(
-        attribute=row["attribute"], level=row["level"], label=row["label"], accuracy=_estimate(row)
+        attribute=row["attribute"], level=row["level"], label=row["label"], accuracy=estimate_of(row)
     )
 
 
-def _estimate(row: pd.Series) -> document.Estimate:
+def estimate_of(row: pd.Series) -> document.Estimate:
+    """A row of the ``subgroups`` table as a part of ``audit.json``."""
     fields = document.Estimate.model_fields
     return document.Estimate(**{name: _plain(row[name]) for name in fields})
 

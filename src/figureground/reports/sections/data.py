@@ -10,7 +10,7 @@ from figureground.audit.document import Cell, Estimate, MaskCoverage
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.matrices import Matrix, matrix_chart
-from figureground.reports.sections import frames, inputs, population
+from figureground.reports.sections import association, frames, inputs, population
 from figureground.reports.sections.charts import chart
 from figureground.reports.sections.context import Context, for_finding, more
 from figureground.reports.view import Chart, Table, table
@@ -69,9 +69,9 @@ def composition(context: Context) -> Chart | None:
         "composition",
         say("composition.title"),
         lambda width: matrix_chart(drawn, row_axis=say("column.label"), column_axis=say("column.level"), width=width),
-        alt=" ".join(_alt(context, matrix) for matrix in matrices),
+        alt=" ".join(_told(context, matrix) for matrix in matrices),
         caption=say("composition.caption"),
-        tables=[_table(context, matrix) for matrix in matrices],
+        tables=[*(_table(context, matrix) for matrix in matrices), *filter(None, [association.build(context)])],
     )
 
 
@@ -91,6 +91,11 @@ def _cut(matrix: Matrix) -> Matrix:
         matrix.rows[:_MAX_LABELS],
         matrix.columns[:_MAX_LEVELS],
     )
+
+
+def _told(context: Context, matrix: Matrix) -> str:
+    """The extremes of a table, and how far label and attribute go together."""
+    return " ".join(filter(None, [_alt(context, matrix), association.sentence(context, matrix.title)]))
 
 
 def _alt(context: Context, matrix: Matrix) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from figureground.audit.document import Clause, NotTested, TrustCheck
 from figureground.reports import numbers
-from figureground.reports.sections import measured, second_layer
+from figureground.reports.sections import alarms, known_answers, measured, sanity, second_layer
 from figureground.reports.sections.context import Context, chip, for_finding, more
-from figureground.reports.view import Chip, Table, table
+from figureground.reports.view import Chart, Chip, Table, table
 
 #: How the names of the checks on maps begin.
 _OF_MAPS = (
@@ -49,6 +49,9 @@ class Trust:
     clauses: tuple[Table, ...]
     stale: str
     human: Table | None
+    sanity: sanity.Sanity
+    alarms: Chart | None
+    known: known_answers.KnownAnswers
 
 
 def build(context: Context) -> Trust:
@@ -69,6 +72,9 @@ def build(context: Context) -> Trust:
         clauses=_clauses(context),
         stale=_stale(context),
         human=_human(context),
+        sanity=sanity.build(context),
+        alarms=alarms.build(context),
+        known=known_answers.build(context),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from figureground.reports.sections.context import Context
+from figureground.reports.twins.number_sheets import number_rows
 from figureground.reports.twins.told import told
 from figureground.reports.view import records
 
@@ -32,6 +33,16 @@ def sheets(context: Context) -> dict[str, bytes]:
         "cues.csv": table((*_CUES, *_COUNTS), ([cue[name] for name in (*_CUES, *_COUNTS)] for cue in cues)),
         "subgroups.csv": frame(context.result.subgroups),
         "tests.csv": frame(context.result.tests),
+        **numbers_sheets(context),
+    }
+
+
+def numbers_sheets(context: Context) -> dict[str, bytes]:
+    """The numbers behind charts that stand in no table of the run, where the run has them."""
+    return {
+        f"{name}.csv": table(list(rows[0]), ([*row.values()] for row in rows))
+        for name, rows in number_rows(context.document).items()
+        if rows
     }
 
 

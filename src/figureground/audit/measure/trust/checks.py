@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import torch
@@ -19,6 +19,7 @@ from figureground.audit.measure.trust.limits import Limits
 from figureground.audit.measure.trust.lines import Outcome, as_table, not_run
 from figureground.audit.measure.trust.maps import EXPLAIN_COST, Mapper
 from figureground.audit.measure.trust.masks import NAME as MASKS
+from figureground.audit.measure.trust.pairs import Method, pair_measures
 from figureground.audit.measure.trust.repeatability import NAME as REPEATABILITY
 from figureground.audit.measure.trust.sample import choose_rows, read_sample
 from figureground.audit.measure.trust.study import CAM, Study
@@ -50,6 +51,8 @@ class MapReport:
         ``status`` also ``reference`` for figures without pass or fail.
     cost : float
         Forward-equivalents spent in total; a forward pass of one image is 1, with its backward pass 3.
+    maps : mapping of str to Method
+        By method, what :meth:`with_pairs` compares.
     """
 
     checks: list[document.TrustCheck]
@@ -57,6 +60,7 @@ class MapReport:
     method_limits: dict[str, tuple[str, ...]]
     table: pd.DataFrame = field(repr=False)
     cost: float
+    maps: Mapping[str, Method] = field(default_factory=dict, repr=False)
 
     def joined(self, other: MapReport) -> MapReport:
         """Both, of different methods."""
@@ -66,7 +70,14 @@ class MapReport:
             method_limits=self.method_limits | other.method_limits,
             table=pd.concat([self.table, other.table], ignore_index=True),
             cost=self.cost + other.cost,
+            maps={**self.maps, **other.maps},
         )
+
+    def with_pairs(self) -> MapReport:
+        """The rank correlation of every pair of methods, as numbers of the check ``agreement``."""
+        found = pair_measures(self.maps)
+        told = [one.model_copy(update={"measures": found}) if one.check == AGREEMENT else one for one in self.checks]
+        return replace(self, checks=told, maps={})
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,8 @@ class MapChecks:
             first = mapper(module, sample.inputs.clone())
             study = Study(module, sample, first, mapper, self.layer, self.seed, self.limits)
             outcomes = study.of_methods() if self.beside else study.outcomes()
-        return _report(outcomes, mapper.spent)
+            maps = study.compared()
+        return replace(_report(outcomes, mapper.spent), maps=maps)
 
 
 def _without_rows(methods: Sequence[str]) -> list[Outcome]:

@@ -14,6 +14,7 @@ from figureground.audit.measure.trust import against, agreement, layers, masks, 
 from figureground.audit.measure.trust.limits import Limits
 from figureground.audit.measure.trust.lines import TOO_FEW, Line, Outcome, degenerate, not_run
 from figureground.audit.measure.trust.maps import EXPLAIN_COST, FloatMaps, Mapper, Maps, points_somewhere
+from figureground.audit.measure.trust.pairs import Method
 from figureground.audit.measure.trust.sample import Sample
 from figureground.errors import SubjectError
 
@@ -51,6 +52,11 @@ class Study:
         compared = self._compared()
         found = [self._randomised(method, compared) for method in self.first.methods]
         return [*found, *self._repeated(), *(self._masks(method) for method in self.first.methods)]
+
+    def compared(self) -> dict[str, Method]:
+        """Maps of each method, to be set beside those of others."""
+        rows = self.sample.row_id
+        return {m: Method.of(rows, self._primary(m), self.first.shape(m)) for m in self.first.methods}
 
     def _rate(self, method: str) -> float:
         """Share of the images whose map is degenerate."""

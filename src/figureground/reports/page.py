@@ -18,6 +18,7 @@ from figureground.reports.sections import (
     findings,
     groups,
     looking,
+    pairs,
     performance,
     plain,
     provenance,
@@ -49,8 +50,7 @@ class Page:
 
     lang: str
     cover: cover.Cover
-    swap_cases: tuple[Cases, ...]
-    demonstrated: bool
+    pairs: tuple[pairs.CuePairs, ...]
     findings: findings.Findings
     lead: str
     cues: Table | None
@@ -74,8 +74,7 @@ def build(result: AuditResult, words: Catalogue) -> Page:
         audit_id=result.document.audit.id,
         lang=words.lang,
         cover=cover.build(context),
-        swap_cases=cases.swap_cases(context),
-        demonstrated=context.demonstrated,
+        pairs=pairs.build(context),
         findings=findings.build(context),
         lead=cues.lead(context),
         cues=cues.cue_table(context),

@@ -22,6 +22,7 @@ from figureground.reports.sections import (
     performance,
     plain,
     provenance,
+    tools,
     trust,
 )
 from figureground.reports.sections.context import Context
@@ -57,6 +58,7 @@ class Page:
     cost: str
     parts: tuple[Part, ...]
     heatmaps: tuple[Cases, ...]
+    tools: tools.Tools | None
     data: data.DataSection
     trust: trust.Trust
     provenance: provenance.Provenance
@@ -69,6 +71,7 @@ class Page:
 def build(result: AuditResult, words: Catalogue) -> Page:
     """The page of a finished run in one language; raises if the run did not finish."""
     context = Context(result, words)
+    shown, controls = tools.with_tools(context, cases.heatmap_cases(context))
     return Page(
         seal=numbers.short_hash(result.seal),
         audit_id=result.document.audit.id,
@@ -80,7 +83,8 @@ def build(result: AuditResult, words: Catalogue) -> Page:
         cues=cues.cue_table(context),
         cost=cues.cost_line(context),
         parts=tuple(_part(context.asked(name), at) for at, name in enumerate(context.findings or (None,))),
-        heatmaps=(*cases.heatmap_cases(context), *filter(None, [averages.mean_maps(context)])),
+        tools=controls,
+        heatmaps=(*shown, *filter(None, [averages.mean_maps(context)])),
         edition=edition.build(context),
         purges=edition.purges(context),
         data=data.build(context),

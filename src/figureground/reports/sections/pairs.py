@@ -53,20 +53,21 @@ def on_cards(context: Context, cues: Sequence[CueVerdict]) -> dict[Key, CardPict
 
 def _on_card(context: Context, key: Key, target: str, roomy: bool) -> CardPictures:
     link = context.words.say("cover.pair.more") if target else ""
-    rows = [row for row in _of(context, key) if row["rule"] == "swap_changed" and row["rank"] == 1]
+    known = _of(context, key)
+    rows = [row for row in known if row["rule"] == "swap_changed" and row["rank"] == 1]
     if not rows:
-        return CardPictures((), _why_none(context), target, link)
+        return CardPictures((), _why_none(context, bool(known)), target, link)
     if not roomy:
         return CardPictures((), "", target, context.words.say("cover.pair.below"))
     return CardPictures(_pair(context, key, rows), "", target, link)
 
 
-def _why_none(context: Context) -> str:
+def _why_none(context: Context, stored: bool) -> str:
     """Left out of an edition, or of the run, or no image to be shown under the rule."""
     if not len(context.result.gallery):
         left_out = context.document.edition is not None and context.document.edition.name != "internal"
         return context.words.say("cover.pair.edition" if left_out else "gallery.none")
-    return context.words.say("cover.pair.none")
+    return context.words.say("cover.pair.none" if stored else "cover.pair.not_stored")
 
 
 def _pair(context: Context, key: Key, rows: list[dict[str, Any]]) -> tuple[Panel, ...]:

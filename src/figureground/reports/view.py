@@ -65,12 +65,12 @@ class Chip:
 class Facts:
     """What a case is filtered and sorted by.
 
-    ``values`` are its answers to the filters, in their order; ``probability`` and ``share`` are written as
-    JavaScript reads numbers, and are empty where there is none.
+    ``choices`` says which value of each filter it has, from 1, in the order of the filters; ``probability`` and
+    ``share`` are written as JavaScript reads numbers, and are empty where there is none.
     """
 
     rank: int
-    values: tuple[str, ...]
+    choices: tuple[int, ...]
     probability: str
     share: str
 

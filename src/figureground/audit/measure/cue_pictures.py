@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -30,8 +30,9 @@ class CuePlan:
 
 def cue_pictures(painter: Painter, chosen: pd.DataFrame, plans: Mapping[str, CuePlan]) -> Iterator[dict[str, Any]]:
     """Rows of ``gallery`` for the rows that :func:`~figureground.audit.judge.cue_pairs.cue_pairs` chose."""
-    for (cue, finding), rows in chosen.groupby(["cue", "finding"], sort=False, dropna=False):
+    for key, rows in chosen.groupby(["cue", "finding"], sort=False, dropna=False):
+        cue, finding = cast("tuple[str, object]", key)
         if cue in plans:
             plan = plans[cue]
-            about = replace(painter, finding=None if pd.isna(finding) else finding)
+            about = replace(painter, finding=finding if isinstance(finding, str) else None)
             yield from about.swaps(rows, widen(plan.donors), levels_of(plan.donors), masks=plan.masks)

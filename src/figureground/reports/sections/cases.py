@@ -82,7 +82,9 @@ def _panel(context: Context, row: dict[str, Any], original: dict[str, Any] | Non
         title = context.words.term("method", row["panel"])
         known = say("panel.no_share") if share is None else say("panel.share", share=numbers.percent(share))
         lines: tuple[str, ...] = (known,)
-        return Panel(title, picture_of(context, row), say("panel.map_alt", title=title, lines=lines[0]), lines, is_map=True)
+        return Panel(
+            title, picture_of(context, row), say("panel.map_alt", title=title, lines=lines[0]), lines, is_map=True
+        )
     of = "" if row["panel"] == "original" or cue_of(row) == BACKGROUND else ".cue"
     title = say(f"panel.{row['panel']}{of}" if level else f"panel.{row['panel']}.plain", level=level, cue=cue_of(row))
     predicted, lines = row["predicted"] or numbers.NONE, answered(context, row)

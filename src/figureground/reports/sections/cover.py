@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -41,7 +41,7 @@ class CueCard:
     small: tuple[str, ...]
     picture: Picture | None
     alt: str
-    pictures: CardPictures = CardPictures()
+    pictures: CardPictures = field(default_factory=CardPictures)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,16 +11,20 @@ from figureground.audit.tables import MISSING
 from figureground.reports.sections.context import Context
 from figureground.reports.view import Case, Cases, Facts, records
 
-#: Orders, by the attribute of a case that they read.
+#: Orders, by the fact of a case that they read.
 ORDERS = ("rank", "probability", "share")
+#: Place of "is it right?" among the filters.
+_RIGHT = 2
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Filter:
-    """One choice among values: its name, and (value, words) of each."""
+    """One choice among values: its name, the values, and the words of each."""
 
     name: str
-    options: tuple[tuple[str, str], ...]
+    values: tuple[str, ...]
+    words: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -34,75 +38,83 @@ class Tools:
 
 def with_tools(context: Context, groups: Sequence[Cases]) -> tuple[tuple[Cases, ...], Tools | None]:
     """The same cases with their facts, and the controls for them; none where no case is of a single image."""
-    rows = {(row["rule"], row["rank"]): row for row in context.gallery if row["panel"] == "original"}
-    if not any((group.rule_name, 1) in rows for group in groups):
+    rows = {(row["rule"], at): row for group in groups for at, row in enumerate(_originals(context, group.rule_name))}
+    if not rows:
         return tuple(groups), None
-    read = _Reader(context, _subgroups(context))
-    known = tuple(
-        replace(group, cases=tuple(_known(read, rows, group, case, at) for at, case in enumerate(group.cases, 1)))
-        for group in groups
-    )
-    return known, read.tools([case.facts for group in known for case in group.cases if case.facts is not None])
+    values = _values(context, rows)
+    filters = _filters(context, list(values.values()))
+    facts = {key: _facts(context, row, values[key], filters) for key, row in rows.items()}
+    known = tuple(_known(group, facts) for group in groups)
+    return known, Tools(filters, _orders(context, list(facts.values())), _count(context))
 
 
-def _known(read: _Reader, rows: dict[Any, Any], group: Cases, case: Case, rank: int) -> Case:
-    row = rows.get((group.rule_name, rank))
-    return case if row is None else replace(case, facts=read.facts(row))
+def _originals(context: Context, rule: str) -> list[Row]:
+    """The unchanged picture of each case of a rule, in the order of the cases."""
+    return [row for row in context.gallery if row["rule"] == rule and row["panel"] == "original"]
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """Reads the facts of one run."""
+def _known(group: Cases, facts: Mapping[tuple[str, int], Facts]) -> Cases:
+    cases: list[Case] = []
+    for at, case in enumerate(group.cases):
+        cases.append(replace(case, facts=facts.get((group.rule_name, at))))
+    return replace(group, cases=tuple(cases))
 
-    context: Context
-    groups: tuple[Group, ...]
 
-    def facts(self, row: dict[str, Any]) -> Facts:
-        """Of a case, from the row of its unchanged picture."""
-        shares = [one["background_share"] for one in self._panels(row) if one["background_share"] is not None]
+def _values(context: Context, rows: Mapping[tuple[str, int], Row]) -> dict[tuple[str, int], tuple[str, ...]]:
+    """What each case is, filter by filter: its label, its answer, whether that is right, its subgroups."""
+    groups = _subgroups(context)
+    levels = _levels(context, groups, {row["row_id"] for row in rows.values()})
+    found = {}
+    for key, row in rows.items():
         right = "yes" if row["predicted"] == row["label"] else "no"
-        levels = self._levels.get(row["row_id"], {})
-        return Facts(
-            rank=int(row["rank"]),
-            values=(row["label"] or "", row["predicted"] or "", right, *(levels[one.attribute] for one in self.groups)),
-            probability="" if row["probability"] is None else f"{row['probability']:.6f}",
-            share=f"{sum(shares) / len(shares):.6f}" if shares else "",
-        )
-
-    def tools(self, facts: Sequence[Facts]) -> Tools:
-        """Filters with more than one value among the cases, orders that can be told, and the words of the count."""
-        say = self.context.words.say
-        names = [say("tools.label"), say("tools.predicted"), say("tools.right"), *(g.attribute for g in self.groups)]
-        filters = [self._filter(at, name, facts) for at, name in enumerate(names)]
-        orders = [name for name in ORDERS if name == "rank" or any(getattr(one, name) for one in facts)]
-        return Tools(
-            filters=tuple(filters),
-            orders=tuple((name, say(f"tools.by_{name}")) for name in orders),
-            count=say("tools.count", shown="{shown}", total="{total}"),
-        )
-
-    def _filter(self, at: int, name: str, facts: Sequence[Facts]) -> Filter:
-        found = sorted({one.values[at] for one in facts})
-        right = {"yes": "tools.right.yes", "no": "tools.right.no"} if at == 2 else {}
-        return Filter(name, tuple((one, self.context.words.say(right[one]) if right else one) for one in found))
-
-    def _panels(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        same = ("rule", "rank", "row_id")
-        return [one for one in self.context.gallery if all(one[name] == row[name] for name in same)]
-
-    @property
-    def _levels(self) -> dict[int, dict[str, str]]:
-        """By ``row_id``, the level of each subgroup; of the rows in the gallery only."""
-        shown = {row["row_id"] for row in self.context.gallery}
-        examples = self.context.result.examples
-        wanted = examples.loc[examples["row_id"].isin(shown), ["row_id", *(one.attribute for one in self.groups)]]
-        return {
-            row["row_id"]: {one.attribute: str(row[one.attribute] or MISSING) for one in self.groups}
-            for row in records(wanted)
-        }
+        told = levels.get(row["row_id"], {})
+        own = (told.get(group.attribute, MISSING) for group in groups)
+        found[key] = (row["label"] or MISSING, row["predicted"] or MISSING, right, *own)
+    return found
 
 
 def _subgroups(context: Context) -> tuple[Group, ...]:
     """Subgroups whose level is written in the examples as it stands: no bins, no crossings."""
     columns = set(context.result.examples.columns)
     return tuple(one for one in context.document.data.groups if one.bin_edges is None and one.attribute in columns)
+
+
+def _levels(context: Context, groups: Sequence[Group], ids: set[int]) -> dict[int, dict[str, str]]:
+    """By ``row_id``, the level of each subgroup."""
+    examples, names = context.result.examples, [one.attribute for one in groups]
+    wanted = records(examples.loc[examples["row_id"].isin(ids), ["row_id", *names]])
+    return {row["row_id"]: {name: str(row[name] or MISSING) for name in names} for row in wanted}
+
+
+def _filters(context: Context, values: Sequence[tuple[str, ...]]) -> tuple[Filter, ...]:
+    say = context.words.say
+    own = [one.attribute for one in _subgroups(context)]
+    names = [say("tools.label"), say("tools.predicted"), say("tools.right"), *own]
+    found = []
+    for at, name in enumerate(names):
+        known = tuple(sorted({one[at] for one in values}))
+        words = tuple(say(f"tools.right.{one}") for one in known) if at == _RIGHT else known
+        found.append(Filter(name, known, words))
+    return tuple(found)
+
+
+def _facts(context: Context, row: Row, values: tuple[str, ...], filters: Sequence[Filter]) -> Facts:
+    same = ("rule", "rank", "row_id")
+    panels = [one for one in context.gallery if all(one[name] == row[name] for name in same)]
+    shares = [one["background_share"] for one in panels if one["background_share"] is not None]
+    return Facts(
+        rank=int(row["rank"]),
+        choices=tuple(one.values.index(value) + 1 for one, value in zip(filters, values, strict=True)),
+        probability="" if row["probability"] is None else f"{row['probability']:.6f}",
+        share=f"{sum(shares) / len(shares):.6f}" if shares else "",
+    )
+
+
+def _orders(context: Context, facts: Sequence[Facts]) -> tuple[tuple[str, str], ...]:
+    """The declared order, and those by what is known of some case."""
+    known = [name for name in ORDERS if name == "rank" or any(getattr(one, name) for one in facts)]
+    return tuple((name, context.words.say(f"tools.by_{name}")) for name in known)
+
+
+def _count(context: Context) -> str:
+    return context.words.say("tools.count", shown="{shown}", total="{total}")

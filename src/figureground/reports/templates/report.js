@@ -14,9 +14,10 @@
   const count = tools.querySelector("output[data-count]");
   const shade = tools.querySelector("output[data-shade]");
 
-  const values = new Map(all.map(one => [one, JSON.parse(one.dataset.values)]));
+  // The first choice of a filter is "all".
+  const choices = new Map(all.map(one => [one, one.dataset.choices.split(" ").map(Number)]));
   const wanted = one => filters.every((filter, at) =>
-    filter.selectedIndex === 0 || values.get(one)[at] === filter.value);
+    filter.selectedIndex === 0 || choices.get(one)[at] === filter.selectedIndex);
   const filtered = () => {
     let shown = 0;
     for (const one of all) {

@@ -271,7 +271,7 @@ def test_maps_fade_over_their_own_picture_and_are_whole_on_paper(browser: Browse
     page.locator(".tools input[type=range]").focus()
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
-    assert page.locator(".tools output[data-shade]").inner_text() == "80\u202f%"
+    assert page.locator(".tools [data-shade]").inner_text() == "80\u202f%"
     maps = page.locator("#cases .panel[data-map]").count()
     assert page.locator(".stack").count() == maps > 0
     frames = page.evaluate(
@@ -289,7 +289,7 @@ def test_maps_fade_over_their_own_picture_and_are_whole_on_paper(browser: Browse
     )
     page.emulate_media(media="screen")
     page.locator(".tools button").press("Enter")
-    assert page.locator(".tools output[data-shade]").inner_text() == "100\u202f%"
+    assert page.locator(".tools [data-shade]").inner_text() == "100\u202f%"
 
 
 @pytest.mark.parametrize("kind", ["english", "folder"])

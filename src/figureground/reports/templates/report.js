@@ -12,7 +12,7 @@
   const order = tools.querySelector("select[data-order]");
   const fade = tools.querySelector("input[type=range]");
   const count = tools.querySelector("output[data-count]");
-  const shade = tools.querySelector("output[data-shade]");
+  const shade = tools.querySelector("[data-shade]");
 
   // The first choice of a filter is "all".
   const choices = new Map(all.map(one => [one, one.dataset.choices.split(" ").map(Number)]));

@@ -159,7 +159,7 @@ def test_what_users_name_is_inert_everywhere(at: int, make_run: Any, synthetic: 
     _check_card(model_card(context))
     _check_document(word_document(context))
     page = render_html(run)
-    assert page.count("<script") == page.count("<script>") == 1  # our own
+    assert "<script" not in page
     assert not re.search(r"<img [^>]*onerror", page)
 
 

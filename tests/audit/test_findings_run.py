@@ -19,6 +19,7 @@ from figureground.api import run_audit
 from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.train import TrainConfig
 from figureground.audit.run_folder import read_table
+from figureground.audit.task import named
 from figureground.datasets.planted_findings import PlantedFindings
 from figureground.training import train_classifier
 
@@ -180,3 +181,22 @@ def test_a_stored_run_is_judged_again_without_its_model(run, folder):
     kept = json.loads((run.path / "measured.json").read_text())
     assert kept["task"]["kind"] == "multilabel"
     pd.testing.assert_frame_equal(read_table(run.path, "tests"), read_table(again.path, "tests"))
+
+
+@pytest.mark.slow
+def test_pictures_of_every_cue_are_what_the_model_was_asked(run):
+    swaps = run.gallery[run.gallery["rule"].str.startswith("swap_")]
+    told = {(cue.cue, cue.finding) for cue in run.verdict.cues if cue.status in ("demonstrated", "suspected")}
+    assert ("corner_top_left", "opacity") in told  # changed on the rows that need no mask
+    assert told == set(zip(swaps["cue"], swaps["finding"], strict=True)) >= {("background", "opacity")}
+    asked = run.predictions[(run.predictions["intervention"] == "swap") & run.predictions["held"].isna()]
+    asked = asked[asked["pass"] == 0].set_index(["row_id", "cue", "arm"])
+    composed = swaps[swaps["panel"] != "original"]
+    for row in composed.itertuples():
+        stored = asked.loc[(row.row_id, row.cue, row.caption_level)]
+        z = stored["logits"][run.document.subject.classes.index(row.finding)]
+        chance = expit(-z) if row.predicted == named(row.finding, False) else expit(z)
+        assert row.probability == pytest.approx(chance, abs=1e-4)
+        assert row.donor_row_id == stored["donor_row_id"]
+    changed = composed[(composed["rule"] == "swap_changed")].groupby(["cue", "finding", "row_id"])["predicted"]
+    assert (changed.nunique() == 2).all()

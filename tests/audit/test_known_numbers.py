@@ -140,6 +140,22 @@ def test_the_page_speaks_in_years_and_of_no_probability(run):
     assert not re.search(r"lost most probability|lowest probability|Brier|odds ratio|percentage points", body)
 
 
+def test_the_pair_on_the_first_sheet_is_in_years_and_as_the_model_was_asked(run):
+    swaps = run.gallery[run.gallery["rule"].str.startswith("swap_")]
+    given = run.predictions[(run.predictions["intervention"] == "swap") & run.predictions["held"].isna()]
+    asked = given[given["pass"] == 0].set_index(["row_id", "cue", "arm"])["logits"]
+    cut = run.document.policy["target"]["cut"]
+    for row in swaps[swaps["panel"] != "original"].itertuples():
+        z = asked.loc[(row.row_id, row.cue, row.caption_level)]
+        assert row.number == pytest.approx(z[1] - z[0] + cut, rel=1e-4, abs=1e-3)
+    first = swaps[(swaps["rule"] == "swap_changed") & (swaps["rank"] == 1) & (swaps["cue"] == "background")]
+    moved = first.set_index("panel")["number"]
+    assert abs(moved["other_level"] - moved["original"]) >= AGE["material"]
+    cover = page_of(run).split("</header>")[0]
+    assert "Only the background changed" in cover
+    assert re.search(r'alt="Only the background changed: [^"]* years', cover)
+
+
 def test_changed_answers_are_those_that_move_by_what_matters(run):
     given = read_table(run.path, "predictions")
     own = given[given["intervention"] == "none"].set_index("row_id")["logits"].map(lambda z: z[1] - z[0])

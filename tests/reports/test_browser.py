@@ -207,3 +207,124 @@ def test_paper_bears_the_audits_id_and_everything_that_the_screen_shows(
     assert [one for one in cells if joined(one) not in whole] == []
     far = [sheet.get_rect(at)[2] for sheet in sheets for at in range(sheet.count_rects())]
     assert max(far) <= printed[0].get_size()[0] - MARGIN
+
+
+def cases_of(page: Page) -> list[dict[str, Any]]:
+    """Every worst case as it stands on the page: what it is, whether it is seen, and where."""
+    found: list[dict[str, Any]] = page.evaluate(
+        "[...document.querySelectorAll('#cases .case')].map(one => ({...one.dataset, words: one.textContent,"
+        "gallery: [...document.querySelectorAll('#cases .gallery')].indexOf(one.closest('.gallery')),"
+        "seen: one.checkVisibility(), y: one.getBoundingClientRect().y, x: one.getBoundingClientRect().x}))"
+    )
+    return found
+
+
+@pytest.mark.parametrize("kind", ["english", "french"])
+def test_cases_are_filtered_by_every_value_and_counted(kind: str, browser: Browser, pages: dict[str, Path]) -> None:
+    seen = opened(browser, pages[kind])
+    page, before = seen.page, cases_of(seen.page)
+    assert all(one["seen"] for one in before)
+    filters = page.locator(".tools select[data-filter]")
+    assert filters.count() >= 4  # label, prediction, right or wrong, and a subgroup at least
+    for at in range(filters.count()):
+        filters.nth(at).select_option(index=1)
+        kept = [one for one in cases_of(page) if one["seen"]]
+        expected = [one for one in before if one["choices"].split()[at] == "1"]
+        assert [one["words"] for one in kept] == [one["words"] for one in expected]
+        told = [int(number) for number in re.findall(r"\d+", page.locator(".tools .count").inner_text())]
+        assert told == [len(expected), len(before)]
+        filters.nth(at).select_option(index=0)
+    assert cases_of(page) == before
+    assert (seen.errors, page.evaluate("window.refused")) == ([], [])
+
+
+def test_choices_are_what_the_captions_say(browser: Browser, pages: dict[str, Path], shortcut_run: AuditResult) -> None:
+    page = opened(browser, pages["english"]).page
+    names = page.evaluate(
+        "[...document.querySelectorAll('.tools select[data-filter]')].map("
+        "one => [one.parentElement.innerText.split('\\n')[0], [...one.options].map(each => each.text)])"
+    )
+    examples = shortcut_run.examples.set_index("row_id")
+    originals = shortcut_run.gallery.query("panel == 'original' and rule in ('worst', 'random')")
+    rows = {(row.rule, row.rank): row for row in originals.itertuples()}
+    for case in cases_of(page):
+        row = rows[("worst", "random")[case["gallery"]], int(case["rank"])]
+        said = [names[at][1][int(choice)] for at, choice in enumerate(case["choices"].split())]
+        own = [str(examples.loc[row.row_id, name]) for name, _ in names[3:]]
+        assert said == [row.label, row.predicted, "right" if row.label == row.predicted else "wrong", *own]
+        assert float(case["probability"]) == pytest.approx(row.probability, abs=1e-5)
+
+
+@pytest.mark.parametrize("order", ["probability", "share"])
+def test_cases_are_sorted_within_their_gallery_and_stand_as_declared_on_paper(
+    order: str, browser: Browser, pages: dict[str, Path]
+) -> None:
+    page = opened(browser, pages["english"]).page
+    declared = [one["words"] for one in cases_of(page)]
+    page.locator(".tools select[data-order]").select_option(order)
+    moved = cases_of(page)
+    assert [one["words"] for one in moved] != declared
+    for at in {one["gallery"] for one in moved}:
+        values = [float(one[order]) for one in moved if one["gallery"] == at]
+        assert values == sorted(values, reverse=True)
+    page.locator(".tools select[data-filter]").first.select_option(index=1)
+    page.emulate_media(media="print")
+    printed = sorted(cases_of(page), key=lambda one: (one["y"], one["x"]))
+    assert all(one["seen"] for one in printed)
+    assert [one["words"] for one in printed] == declared
+    assert not page.locator(".tools").is_visible()
+
+
+def test_maps_fade_over_their_own_picture_and_are_whole_on_paper(browser: Browser, pages: dict[str, Path]) -> None:
+    page = opened(browser, pages["english"]).page
+    assert page.locator(".stack").count() == 0
+    page.locator(".tools input[type=range]").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    assert page.locator(".tools [data-shade]").inner_text() == "80\u202f%"
+    maps = page.locator("#cases .panel[data-map]").count()
+    assert page.locator(".stack").count() == maps > 0
+    frames = page.evaluate(
+        "[...document.querySelectorAll('.stack')].map(one => ({"
+        "same: one.children[0].src === one.closest('.panels').querySelector('.panel img').src,"
+        "silent: one.children[0].alt === '' && one.children[1].alt !== '',"
+        "opacity: getComputedStyle(one.children[1]).opacity,"
+        "boxes: [...one.children].map(each => Object.values(each.getBoundingClientRect().toJSON()).map(Math.round))}))"
+    )
+    assert all(one["same"] and one["silent"] and one["opacity"] == "0.8" for one in frames)
+    assert all(one["boxes"][0] == one["boxes"][1] for one in frames)
+    page.emulate_media(media="print")
+    assert page.evaluate(
+        "[...document.querySelectorAll('.stack')].every(one => getComputedStyle(one.children[1]).opacity === '1')"
+    )
+    page.emulate_media(media="screen")
+    page.locator(".tools button").press("Enter")
+    assert page.locator(".tools [data-shade]").inner_text() == "100\u202f%"
+
+
+@pytest.mark.parametrize("kind", ["english", "folder"])
+def test_without_script_the_same_is_said(kind: str, browser: Browser, pages: dict[str, Path]) -> None:
+    words = (
+        "[...document.querySelectorAll('header *, main *')]"
+        ".filter(one => !one.closest('.tools') && !one.children.length).map(one => one.textContent)"
+    )
+    bare = browser.new_context(java_script_enabled=False).new_page()
+    bare.goto(pages[kind].as_uri())
+    assert not bare.locator(".tools").is_visible()
+    assert bare.locator("#cases .case").count() == bare.locator("#cases .case:visible").count() > 0
+    with_script = opened(browser, pages[kind]).page
+    assert bare.evaluate(words) == with_script.evaluate(words)
+    if kind == "folder":
+        assert with_script.locator("script, .tools").count() == 0
+
+
+def test_controls_are_named_and_of_the_pages_language(browser: Browser, pages: dict[str, Path]) -> None:
+    told = []
+    for kind in ("english", "french"):
+        page = opened(browser, pages[kind], 390).page
+        controls = page.locator(".tools select, .tools input, .tools button")
+        named = [one.evaluate("one => (one.labels?.[0] ?? one).innerText.trim()") for one in controls.all()]
+        assert all(named)
+        told.append(named)
+    assert told[0][:3] != told[1][:3]
+    assert told[0][-1] != told[1][-1]

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,7 +90,8 @@ def test_structure_for_assistive_technology(report: str) -> None:
 @pytest.mark.fault("F1")
 def test_nothing_is_fetched_and_nothing_runs(report: str) -> None:
     page = Page(report)
-    assert page.all("script") == page.all("link") == page.all("iframe") == []
+    assert page.all("link") == page.all("iframe") == []
+    assert page.all("script") == [{}]  # one, of our own, inside the page: its hash is in the policy
     assert not [tag for tag, attrs in page.tags if "style" in attrs or any(a.startswith("on") for a in attrs)]
     sources = [v for _, attrs in page.tags for k, v in attrs.items() if k in ("src", "srcset", "href") and v]
     assert sources
@@ -103,10 +105,20 @@ def test_policy_names_the_hash_of_the_only_style(report: str) -> None:
     digest = base64.b64encode(hashlib.sha256(styles[0].encode()).digest()).decode()
     policy = next(m["content"] for m in Page(report).all("meta") if m.get("http-equiv"))
     assert policy == (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; script-src 'sha256-{_script(report)}'; "
+        "base-uri 'none'; form-action 'none'"
     )
     assert "url(" not in styles[0]
     assert "@import" not in styles[0]
+
+
+def _script(page: str) -> str:
+    """Hash of the only script, which must be the file as it is: nothing of the run stands in it."""
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    file = resources.files("figureground.reports") / "templates" / "report.js"
+    assert script == file.read_text(encoding="utf-8")
+    assert not re.search(r"eval|Function\(|fetch|XMLHttp|[Ss]torage|innerHTML|document\.write|import", script)
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def test_same_run_same_bytes(finished: Any, report: str) -> None:
@@ -253,7 +265,7 @@ def test_claims_nothing_that_nobody_can_claim(report: str) -> None:
 
 def test_pictures_keep_their_size_and_say_what_they_show(report: str) -> None:
     images = [i for i in Page(report).all("img") if str(i["src"]).startswith("data:image/webp")]
-    assert {(i["width"], i["height"]) for i in images} == {("64", "64"), ("160", "160")}
+    assert {(i["width"], i["height"]) for i in images} == {("64", "64"), ("104", "104"), ("160", "160")}
     assert all(str(i["alt"]).strip() for i in images)
 
 
@@ -311,7 +323,8 @@ def test_names_from_the_user_are_escaped_everywhere(make_run: Any, synthetic: An
     text = render_html(make_run(synthetic(classes=EVIL, levels=PLACES)))
     page = Page(text)
     assert page.open == []
-    assert page.all("script") == []
+    assert page.all("script") == [{}]
+    assert _script(text)
     assert not [attrs for _, attrs in page.tags if {"onerror", "onload", "onclick"} & set(attrs)]
     addresses = [attrs[name] or "" for _, attrs in page.tags for name in ("href", "src", "srcset") if name in attrs]
     assert not [address for address in addresses if not address.startswith(("data:image/", "#"))]
@@ -355,7 +368,9 @@ def test_what_was_changed_is_told_of_the_cue_that_was_changed(cue: str, finished
     verdict = finished.document.verdict
     told = verdict.model_copy(update={"cues": [verdict.cues[0].model_copy(update={"cue": cue})]})
     document = finished.document.model_copy(update={"verdict": told})
-    result = SimpleNamespace(document=document, tests=finished.tests, subgroups=finished.subgroups)
+    result = SimpleNamespace(
+        document=document, tests=finished.tests, subgroups=finished.subgroups, gallery=finished.gallery
+    )
     (card,) = build(Context(result, load("en"))).cards
     assert "exchanged" in card.sentences[0] or "changed to that of another kind" in card.sentences[0]
     assert "background" not in " ".join([*card.sentences, card.alt])

@@ -23,6 +23,7 @@ from figureground.audit.judge.plain_doses import moving
 from figureground.audit.judge.untested import obstacle
 from figureground.audit.judge.views import views
 from figureground.audit.levels import Levels, choose_levels
+from figureground.audit.measure.cue_pictures import CuePlan
 from figureground.audit.measure.donors import DonorDraw
 from figureground.audit.measure.plain.doses import DoseStage
 from figureground.audit.measure.plain.interventions import PlainStage
@@ -66,7 +67,7 @@ class Plans:
 class Caused:
     """What the stage leaves beside the tables ``strata``, ``scores`` and ``predictions``."""
 
-    plan: pd.DataFrame | None = field(repr=False)
+    plans: Mapping[str, CuePlan] = field(repr=False)
     checks: list[document.TrustCheck]
     costs: list[document.StageCost]
 
@@ -101,7 +102,7 @@ class CausalStage:
         costs = [*levels.costs, self._plain(examples, reader, folder, strata)]
         if not 2 <= strata["stratum"].nunique() <= MAX_LEVELS:
             folder.write_table("scores.parquet", pd.DataFrame(columns=tables.SCORES.names), tables.SCORES)
-            return Caused(None, list(levels.checks), costs)
+            return Caused({}, list(levels.checks), costs)
         cues = self._feasible(examples, strata, levels)
         scorers, scores, spent = self._scores(examples, reader, strata, cues)
         folder.write_table("scores.parquet", scores, tables.SCORES)
@@ -113,8 +114,8 @@ class CausalStage:
         seen = self._contrasts(folder, strata, cues)
         costs += run.held(plans, self._pairs(seen))
         costs.append(self._doses(examples, reader, folder, strata, plans, seen))
-        plan = plans.background if BACKGROUND in cues and len(plans.background) else None
-        return Caused(plan, list(levels.checks), [cost for cost in costs if cost.forward_equivalents > 0])
+        used = _used(plans, cues)
+        return Caused(used, list(levels.checks), [cost for cost in costs if cost.forward_equivalents > 0])
 
     def _feasible(self, examples: Examples, strata: pd.DataFrame, levels: Levels) -> tuple[str, ...]:
         """Cues that this data allows to test; the judge says of the others why not."""
@@ -282,6 +283,16 @@ def _split(cues: Sequence[str], plans: Plans, *, primary: bool = False) -> tuple
     second = [cue for cue in cues if primary or not cue_spec(cue).primary]
     masked = [cue for cue in second if cue_spec(cue).needs_mask or plans.shared or cue == BACKGROUND]
     return masked, [cue for cue in second if cue not in masked]
+
+
+def _used(plans: Plans, cues: Sequence[str]) -> dict[str, CuePlan]:
+    """With which donors each cue was changed."""
+    masked, anyone = _split(cues, plans)
+    return {
+        **{cue: CuePlan(plans.background) for cue in cues if cue_spec(cue).primary},
+        **{cue: CuePlan(plans.masked) for cue in masked},
+        **{cue: CuePlan(plans.anyone, masks=False) for cue in anyone},
+    }
 
 
 def _by_cue(scores: pd.DataFrame) -> dict[str, pd.Series]:

@@ -40,10 +40,10 @@ from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.mean_cells import OF_ALL, within
 from figureground.audit.judge.stored import measured
 from figureground.audit.measure.base import measure_images
+from figureground.audit.measure.cue_pictures import cue_pictures
 from figureground.audit.measure.mean_maps import MeanMaps
 from figureground.audit.measure.pictures import Painter
 from figureground.audit.measure.regions import border_frame, corners
-from figureground.audit.measure.suite import levels_of, widen
 from figureground.audit.measure.trust.checks import MapChecks, MapReport
 from figureground.audit.measure.trust.limits import FEW_PASSES, Limits
 from figureground.audit.probing import Probed, probed
@@ -314,8 +314,8 @@ class Pipeline:
         total = len(judgement.tiles) + len(judgement.swaps)
         lines: list[dict[str, Any]] = []
         with self.progress("Drawing the gallery", total) as advance:
-            if caused.plan is not None and judgement.levels and len(judgement.swaps):
-                lines += painter.swaps(judgement.swaps, widen(caused.plan), levels_of(caused.plan))
+            if len(judgement.swaps):
+                lines += cue_pictures(painter, judgement.swaps, caused.plans)
                 advance(len(judgement.swaps))
             lines += painter.tiles(judgement.tiles)
             advance(len(judgement.tiles))

@@ -164,14 +164,14 @@ TESTS = pa.schema(
     ]
 )
 
-#: Key: row_id, rule, rank, panel.
+#: Key: cue, finding, row_id, rule, rank, panel. Older runs have neither cue nor finding: there it is the background.
 GALLERY = pa.schema(
     [
         ("row_id", _INT),
         ("rule", _TEXT),  # swap_changed | swap_random_unchanged | worst | random
         ("rank", _SHORT),  # 1 = first
         ("panel", _TEXT),  # original | a method | own_level | other_level
-        ("caption_level", _TEXT),  # swap panels: the background's level
+        ("caption_level", _TEXT),  # swap panels: the level whose value of the cue it has
         ("predicted", _TEXT),  # class name under this panel
         ("probability", _REAL),  # of the predicted class, in [0, 1]; null where the answer is a number
         ("number", _REAL),  # the answer where it is a number, in its own unit
@@ -179,6 +179,8 @@ GALLERY = pa.schema(
         ("background_share", _REAL),  # panels of a method
         ("donor_row_id", _INT),
         ("asset", _TEXT),  # SHA-256 of assets/<asset>.webp
+        ("cue", _TEXT),  # swap panels: what was exchanged
+        ("finding", _TEXT),  # swap panels of multi-label data
     ]
 )
 

@@ -1,4 +1,7 @@
-"""``report.<lang>.html``: one file that opens offline and runs nothing."""
+"""``report.<lang>.html``: one file that opens offline and needs no script.
+
+Where there are cases to filter and sort, a little script of our own does that; its hash is in the page's policy.
+"""
 
 from __future__ import annotations
 
@@ -81,21 +84,23 @@ def check_out(langs: Sequence[str], out: Path | None) -> None:
         )
 
 
-def render_html(result: AuditResult, lang: str = "en") -> str:
-    """The report as text."""
+def render_html(result: AuditResult, lang: str = "en", *, script: bool = True) -> str:
+    """The report as text; without ``script``, there is none in it, whatever there is to sort."""
     words = catalogue.load(lang)
     with numbers.written_in(words.style):
-        return _rendered(page.build(result, words), words)
+        return _rendered(page.build(result, words), words, script)
 
 
-def _rendered(view: page.Page, words: catalogue.Catalogue) -> str:
+def _rendered(view: page.Page, words: catalogue.Catalogue, scripted: bool) -> str:
     css = stylesheet(words.say("page.print_foot", audit_id=view.audit_id, seal=view.seal))
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    script = _template("report.js") if scripted and view.tools is not None else ""
     template = environment().get_template("report.html.j2")
     return template.render(
         page=view,
         css=Markup(css),  # noqa: S704 - our own file, and a line in which all but letters and digits is escaped
-        css_sha256=digest,
+        css_sha256=_digest(css),
+        script=Markup(script),  # noqa: S704 - our own file as it is
+        script_sha256=_digest(script),
         t=words.say,
         plural=words.plural,
     )
@@ -103,8 +108,17 @@ def _rendered(view: page.Page, words: catalogue.Catalogue) -> str:
 
 def stylesheet(foot: str) -> str:
     """The style of the page, and what stands at the foot of each printed sheet."""
-    css = (resources.files("figureground.reports") / "templates" / "report.css").read_text(encoding="utf-8")
+    css = _template("report.css")
     return f'{css}@page {{ @bottom-left {{ content: "{_quoted(foot)}"; }} }}\n'
+
+
+def _template(name: str) -> str:
+    return (resources.files("figureground.reports") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    """SHA-256 as a content policy names it."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 @cache

@@ -22,6 +22,7 @@ from figureground.reports.sections import (
     findings,
     groups,
     looking,
+    pairs,
     performance,
     plain,
     provenance,
@@ -29,6 +30,7 @@ from figureground.reports.sections import (
     rates,
     reliability,
     swapped,
+    tools,
     trust,
 )
 from figureground.reports.sections.context import Context
@@ -63,14 +65,14 @@ class Page:
 
     lang: str
     cover: cover.Cover
-    swap_cases: tuple[Cases, ...]
-    demonstrated: bool
+    pairs: tuple[pairs.CuePairs, ...]
     findings: findings.Findings
     lead: str
     cues: Table | None
     cost: str
     parts: tuple[Part, ...]
     heatmaps: tuple[Cases, ...]
+    tools: tools.Tools | None
     data: data.DataSection
     trust: trust.Trust
     provenance: provenance.Provenance
@@ -84,20 +86,21 @@ class Page:
 def build(result: AuditResult, words: Catalogue) -> Page:
     """The page of a finished run in one language; raises if the run did not finish."""
     context = Context(result, words)
+    shown, controls = tools.with_tools(context, cases.heatmap_cases(context))
     return Page(
         seal=numbers.short_hash(result.seal),
         audit_id=result.document.audit.id,
         lang=words.lang,
         cover=cover.build(context),
-        swap_cases=cases.swap_cases(context),
-        demonstrated=context.demonstrated,
+        pairs=pairs.build(context),
         findings=findings.build(context),
         lead=cues.lead(context),
         cues=cues.cue_table(context),
         cost=cues.cost_line(context),
         parts=tuple(_part(context.asked(name), at) for at, name in enumerate(context.findings or (None,))),
-        heatmaps=(*cases.heatmap_cases(context), *filter(None, [averages.mean_maps(context)])),
-        pictured=bool(cases.heatmap_cases(context)),
+        tools=controls,
+        heatmaps=(*shown, *filter(None, [averages.mean_maps(context)])),
+        pictured=bool(shown),
         edition=edition.build(context),
         purges=edition.purges(context),
         data=data.build(context),

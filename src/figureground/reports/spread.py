@@ -1,4 +1,7 @@
-"""The report as a folder: style and pictures as files, for servers whose policy allows nothing inside a page."""
+"""The report as a folder: style and pictures as files, for servers whose policy allows nothing inside a page.
+
+There is no script in it, because such a policy refuses it; nothing of the report is lost.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ def render_spread(run: AuditResult, *, out: Path | None = None, lang: str = "en"
         The page.
     """
     name = f"report.{lang}.html"
-    spread = Spread.of(render_html(run, lang), f"report.{lang}.css")
+    spread = Spread.of(render_html(run, lang, script=False), f"report.{lang}.css")
     for file, content in (*spread.files.items(), (name, spread.page.encode())):
         if out is None:
             RunFolder(run.path).write_bytes(f"{RENDERS}/{file}", content)

@@ -62,6 +62,20 @@ class Chip:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a case is filtered and sorted by.
+
+    ``choices`` says which value of each filter it has, from 1, in the order of the filters; ``probability`` and
+    ``share`` are written as JavaScript reads numbers, and are empty where there is none.
+    """
+
+    rank: int
+    choices: tuple[int, ...]
+    probability: str
+    share: str
+
+
+@dataclass(frozen=True)
 class Panel:
     """One picture of a case, with what stands beneath it."""
 
@@ -71,6 +85,7 @@ class Panel:
     lines: tuple[str, ...]
     mark: str = ""
     marked: bool = False
+    is_map: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,7 @@ class Case:
     title: str
     subtitle: str
     panels: tuple[Panel, ...]
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,7 @@ class Cases:
     title: str
     rule: str
     cases: tuple[Case, ...]
+    rule_name: str = ""
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -6,10 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from figureground.api import judge_again
-from figureground.audit.bundle.purging import named_in
+from figureground.audit.bundle.purging import _without_cases, named_in
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import check_seal
 from figureground.errors import IntegrityError, UsageError
@@ -105,3 +106,27 @@ def test_names_come_as_text_as_a_file_and_as_a_sequence(tmp_path: Path):
     assert named_in([1, 2]) == ("1", "2")
     assert named_in("x" * 5000 + ",b")[1] == "b"
     assert named_in(None) == ()
+
+
+def test_a_case_goes_with_its_lender_and_the_same_image_stays_with_another_cue():
+    lines = [
+        {
+            "cue": cue,
+            "finding": finding,
+            "rule": "swap_changed",
+            "rank": 1,
+            "row_id": 7,
+            "panel": panel,
+            "donor_row_id": lender,
+        }
+        for cue, finding, lent in (("border", None, 3), ("tint", None, 4), ("tint", "nodule", 3))
+        for panel, lender in (("original", None), ("other_level", lent))
+    ]
+    left = _without_cases(pa.Table.from_pylist(lines), {3}).to_pylist()
+    assert [(line["cue"], line["finding"], line["panel"]) for line in left] == [
+        ("tint", None, "original"),
+        ("tint", None, "other_level"),
+    ]
+    older = pa.Table.from_pylist([{k: v for k, v in line.items() if k not in ("cue", "finding")} for line in lines[:2]])
+    assert _without_cases(older, {3}).num_rows == 0
+    assert _without_cases(older, {5}).num_rows == 2

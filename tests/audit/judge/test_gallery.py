@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import softmax
 
+from figureground.audit.judge.contrasts import Contrasted
+from figureground.audit.judge.cue_pairs import MAX_CUES, CuesOf, cue_pairs
 from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.gallery import GalleryRules, true_probability
 from figureground.audit.judge.observations import SwapObservations
@@ -177,3 +182,68 @@ def test_numbers_go_by_how_far_they_move_and_how_far_off_they_are(scored):
     said = np.array([10 + pair[1] - pair[0] for pair in predictions.set_index("row_id").loc[rows["row_id"], "logits"]])
     errors = np.abs(said - numbered["label_number"].astype(float).to_numpy())
     assert worst["row_id"].tolist() == rows["row_id"].to_numpy()[np.argsort(-errors)][:5].tolist()
+
+
+def contrasted(cue, seed=0, parts=("",), part=0):
+    found = observed(seed=seed)
+    logits = np.random.default_rng(seed + 99).normal(0, 1.5, (len(found), len(parts), 3, len(CLASSES)))
+    seen = replace(found, cue=cue, parts=parts, logits=logits, swapped=logits.argmax(axis=3))
+    return Contrasted(seen, SimpleNamespace(primary=Hypothesis(0, 0, 1, part)))
+
+
+def cues_of(states, finding=None, **more):
+    found = {cue: contrasted(cue, seed) for seed, cue in enumerate(states)}
+    return CuesOf(finding, {**found, **more}, [SimpleNamespace(cue=cue, status=state) for cue, state in states.items()])
+
+
+def test_every_demonstrated_cue_is_shown_by_the_rule_then_the_suspected_ones_and_the_background():
+    states = {"background": "not_detected", "tint": "suspected", "border": "demonstrated", "sharpness": "inconclusive"}
+    part = cues_of(states)
+    found = cue_pairs([part], None, GalleryRules())
+    assert list(dict.fromkeys(found["cue"])) == ["border", "tint", "background"]
+    for cue, rows in found.groupby("cue"):
+        alone = GalleryRules().swaps(part.found[cue].observed, part.found[cue].contrast.primary)
+        assert rows["row_id"].tolist() == alone["row_id"].tolist()
+        assert rows["rule"].tolist() == ["swap_changed"] * 3 + ["swap_random_unchanged"]
+    assert found["part"].isna().all()
+
+
+def test_of_a_grid_the_part_with_the_effect_decides():
+    item = contrasted("place", parts=("r0c0", "r0c1", "r1c0"), part=2)
+    part = CuesOf(None, {"place": item}, [SimpleNamespace(cue="place", status="demonstrated")])
+    found = cue_pairs([part], None, GalleryRules(pairs=50)).query("rule == 'swap_changed'")
+    seen = item.observed
+    first = np.flatnonzero(seen.number == 0)
+    other = np.where(seen.own[first] == 0, 1, 0)
+    own, there = seen.swapped[first, 2, seen.own[first]], seen.swapped[first, 2, other]
+    wanted = seen.row_id[first][(seen.original[first] == own) & (own != there)]
+    assert set(found["part"]) == {"r1c0"}
+    assert set(found["row_id"]) <= set(wanted)
+    clusters = {int(row) // 3 for row in wanted}
+    assert {int(row) // 3 for row in found["row_id"]} == clusters
+
+
+def test_findings_have_pictures_of_their_own_and_the_foremost_has_the_background():
+    one = cues_of({"background": "inconclusive", "border": "demonstrated"}, "nodule")
+    two = cues_of({"background": "inconclusive", "border": "demonstrated"}, "effusion")
+    found = cue_pairs([one, two], "effusion", GalleryRules())
+    pairs = list(dict.fromkeys(zip(found["cue"], found["finding"], strict=True)))
+    assert pairs == [("border", "nodule"), ("border", "effusion"), ("background", "effusion")]
+
+
+def test_there_is_an_end_to_it_and_none_without_contrasts():
+    names = [f"region:r{at}" for at in range(MAX_CUES + 5)]
+    found = cue_pairs([cues_of(dict.fromkeys(names, "demonstrated"))], None, GalleryRules())
+    assert list(dict.fromkeys(found["cue"])) == names[:MAX_CUES]
+    assert cue_pairs(
+        [CuesOf(None, {}, [SimpleNamespace(cue="border", status="demonstrated")])], None, GalleryRules()
+    ).empty
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_rule_holds_for_answers_of_every_part(seed):
+    item = contrasted("object_patch", seed, ("a", "b"), 1)
+    seen, primary = item.observed, item.contrast.primary
+    alone = replace(seen, parts=("b",), logits=seen.logits[:, 1:], swapped=seen.swapped[:, 1:])
+    left, right = (GalleryRules().swaps(one, h) for one, h in ((seen, primary), (alone, replace(primary, part=0))))
+    assert left.equals(right)

@@ -15,8 +15,10 @@ from torch import nn
 
 from figureground.audit.classify.subject import as_subject
 from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.measure.cue_pictures import CuePlan, cue_pictures
 from figureground.audit.measure.donors import DonorDraw
 from figureground.audit.measure.pictures import MAX_SIDE, Painter, outline, overlay, picture
+from figureground.audit.measure.regions import border_frame
 from figureground.audit.measure.suite import widen
 from figureground.audit.run_folder import RunFolder
 from figureground.audit.strata import StrataDraw, by_environment
@@ -173,3 +175,28 @@ def test_the_same_picture_is_stored_once(setting):
     chosen = pd.DataFrame({"row_id": [101, 101], "rule": ["worst", "random"], "rank": [1, 1]})
     found = pd.DataFrame(painter.tiles(chosen))
     assert len(assets(painter)) == found["asset"].nunique() == 3
+
+
+def test_pairs_of_another_cue_are_composed_by_its_own_transfer_and_only_where_it_lies(setting):
+    painter, frame, _ = setting
+    rows = by_environment(frame)
+    rows = rows.merge(StrataDraw(500, 0)(rows, "environment"), on=["row_id", "stratum"])
+    donors = DonorDraw(passes=1)(rows)
+    first = widen(donors).iloc[0]
+    other = {"grass": "gravel", "gravel": "grass"}[first["stratum"]]
+    pair = {"row_id": first["row_id"], "pass": 0, "rule": "swap_changed", "rank": 1, "other_level": other}
+    cues = pd.DataFrame([pair | {"cue": name, "finding": None, "part": None} for name in ("border", "tint", "missing")])
+    plans = {"border": CuePlan(donors, masks=False), "tint": CuePlan(donors)}
+    found = pd.DataFrame(cue_pictures(painter, cues, plans))
+    assert found["cue"].tolist() == ["border"] * 3 + ["tint"] * 3  # of the third no donors are known
+    assert found["finding"].isna().all()
+    stored = assets(painter)
+    border = found[found["cue"] == "border"].set_index("panel")
+    shown = {
+        panel: np.asarray(Image.open(io.BytesIO(stored[name])).convert("RGB")).astype(int)
+        for panel, name in border["asset"].items()
+    }
+    frame_of = border_frame(SIDE, SIDE)
+    np.testing.assert_array_equal(shown["other_level"][~frame_of], shown["original"][~frame_of])
+    lender = painter.reader(painter.rows[int(border.loc["other_level", "donor_row_id"])])["image"]
+    np.testing.assert_array_equal(shown["other_level"][frame_of], np.asarray(picture(lender)).astype(int)[frame_of])

@@ -29,7 +29,7 @@ from figureground.errors import UsageError
 
 _IDS = ("row_id", "donor_row_id")
 #: Columns by which panels of one case belong together.
-_CASE = ("rule", "rank", "row_id")
+_CASE = ("cue", "finding", "rule", "rank", "row_id")
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,8 @@ def _without_cases(gallery: pa.Table, rows: Collection[int]) -> pa.Table:
     """Cases whole: a swap without one of its panels would show half of a comparison."""
     lines = gallery.to_pylist()
     touched = (line for line in lines if line["row_id"] in rows or line["donor_row_id"] in rows)
-    gone = {tuple(line[name] for name in _CASE) for line in touched}
-    keep = [tuple(line[name] for name in _CASE) not in gone for line in lines]
+    gone = {tuple(line.get(name) for name in _CASE) for line in touched}
+    keep = [tuple(line.get(name) for name in _CASE) not in gone for line in lines]
     return gallery.filter(pa.array(keep, type=pa.bool_()))
 
 

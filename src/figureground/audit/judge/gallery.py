@@ -21,8 +21,9 @@ class GalleryRules:
     Attributes
     ----------
     pairs : int
-        Rule ``swap_changed``: recipients whose answer is the same unchanged and on another background of their own
-        level, and differs on the other level; largest fall of the answer's probability first, one per cluster.
+        Rule ``swap_changed``: recipients whose answer is the same unchanged and with the cue of another picture of
+        their own level, and differs with that of the other level; largest fall of the answer's probability first, one
+        per cluster.
     tiles : int
         Rule ``worst``: lowest probability of the true class first. Rule ``random``: as many, drawn from all rows.
     seed : int
@@ -46,7 +47,7 @@ class GalleryRules:
             return pd.DataFrame()
         at = np.arange(len(first))
         other = np.where(first.own == primary.arm, primary.reference, primary.arm)
-        stable, differs, fall = self._compared(first, at, other)
+        stable, differs, fall = self._compared(first, at, other, primary.part)
         frame = pd.DataFrame(
             {
                 "row_id": first.row_id,
@@ -73,12 +74,15 @@ class GalleryRules:
         drawn = calm.iloc[self._rng(2).permutation(len(calm))[: self.tiles]]
         return pd.concat([_ranked(worst, "worst"), _ranked(drawn, "random")], ignore_index=True)
 
-    def _compared(self, first: SwapObservations, at: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _compared(
+        self, first: SwapObservations, at: np.ndarray, other: np.ndarray, part: int
+    ) -> tuple[np.ndarray, ...]:
         """Whether the answer stays on the own level, whether it differs on the other one, and how far it falls."""
         if self.target is None or first.logits is None or first.original_logits is None:
-            own_answer, other_answer = (first.swapped[at, 0, arm] for arm in (first.own, other))
-            return first.original == own_answer, other_answer != own_answer, _fall(first, own_answer, other)
-        own, there, unchanged = first.logits[at, 0, first.own], first.logits[at, 0, other], first.original_logits
+            own_answer, other_answer = (first.swapped[at, part, arm] for arm in (first.own, other))
+            return first.original == own_answer, other_answer != own_answer, _fall(first, own_answer, other, part)
+        own, there = (first.logits[at, part, arm] for arm in (first.own, other))
+        unchanged = first.original_logits
         moved = np.abs(_distance(there) - _distance(own))
         stable = np.abs(_distance(unchanged) - _distance(own)) < self.target.material
         return stable, moved >= self.target.material, moved
@@ -111,10 +115,10 @@ def _distance(logits: np.ndarray) -> np.ndarray:
     return np.asarray(logits[:, 1] - logits[:, 0])
 
 
-def _fall(observed: SwapObservations, answer: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _fall(observed: SwapObservations, answer: np.ndarray, other: np.ndarray, part: int) -> np.ndarray:
     if observed.logits is None:
         return np.zeros(len(observed))
-    at, probability = np.arange(len(observed)), softmax(observed.logits[:, 0], axis=2)
+    at, probability = np.arange(len(observed)), softmax(observed.logits[:, part], axis=2)
     return np.asarray(probability[at, observed.own, answer] - probability[at, other, answer])
 
 

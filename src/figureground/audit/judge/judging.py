@@ -30,6 +30,7 @@ from figureground.audit.judge.contrasts import (
     holm_over,
     yielding,
 )
+from figureground.audit.judge.cue_pairs import CuesOf, cue_pairs
 from figureground.audit.judge.datasheet import data_sheet
 from figureground.audit.judge.decisions import apply_decisions
 from figureground.audit.judge.evidence import Evidence, Setting
@@ -127,7 +128,11 @@ def judge_run(run: Evidenced) -> Judgement:
             *without_masks(rows, grouping.groups),
         ],
         levels=background.observed.levels if background else (),
-        swaps=rules.swaps(background.observed, background.contrast.primary) if background else pd.DataFrame(),
+        swaps=cue_pairs(
+            [CuesOf(one.view.finding, one.found, part.cues) for one, part in zip(seen, parts, strict=True)],
+            shown.view.finding,
+            rules,
+        ),
         tiles=rules.tiles_of(shown.rows, shown.view.predictions, shown.view.classes),
         pictured=shown.view.finding,
         averaged=mean_cells(shown.rows, run.grouping(shown.view.examples).groups, shown.view.classes, run.config.seed),

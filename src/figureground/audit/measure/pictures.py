@@ -80,15 +80,21 @@ class Painter:
                 tile = overlay(image[0], heat[0], mask[0] == OBJECT)
                 yield keys | {"panel": method, "background_share": share, "asset": self._store(tile)}
 
-    def swaps(self, chosen: pd.DataFrame, plan: pd.DataFrame, levels: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-        """Rows of ``gallery`` for chosen ``row_id``, ``pass``, ``other_level``: unchanged, own level, other level."""
-        dataset = TupleDataset(plan.reset_index(drop=True), self.rows, self.reader, levels)
+    def swaps(
+        self, chosen: pd.DataFrame, plan: pd.DataFrame, levels: tuple[str, ...], *, masks: bool = True
+    ) -> Iterator[dict[str, Any]]:
+        """Rows of ``gallery`` for chosen ``row_id``, ``pass``, ``other_level``: unchanged, own level, other level.
+
+        ``cue`` and ``part`` say what is exchanged: the background where the columns are missing.
+        """
+        dataset = TupleDataset(plan.reset_index(drop=True), self.rows, self.reader, levels, masks)
+        chosen = chosen.assign(**{"cue": BACKGROUND, "part": None, **{str(name): chosen[name] for name in chosen}})
         at = {key: index for index, key in enumerate(zip(plan["row_id"], plan["pass"], strict=True))}
         for row in _rows(chosen):
             drawn = dataset[at[row.row_id, row.number]]
             item = self.reader(self.rows[int(row.row_id)])
             own = levels[int(drawn["own_level"])]
-            yield self._keys(row, item, self._logits(item["image"])) | {
+            yield self._exchanged(row, item, item["image"]) | {
                 "panel": "original",
                 "caption_level": own,
                 "asset": self._store(picture(item["image"])),
@@ -100,14 +106,18 @@ class Painter:
         self, row: Any, item: Mapping[str, Any], drawn: Mapping[str, Any], panel: str, level: str, arm: int
     ) -> dict[str, Any]:
         height, width = item["image"].shape[-2:]
-        transfer = transfer_for(BACKGROUND, height=height, width=width)
-        image = transfer.swap(tuples_of(default_collate([drawn]), self.seed), arm).images[0]
-        return self._keys(row, item, self._logits(image)) | {
+        transfer = transfer_for(row.cue, height=height, width=width)
+        part = None if pd.isna(row.part) else row.part
+        image = transfer.swap(tuples_of(default_collate([drawn]), self.seed), arm, part).images[0]
+        return self._exchanged(row, item, image) | {
             "panel": panel,
             "caption_level": level,
             "donor_row_id": int(drawn["donor_ids"][arm]),
             "asset": self._store(picture(image)),
         }
+
+    def _exchanged(self, row: Any, item: Mapping[str, Any], image: Tensor) -> dict[str, Any]:
+        return self._keys(row, item, self._logits(image)) | {"cue": row.cue, "finding": self.finding}
 
     def _logits(self, image: Tensor) -> Tensor:
         with torch.no_grad():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from figureground.audit.cues import BACKGROUND
 from figureground.audit.methods import METHODS
 from figureground.audit.target import Target
 from figureground.reports import numbers
@@ -18,15 +19,9 @@ _SHOWN = ("original", "own_level", "other_level")
 _PANEL_ORDER = (*_SHOWN, *METHODS)
 
 
-def swap_cases(context: Context) -> tuple[Cases, ...]:
-    """Images whose answer followed the background, and one at random whose answer did not."""
-    rules = (("swap_changed", 3), ("swap_random_unchanged", 1))
-    return tuple(found for rule, limit in rules if (found := _cases(context, rule, limit)) is not None)
-
-
 def heatmap_cases(context: Context) -> tuple[Cases, ...]:
     """The worst images by the declared rule, and as many at random."""
-    worst, chance = _cases(context, "worst", MAX_CASES), _cases(context, "random", MAX_CASES)
+    worst, chance = (cases_of(context, rule, MAX_CASES, context.gallery) for rule in ("worst", "random"))
     return tuple(found for found in (worst, chance) if found is not None)
 
 
@@ -44,16 +39,24 @@ def _place(row: dict[str, Any]) -> tuple[int, str, str]:
     return at, panel, row["caption_level"] or ""
 
 
-def _cases(context: Context, rule: str, limit: int) -> Cases | None:
-    rows = [row for row in context.gallery if row["rule"] == rule]
+def cases_of(context: Context, rule: str, limit: int, gallery: list[dict[str, Any]]) -> Cases | None:
+    """The cases of a rule among these rows of the gallery; None without any."""
+    rows = [row for row in gallery if row["rule"] == rule]
     if not rows:
         return None
     cases = [
         _case(context, rank, list(group))
         for (rank, _), group in groupby(rows, key=lambda row: (row["rank"], row["row_id"]))
     ]
-    say = context.words.say
-    return Cases(say(f"gallery.{rule}.title"), say(_said(context, rule)), tuple(cases[:limit]))
+    say, cue = context.words.say, cue_of(rows[0])
+    of = "" if cue == BACKGROUND or not rule.startswith("swap_") else ".cue"
+    title, told = say(f"gallery.{rule}.title{of}", cue=cue), say(f"{_said(context, rule)}{of}", cue=cue)
+    return Cases(title, told, tuple(cases[:limit]), rule)
+
+
+def cue_of(row: dict[str, Any]) -> str:
+    """What was exchanged; in runs that do not say, it was the background."""
+    return str(row.get("cue") or BACKGROUND)
 
 
 def _case(context: Context, rank: int, rows: list[dict[str, Any]]) -> Case:
@@ -79,26 +82,34 @@ def _panel(context: Context, row: dict[str, Any], original: dict[str, Any] | Non
         title = context.words.term("method", row["panel"])
         known = say("panel.no_share") if share is None else say("panel.share", share=numbers.percent(share))
         lines: tuple[str, ...] = (known,)
-        return Panel(title, _picture(context, row), say("panel.map_alt", title=title, lines=lines[0]), lines)
-    title = say(f"panel.{row['panel']}", level=level) if level else say(f"panel.{row['panel']}.plain")
-    predicted = row["predicted"] or numbers.NONE
-    said = numbers.percent(row["probability"]) if context.target is None else _number(context.target, row)
-    lines = (say("panel.predicted", name=predicted), said)
+        return Panel(
+            title, picture_of(context, row), say("panel.map_alt", title=title, lines=lines[0]), lines, is_map=True
+        )
+    of = "" if row["panel"] == "original" or cue_of(row) == BACKGROUND else ".cue"
+    title = say(f"panel.{row['panel']}{of}" if level else f"panel.{row['panel']}.plain", level=level, cue=cue_of(row))
+    predicted, lines = row["predicted"] or numbers.NONE, answered(context, row)
+    said = lines[1]
     swapped = row["panel"] in ("own_level", "other_level") and original is not None
-    changed = swapped and original is not None and _changed(context.target, row, original)
-    mark = say("panel.changed" if changed else "panel.unchanged") if swapped else ""
+    moved = swapped and original is not None and changed(context.target, row, original)
+    mark = say("panel.changed" if moved else "panel.unchanged") if swapped else ""
     key = "panel.alt" if context.target is None else "panel.alt_native"
     alt = say(key, title=title, label=row["label"], name=predicted, probability=said)
     return Panel(
-        title, _picture(context, row), context.words.clauses([alt, mark]) if mark else alt, lines, mark, changed
+        title, picture_of(context, row), context.words.clauses([alt, mark]) if mark else alt, lines, mark, moved
     )
+
+
+def answered(context: Context, row: dict[str, Any]) -> tuple[str, str]:
+    """What the model said, and its probability or its number."""
+    said = numbers.percent(row["probability"]) if context.target is None else _number(context.target, row)
+    return context.words.say("panel.predicted", name=row["predicted"] or numbers.NONE), said
 
 
 def _number(target: Target, row: dict[str, Any]) -> str:
     return EffectScale("native", target.unit).stated(row["number"])
 
 
-def _changed(target: Target | None, row: dict[str, Any], original: dict[str, Any]) -> bool:
+def changed(target: Target | None, row: dict[str, Any], original: dict[str, Any]) -> bool:
     """Whether another class is predicted, or the number moved by what is material."""
     if target is None:
         return bool(row["predicted"] != original["predicted"])
@@ -106,5 +117,6 @@ def _changed(target: Target | None, row: dict[str, Any], original: dict[str, Any
     return bool(known and abs(row["number"] - original["number"]) >= target.material)
 
 
-def _picture(context: Context, row: dict[str, Any]) -> Picture | None:
+def picture_of(context: Context, row: dict[str, Any]) -> Picture | None:
+    """The stored picture of a row of the gallery."""
     return webp_picture(context.result.asset(row["asset"])) if row["asset"] else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ from figureground.reports.sections.context import (
 )
 from figureground.reports.sections.cues import foremost
 from figureground.reports.sections.facts import Fact
+from figureground.reports.sections.pairs import CardPictures, on_cards
 from figureground.reports.view import Chip, Picture, svg_picture
 
 #: What nobody should read into any audit; said on the first screen where the verdict says it.
@@ -41,6 +42,7 @@ class CueCard:
     small: tuple[str, ...]
     picture: Picture | None
     alt: str
+    pictures: CardPictures = field(default_factory=CardPictures)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def build(context: Context) -> Cover:
         headline=headline(context),
         about=_about(context),
         warning=_warning(context),
-        cards=tuple(_card(context, cue) for cue in _worst_first(cues) if _told(context, cue)),
+        cards=_cards(context, [cue for cue in _worst_first(cues) if _told(context, cue)]),
         caveats=(*(said[key] for key in _ALWAYS_SAID if key in said), *_reconciled(context)),
         asked=asked.decisions(context),
         facts=facts.build(context),
@@ -129,6 +131,13 @@ def _about(context: Context) -> str:
     unit = f" ({target.unit})" if target.unit else ""
     limits = {"material": target.written(target.material), "cut": target.written(target.cut)}
     return context.words.say("cover.about_number", name=target.name, unit=unit, **limits)
+
+
+def _cards(context: Context, cues: list[CueVerdict]) -> tuple[CueCard, ...]:
+    """The cards, those of demonstrated cues with their pictures."""
+    found = on_cards(context, cues)
+    beside = [found.get((cue.cue, cue.finding), CardPictures()) for cue in cues]
+    return tuple(replace(_card(context, cue), pictures=shown) for cue, shown in zip(cues, beside, strict=True))
 
 
 def _card(context: Context, cue: CueVerdict) -> CueCard:

@@ -45,7 +45,7 @@ def _docx(context: Context) -> Files:
 
 
 def _pdf(context: Context) -> Files:
-    page, ended = render_html(context.result, context.words.lang), context.document.audit.ended
+    page, ended = render_html(context.result, context.words.lang, script=False), context.document.audit.ended
     return {f"report.{context.words.lang}.pdf": pdf(page, ended)}
 
 

@@ -77,6 +77,7 @@ from figureground.options import (
     as_uncertain,
 )
 from figureground.progress_bars import bars
+from figureground.visible import one_line
 
 app = typer.Typer(
     name="figureground",
@@ -186,7 +187,7 @@ def train(
         progress=True,
         **files,
     )
-    typer.echo(f"{arch} for {', '.join(classifier.classes)}: {out}")
+    typer.echo(one_line(f"{arch} for {', '.join(classifier.classes)}: {out}"))
 
 
 @app.command()

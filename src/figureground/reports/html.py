@@ -19,6 +19,7 @@ from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder
 from figureground.errors import UsageError
 from figureground.reports import catalogue, numbers, page
+from figureground.visible import visible
 
 
 def render_report(run: Path | AuditResult, *, out: Path | None = None, lang: str = "en") -> Path:
@@ -115,11 +116,17 @@ def environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.PackageLoader("figureground.reports", "templates"),
         autoescape=True,
+        finalize=_seen,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _seen(value: Any) -> Any:
+    """What a template writes, without characters that turn or hide what stands beside them; our own markup as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _plain(text: str) -> str:

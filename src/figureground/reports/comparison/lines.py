@@ -7,6 +7,7 @@ from figureground.reports.catalogue import load
 from figureground.reports.comparison.cards import gate_lines, headline
 from figureground.reports.comparison.words import Told
 from figureground.reports.numbers import level
+from figureground.visible import one_line
 
 
 def comparison_lines(document: ComparisonDocument, lang: str = "en") -> list[str]:
@@ -23,7 +24,7 @@ def comparison_lines(document: ComparisonDocument, lang: str = "en") -> list[str
         f"{told.measure(item)}: {told.measured(item).words}{_numbers(told, item.difference)}"
         for item in document.measures
     ]
-    return [*found, *gate_lines(told)]
+    return list(map(one_line, [*found, *gate_lines(told)]))
 
 
 def _state(told: Told, item: CueChange) -> str:

@@ -13,6 +13,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figureground.visible import visible
+
 Width = Literal["wide", "narrow"]
 #: Width of a chart in CSS pixels: for a desk, and for a telephone.
 PIXELS: dict[Width, int] = {"wide": 880, "narrow": 350}
@@ -73,12 +75,12 @@ def new_figure(width: int, height: float) -> Figure:
 
 
 def to_svg(figure: Figure) -> str:
-    """SVG text of a figure, free of dates and of random identifiers."""
+    """SVG text of a figure, free of dates, of random identifiers, and of what XML cannot hold."""
     buffer = io.StringIO()
     metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
     figure.savefig(buffer, format="svg", metadata=metadata)
     text = buffer.getvalue()
-    return text[text.index("<svg") :].replace(_MEASURED, _SHOWN)
+    return visible(text[text.index("<svg") :].replace(_MEASURED, _SHOWN))
 
 
 def quiet_axes(axes: Axes) -> None:

@@ -94,7 +94,7 @@ def filled(document: dict[str, Any], names: Names) -> dict[str, Any]:
     decision = {
         "decision": "disputed",
         "reason": reason,
-        "by": names("given person"),
+        "by": "given person",
         "expires": "2099-01-01",
         "active": True,
     }
@@ -117,7 +117,10 @@ def filled(document: dict[str, Any], names: Names) -> dict[str, Any]:
         ],
         "not_tested": [
             *document["not_tested"],
-            {"subject": names("given subject"), "reason": reason, "finding": None},
+            *(
+                {"subject": names(f"given subject {at}"), "reason": reason, "finding": None}
+                for at in range(len(CORPUS))
+            ),
             {"subject": f"region:{names('given region')}", "reason": "no_masks", "finding": None},
         ],
         "data": {
@@ -213,3 +216,9 @@ def whole_run(synthetic: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hostile(request: pytest.FixtureRequest, whole_run: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditResult:
     """Runs with all tables, named after the corpus from one of its names on."""
     return renamed(whole_run, tmp_path_factory.mktemp("hostile") / "run", Names(corpus_from(request.param)))
+
+
+@pytest.fixture(scope="session")
+def renamed_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, Names], AuditResult]:
+    """``renamed_run(source, names)`` for what is shared by a session."""
+    return lambda source, names: renamed(source, tmp_path_factory.mktemp("renamed") / "run", names)

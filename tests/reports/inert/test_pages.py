@@ -45,7 +45,7 @@ def drawn(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("lang", LANGS)
-@pytest.mark.parametrize("offset", range(0, 72, 9))
+@pytest.mark.parametrize("offset", range(0, 72, 18))
 def test_names_of_the_corpus_add_no_element(
     offset: int, lang: str, corpus: Any, named_run: Any, harmless_skeletons: Any
 ) -> None:
@@ -106,12 +106,12 @@ def test_the_folder_has_files_with_names_of_ours(corpus: Any, named_run: Any, tm
 @pytest.mark.parametrize("edition", ["internal", "regulator", "public"])
 def test_editions_are_as_inert(edition: Any, corpus: Any, named_run: Any, tmp_path: Path) -> None:
     pages = []
-    for at, source in enumerate((corpus.beginning(30), corpus.all_at_once, corpus.harmless)):
+    for at, source in enumerate((corpus.all_at_once, corpus.harmless)):
         run = named_run(corpus.named(source))
         folder = bundle_run(run.path, out=tmp_path / f"bundle{at}", edition=edition, lang="fr")
         pages.append((folder / "report.fr.html").read_text(encoding="utf-8"))
         check(pages[-1])
-    assert corpus.skeleton(pages[1]) == corpus.skeleton(pages[2])
+    assert corpus.skeleton(pages[0]) == corpus.skeleton(pages[1])
 
 
 def test_the_card_in_a_notebook_and_one_row(corpus: Any, renamed_run: Any, whole_run: Path) -> None:

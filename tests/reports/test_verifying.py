@@ -72,8 +72,9 @@ def test_a_changed_byte_of_any_file_is_told(folder: Path) -> None:
     for file in files(folder):
         content = file.read_bytes()
         for at in sorted({0, len(content) // 3, len(content) // 2, len(content) - 1} - {-1}):
-            file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-            assert refused(folder), (file.name, at)
+            for bit in (1, 0x80):
+                file.write_bytes(content[:at] + bytes([content[at] ^ bit]) + content[at + 1 :])
+                assert refused(folder), (file.name, at, bit)
         file.write_bytes(content)
     assert not refused(folder)
 

@@ -253,8 +253,9 @@ def read_seal(path: Path) -> Mapping[str, str]:
             fix="run the same audit with --resume, or anew with --overwrite; what is there is not a result",
         )
     try:
-        return dict(json.loads(seal.read_text(encoding="utf-8"))["files"])
-    except (ValueError, KeyError, TypeError) as error:
+        files = json.loads(seal.read_text(encoding="utf-8"))["files"]
+        return {name: str(digest) for name, digest in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _altered(seal, "a seal that cannot be read", "JSON with files and their SHA-256") from error
 
 

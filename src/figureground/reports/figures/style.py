@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 import matplotlib as mpl
 import seaborn as sns
+from matplotlib import style as styles
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -60,8 +61,9 @@ _RC: dict[str, Any] = {
 
 @contextmanager
 def themed() -> Iterator[None]:
-    """The style within a block; whatever was set before is set again after it."""
-    with sns.axes_style("whitegrid"), mpl.rc_context(cast(Any, _RC)), warnings.catch_warnings():
+    """The style within a block; whatever was set before, by the caller or a ``matplotlibrc``, is set again after it."""
+    fresh, own = styles.context("default", after_reset=True), mpl.rc_context(cast(Any, _RC))
+    with fresh, sns.axes_style("whitegrid"), own, warnings.catch_warnings():
         # A script that DejaVu lacks is only measured badly: the reader's own fonts draw it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         yield

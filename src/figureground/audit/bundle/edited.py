@@ -157,10 +157,14 @@ class Editor:
             **kept,
             **single,
             "worst_bound": None if hides else bound,
-            "averages": [row for row in part["averages"] if row["attribute"] not in self.hidden.attributes],
+            "averages": [row for row in part["averages"] if not self._hides_any(row["attribute"])],
             "confusion": [row for row in part["confusion"] if self._shows_confusion(row, part["finding"])],
             "others": [self._performance(other) for other in part["others"]],
         }
+
+    def _hides_any(self, attribute: str) -> bool:
+        """Whether a level of an attribute is hidden: an average over large ones tells how many rows are in others."""
+        return attribute in self.hidden.attributes or any(name == attribute for name, _ in self.hidden.levels)
 
     def _shows_group(self, row: Json) -> bool:
         return self.shows({**row, "n": row["accuracy"]["n"], "n_clusters": row["accuracy"]["n_clusters"]})

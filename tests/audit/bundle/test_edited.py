@@ -145,3 +145,19 @@ def test_folders_before_names_are_taken_off() -> None:
     assert bare("C:\\doe\\nets.py:Net") == "nets.py:Net"
     assert bare("torchvision:resnet50") == "torchvision:resnet50"
     assert bare(None) is None
+
+
+def test_an_average_over_the_large_groups_of_an_attribute_tells_how_many_are_in_a_hidden_one() -> None:
+    performance = {
+        "finding": None,
+        "by_group": [],
+        "left_out": [],
+        "worst_group": None,
+        "worst_exploratory": None,
+        "worst_bound": None,
+        "confusion": [],
+        "others": [],
+        "averages": [{"attribute": name} for name in ("site", "sex", "site*sex")],
+    }
+    assert editor()._performance(performance)["averages"] == [{"attribute": "sex"}]
+    assert len(editor(Hidden({}))._performance(performance)["averages"]) == 3

@@ -17,6 +17,7 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufff9-\ufffb"
     f"\ufffe\uffff\U000e0000-\U000e007f{_LAST}]"
 )
+_HALF = re.compile("[\ud800-\udfff]")
 _BREAKS = re.compile("[\t\n\r]")
 #: What build servers take for a command in a log: GitHub at the start of a line, it and others in the middle of one.
 _COMMAND = re.compile(r"^(\s*)::|##(?=[a-z]*\[)")
@@ -31,6 +32,19 @@ def visible(text: str) -> str:
     'a⟨U+202E⟩b⟨U+001B⟩[2J'
     """
     return _UNSEEN.sub(_named, text)
+
+
+def is_text(text: str) -> bool:
+    """Whether a text can be written in UTF-8, as every table and document is.
+
+    Half of a surrogate pair cannot; Python puts one in place of each byte of a file's name that is no UTF-8.
+
+    Examples
+    --------
+    >>> is_text("\\U0001f43c"), is_text("\\udcff.png")
+    (True, False)
+    """
+    return not _HALF.search(text)
 
 
 def one_line(text: str) -> str:

@@ -12,11 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import html5lib
+import numpy as np
 import pytest
 
 from figureground.audit.result import AuditResult
+from figureground.audit.sheets import (
+    Agreement,
+    Answer,
+    Covering,
+    FeatureMaps,
+    Filters,
+    Inside,
+    MapShown,
+    ModelFacts,
+    Patch,
+    Sheet,
+    Strongest,
+)
 from figureground.comparing import compare_runs
 from figureground.handing import bundle_run
+from figureground.reports.decision.html import inside_html, sheet_html
 from figureground.reports.html import render_html
 from figureground.reports.spread import Spread
 
@@ -230,6 +245,21 @@ def test_a_comparison_conforms(lang: str, runs: dict[str, AuditResult], tmp_path
     out = tmp_path / "compare.html"
     compare_runs(runs["bare"].path, runs["unclear"].path, out=out, lang=lang)
     assert sorted(set(faults(out.read_text(encoding="utf-8")))) == []
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_sheets_conform(lang: str) -> None:
+    heat, weights = np.ones((8, 8), np.float32), np.ones((5, 3, 3, 3), np.float32)
+    picture, facts = np.zeros((8, 8, 3), np.uint8), ModelFacts("net", None, ("a", "b"), "answers", "assumed")
+    answers = (Answer("b", 0.75), Answer("a", 0.25))
+    covering = Covering("mean", heat, 0, 99, None)
+    maps, pairs = (MapShown("saliency", heat, heat, "input"),), (Agreement("saliency", "gradcam", None, None, 64),)
+    one = Sheet("a.png", "ab" * 32, picture, False, answers[0], answers, "b", maps, pairs, (covering,))
+    assert sorted(set(faults(sheet_html(one, facts, lang)))) == []
+    filters = Filters("a", weights, (2, 2), np.full(5, 0.6), np.full(5, 0.3))
+    strongest = Strongest(7, 2, 5, (0, 3), (Patch("p.png", 1.5, (0, 0, 8, 8), picture, weights[0]),), 2, 0)
+    within = Inside("a.b", 1, filters, (FeatureMaps("p.png", (1,), weights[:1, 0], 5),), strongest)
+    assert sorted(set(faults(inside_html(within, facts, lang)))) == []
 
 
 @pytest.mark.parametrize(

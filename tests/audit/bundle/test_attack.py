@@ -113,8 +113,12 @@ def known(folder: Path) -> Iterator[Known]:
             yield (group["attribute"], level["level"], ALL), level["n"], level["n"]
     for row in (*data["composition"], *data["mask_coverage"]):
         yield cell(row), row["n"], row["n"]
+    positive = document["performance"]["positive"]
+    named = {"sensitivity": [positive], "specificity": [one for one in data["labels"] if one != positive]}
     for row in read_table(folder, "subgroups").to_dict("records"):
         yield cell(row), row["n_rows"], row["n_rows"]
+        for label in named.get(row["measure"], []) if row["label"] == ALL else []:
+            yield (row["attribute"], row["level"], label), row["n"], row["n"]
     for row in document["performance"]["by_group"] + document["performance"]["left_out"]:
         yield cell(row), row["accuracy"]["n"], np.inf
     for row in document["performance"]["confusion"]:

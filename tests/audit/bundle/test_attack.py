@@ -61,8 +61,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> AuditResult:
         age=rng.integers(20, 90, len(at)),
         patient=[f"{NAME} {one // 2}" for one in at],
     )
+    # A ward of thirty, of whom four have one of the labels.
+    ward = [*table.index[table["label"] == "coat"][-4:], *table.index[table["label"] != "coat"][-26:]]
+    table["ward"] = np.where(table.index.isin(ward), "A", "B")
     table.to_csv(manifest, index=False)
-    by = ["site", "sex", "scanner", "age", "environment", "site*sex"]
+    by = ["site", "sex", "scanner", "ward", "age", "environment", "site*sex"]
     classes = sorted(table["label"].unique())
     made: AuditResult = fg.run_audit(
         tiny(),
@@ -169,7 +172,7 @@ def small_cells(true: pd.DataFrame, attributes: list[str]) -> dict[Cell, int]:
 
 def test_counts_cannot_be_worked_out_of_all_that_is_shown(run: AuditResult, edition: Path) -> None:
     true = run.examples[run.examples["status"] == "ok"]
-    attributes = ["site", "sex", "scanner", "environment"]
+    attributes = ["site", "sex", "scanner", "ward", "environment"]
     facts = [
         (key, low, high)
         for key, low, high in known(edition / "bundle")
@@ -178,6 +181,7 @@ def test_counts_cannot_be_worked_out_of_all_that_is_shown(run: AuditResult, edit
     assert len(facts) > 50
     attacker, small = Attacker(true, attributes, facts), small_cells(true, attributes)
     assert small[("site", RARE, ALL)] == 7
+    assert small[("ward", "A", "coat")] == 4
     for key, n in small.items():
         low, high = attacker.span(key)
         assert low - SLACK <= n <= high + SLACK
@@ -188,6 +192,9 @@ def test_the_attack_finds_what_the_run_itself_shows(run: AuditResult) -> None:
     true = run.examples[run.examples["status"] == "ok"]
     facts = [one for one in known(run.path) if one[0][0] in (ALL, "site")]
     assert Attacker(true, ["site"], facts).span(("site", RARE, ALL)) == (7.0, 7.0)
+    totals = [(key, low, high) for key, low, high in known(run.path) if key[0] == ALL or key == ("ward", "A", ALL)]
+    split = [(("ward", "A", "pullover"), 26.0, 26.0)]  # as the n of a sensitivity once told
+    assert Attacker(true, ["ward"], totals + split).span(("ward", "A", "coat")) == (4.0, 4.0)
 
 
 def words(folder: Path) -> Iterator[tuple[str, str]]:

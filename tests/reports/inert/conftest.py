@@ -107,12 +107,13 @@ def filled(document: dict[str, Any], names: Names) -> dict[str, Any]:
     }
     worst = {"id": "worst", "cue": None, "status": None, "message": {"key": "worst_group", "args": args}}
     first, *others = document["findings"]
+    shares = {names("ground"): {names("grass"): 0.4, names("given share"): 0.6}, names("given column"): {"a": 1.0}}
     return {
         **document,
         "subject": {**document["subject"], **subject},
         "findings": [{**first, "decision": decision}, *others, {**worst, "id": names("given id")}],
         "human_inputs": [
-            {**one, "value": f"given value {at}", "by": f"given by {at}", "at": "2026-11-28"}
+            {**one, "value": f"given value {at}", "by": f"given by {at}", "at": "2026-11-28", "shares": shares}
             for at, one in enumerate(document["human_inputs"])
         ],
         "not_tested": [

@@ -45,7 +45,10 @@ def main() -> None:
     except Exception as error:  # the last door: exit code 1 would say that a cue was demonstrated
         if os.environ.get("FIGUREGROUND_DEBUG"):
             raise
-        sys.stderr.write(f"BUG {type(error).__name__}: {error}; please report it, with the output of --debug\n")
+        from figureground.visible import one_line
+
+        told = one_line(f"BUG {type(error).__name__}: {error}; please report it, with the output of --debug")
+        sys.stderr.write(f"{told}\n")
         sys.exit(70)
 
 

@@ -77,6 +77,7 @@ from figureground.options import (
     as_uncertain,
 )
 from figureground.progress_bars import bars
+from figureground.visible import one_line
 
 app = typer.Typer(
     name="figureground",
@@ -186,7 +187,7 @@ def train(
         progress=True,
         **files,
     )
-    typer.echo(f"{arch} for {', '.join(classifier.classes)}: {out}")
+    typer.echo(one_line(f"{arch} for {', '.join(classifier.classes)}: {out}"))
 
 
 @app.command()
@@ -470,12 +471,18 @@ def verify(
     ] = None,
 ) -> None:
     """Say whether a folder is a finished run whose evidence is as it was sealed."""
-    from figureground.audit.run_folder import check_seal, check_sums, read_seal
+    from figureground.audit.verifying import verify as verified
 
-    seal, listed = check_seal(run), check_sums(run)
-    if listed:
-        typer.echo(f"{run}: {listed} files as listed in SHA256SUMS")
-    typer.echo(f"{run}: {len(read_seal(run))} files as sealed; SHA-256 of the seal {seal}")
+    found = verified(run)
+    if found.listed:
+        typer.echo(f"{run}: {found.listed} files as listed in SHA256SUMS")
+    typer.echo(f"{run}: {found.sealed} files as sealed; SHA-256 of the seal {found.seal}")
+    if found.rendered:
+        typer.echo(f"{run}: {len(found.rendered)} files outside the seal are as they were rendered")
+    for name in found.unknown:
+        typer.echo(f"{run}: {name} is outside the seal, and no hash of it was noted: render it again to be sure")
+    for name in found.gone:
+        typer.echo(f"{run}: {name} was rendered, and is not there any more")
     if commitment is not None:
         from figureground.audit.commitment import check_commitment
 

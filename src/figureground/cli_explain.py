@@ -37,6 +37,7 @@ from figureground.options import (
     as_thresholds,
 )
 from figureground.progress_bars import bars
+from figureground.visible import one_line
 
 _INSIDE = "Inside the network"
 
@@ -141,9 +142,9 @@ def explain(
         **files,
     )
     for sheet in found.sheets:
-        typer.echo(f"{sheet.name}: {sheet.answer.name} ({sheet.answer.probability:.1%})")
+        typer.echo(one_line(f"{sheet.name}: {sheet.answer.name} ({sheet.answer.probability:.1%})"))
     for lost in found.set_aside:
-        typer.echo(f"{lost.name}: set aside: {lost.reason}: {lost.detail}", err=True)
+        typer.echo(one_line(f"{lost.name}: set aside: {lost.reason}: {lost.detail}"), err=True)
     for file in found.files:
         typer.echo(f"{'page' if file.suffix == '.html' else 'picture'}: {file}")
     raise typer.Exit(3 if found.set_aside else 0)

@@ -14,6 +14,7 @@ from figureground.options import (
     as_class_map,
     as_list,
 )
+from figureground.visible import one_line
 
 if TYPE_CHECKING:
     pass
@@ -57,6 +58,6 @@ def build(
         overwrite=overwrite,
     )
     for reason, n in built.left_out.items():
-        typer.echo(f"{n} {reason}")
+        typer.echo(one_line(f"{n} {reason}"))
     names = ", ".join(map(str, built.frame.columns))
-    typer.echo(f"{out}: {len(built.frame)} rows with {names}")
+    typer.echo(one_line(f"{out}: {len(built.frame)} rows with {names}"))

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import re
 
+from figureground.visible import one_line
+
 #: Who signs in where, inside an address.
 _SIGNED_IN = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 
@@ -42,7 +44,7 @@ class FiguregroundError(Exception):
     def __init__(self, code: str, where: str, *, found: str, expected: str, fix: str) -> None:
         where, found, expected, fix = map(_without_secrets, (where, found, expected, fix))
         self.code, self.where, self.found, self.expected, self.fix = code, where, found, expected, fix
-        super().__init__(f"{code} {where}: found {found}; expected {expected}; fix: {fix}")
+        super().__init__(one_line(f"{code} {where}: found {found}; expected {expected}; fix: {fix}"))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Worker processes hand exceptions over by pickle, which would otherwise call __init__ with one string.

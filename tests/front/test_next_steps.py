@@ -63,3 +63,10 @@ def test_a_step_keeps_its_words_and_what_is_none_stays_none():
     assert with_commands(step).args["n_needed"] == 400
     none = Message(key="more_images_no_help")
     assert with_commands(none) is none
+
+
+@pytest.mark.parametrize("name", ["a b", "$(id)", "`id`", "x; rm -rf ~", "'\"'", "a\nb", "-o", "|cat", "tint"])
+def test_a_name_in_a_command_is_one_word_of_a_shell(name: str) -> None:
+    step = with_commands(Message(key="next_audit_cue", args={"cue": f"region:{name}"}))
+    (command,) = step.args["commands"]
+    assert shlex.split(command) == ["figureground", "audit", "MODEL", "DATA", "--cue", f"region:{name}", "-o", "RUN2"]

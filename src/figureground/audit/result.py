@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from figureground.audit import run_folder
-from figureground.audit.document import AuditDocument, Finding, Verdict
+from figureground.audit.document import SCHEMA_VERSION, AuditDocument, Finding, Verdict
 from figureground.audit.files import file_sha256
+from figureground.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,13 @@ class AuditResult:
 
     @cached_property
     def document(self) -> AuditDocument:
-        """The whole of ``audit.json``."""
-        return AuditDocument.model_validate(json.loads((self.path / "audit.json").read_text(encoding="utf-8")))
+        """The whole of ``audit.json``; raises :class:`UsageError` where another version wrote it otherwise."""
+        file = self.path / "audit.json"
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            return AuditDocument.model_validate(stored)
+        except ValidationError as error:
+            raise _of_another_version(file, stored, error) from error
 
     @property
     def verdict(self) -> Verdict:
@@ -94,3 +102,16 @@ class AuditResult:
     def asset(self, sha256: str) -> bytes:
         """WebP bytes of one picture of the gallery."""
         return (self.path / "assets" / f"{sha256}.webp").read_bytes()
+
+
+def _of_another_version(file: Path, stored: Any, error: ValidationError) -> UsageError:
+    version = stored.get("schema_version") if isinstance(stored, dict) else None
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return UsageError(
+        "DOCUMENT_SCHEMA",
+        f"{file}:{where}",
+        found=f"schema {version!r}, {first['msg']}",
+        expected=f"schema {SCHEMA_VERSION!r} as this version writes it",
+        fix="read it with the version of figureground that wrote it: audit.tool.version",
+    )

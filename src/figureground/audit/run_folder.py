@@ -6,6 +6,7 @@ holds the SHA-256 of all evidence and is written last, so that a half-written fo
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,8 @@ from figureground.audit.run_lock import HOLDER, LOCK, locked
 from figureground.errors import IntegrityError, UsageError
 
 LEDGER, SEAL = "LEDGER", "COMPLETE.json"
+#: SHA-256 of what was rendered into the folder, outside the seal, as `sha256sum` writes it.
+RENDERED = "RENDERED"
 _FOLDERS = ("attributions", "predictions", "assets", "renders", "readings")
 #: What says who works in a folder and how far the work is; none of it is left in a finished one.
 _WORKING = (JOURNAL, LOCK, HOLDER)
@@ -119,10 +122,16 @@ class RunFolder:
         with self.publishing(name) as draft:
             draft.write_bytes(data)
 
+    def write_render(self, name: str, data: bytes) -> None:
+        """A page, or another form of the evidence, outside the seal; its hash is noted, so that a change is seen."""
+        self.write_bytes(name, data)
+        noted = {**read_rendered(self.path), name: hashlib.sha256(data).hexdigest()}
+        lines = (f"{digest}  {one}\n" for one, digest in sorted(noted.items()))
+        self.write_bytes(RENDERED, "".join(lines).encode())
+
     def write_json(self, name: str, value: Any) -> None:
         """Readable JSON with sorted keys and no NaN."""
-        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        self.write_bytes(name, f"{text}\n".encode())
+        self.write_bytes(name, _readable(value))
 
     def write_table(self, name: str, frame: pd.DataFrame, schema: pa.Schema) -> None:
         """Parquet file of ``frame`` in exactly this schema."""
@@ -133,12 +142,17 @@ class RunFolder:
         """Write ``COMPLETE.json`` over everything in the ledger; returns its SHA-256."""
         for draft in self.path.rglob(f"*{UNFINISHED}"):  # of a start that was killed while it wrote
             draft.unlink()
-        names = sorted({*read_ledger(self.path)} - {SEAL})
+        names = sorted({*read_ledger(self.path)} - {SEAL, RENDERED, *read_rendered(self.path)})
         hashes = {name: file_sha256(self.path / name) for name in names}
         self.write_json(SEAL, {"files": hashes, "algorithm": "sha256"})
         if self.journal is not None:
             self.journal.close()
         return file_sha256(self.path / SEAL)
+
+
+def _readable(value: Any) -> bytes:
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()
 
 
 def _make(path: Path) -> None:
@@ -189,8 +203,7 @@ def check_sums(path: Path, sums: str = "SHA256SUMS") -> int:
     for line in lines:
         digest, _, name = line.partition("  ")
         file = path / name
-        inside = file.resolve().is_relative_to(path.resolve())
-        if not inside or not file.is_file() or file_sha256(file) != digest:
+        if not _is_own(path, file) or file_sha256(file) != digest:
             raise _altered(file, "a file that is missing or not as it was listed", f"SHA-256 {digest[:12]}…")
     return len(lines)
 
@@ -210,6 +223,13 @@ def read_ledger(path: Path) -> list[str]:
     """Names of the files that a run wrote, in order; empty where there is no ledger."""
     ledger = path / LEDGER
     return ledger.read_text(encoding="utf-8").split("\n")[:-1] if ledger.is_file() else []
+
+
+def read_rendered(path: Path) -> dict[str, str]:
+    """SHA-256 by name of the files that were rendered into the folder; empty where none was noted."""
+    noted = path / RENDERED
+    lines = noted.read_text(encoding="utf-8").splitlines() if noted.is_file() else []
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def read_table(path: Path, name: str) -> pd.DataFrame:
@@ -233,23 +253,31 @@ def read_seal(path: Path) -> Mapping[str, str]:
             fix="run the same audit with --resume, or anew with --overwrite; what is there is not a result",
         )
     try:
-        return dict(json.loads(seal.read_text(encoding="utf-8"))["files"])
-    except (ValueError, KeyError, TypeError) as error:
+        files = json.loads(seal.read_text(encoding="utf-8"))["files"]
+        return {name: str(digest) for name, digest in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _altered(seal, "a seal that cannot be read", "JSON with files and their SHA-256") from error
 
 
 def check_seal(path: Path) -> str:
     """SHA-256 of the seal after every file was found as sealed; raises :class:`IntegrityError` otherwise."""
     sealed = read_seal(path)
+    if (path / SEAL).read_bytes() != _readable({"files": sealed, "algorithm": "sha256"}):
+        raise _altered(path / SEAL, "a seal that was written by another hand", "the bytes that sealing writes")
     for name, expected in sealed.items():
         file = path / name
-        if not file.is_file() or file_sha256(file) != expected:
+        if not _is_own(path, file) or file_sha256(file) != expected:
             raise _altered(file, "a file that is missing or not as it was sealed", f"SHA-256 {expected[:12]}…")
     # A part that was put beside the others would be read with them.
     for file in sorted(path.rglob("*.parquet")):
         if file.relative_to(path).as_posix() not in sealed:
             raise _altered(file, "a table that the seal does not list", "only sealed tables")
     return file_sha256(path / SEAL)
+
+
+def _is_own(path: Path, file: Path) -> bool:
+    """Whether a file stands in the folder itself: neither it nor a folder on the way to it is a link."""
+    return file.is_file() and file.resolve() == path.resolve() / file.relative_to(path)
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:

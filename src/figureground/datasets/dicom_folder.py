@@ -23,6 +23,7 @@ import pandas as pd
 from figureground.datasets.class_map import labels_of
 from figureground.datasets.folders import BuiltTable, check_inside, relative
 from figureground.errors import ManifestError, UsageError
+from figureground.visible import is_text
 
 #: Keywords of tags that name a person or a stay; beside them, all of names and addresses.
 IDENTIFYING = (
@@ -73,7 +74,8 @@ def from_dicom(
     counts: Counter[str] = Counter()
     read = _Read(reader, source, root, tuple(tags), salt or secrets.token_bytes(32), counts)
     files = sorted(file for file in source.rglob("*") if file.is_file() and not _hidden(file, source))
-    rows = [row for file in files if (row := read(file)) is not None]
+    counts["files whose names are no UTF-8"] = sum(not is_text(str(file)) for file in files)
+    rows = [row for file in files if is_text(str(file)) and (row := read(file)) is not None]
     if not rows:
         raise _none(source, ", ".join(f"{n} {reason}" for reason, n in counts.items()) or "an empty folder")
     frame = pd.DataFrame(rows)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from figureground.datasets.class_map import labels_of
 from figureground.errors import ManifestError, UsageError
+from figureground.visible import is_text
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 #: Names of folders that are splits, whatever the spelling.
@@ -117,6 +118,8 @@ def _pictures(source: Path, counts: Counter[str]) -> Iterator[Path]:
             continue
         if file.suffix.lower() not in IMAGE_SUFFIXES:
             counts["files that are no pictures"] += 1
+        elif not is_text(str(file)):
+            counts["pictures whose names are no UTF-8"] += 1
         elif not file.resolve().is_relative_to(base):
             counts["links that lead outside"] += 1
         elif len(below) == 1:

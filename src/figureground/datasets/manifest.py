@@ -16,6 +16,7 @@ import pandas as pd
 
 from figureground.datasets.columns import LABEL_PREFIX, PREFIXES, ROLES
 from figureground.errors import ManifestError
+from figureground.visible import is_text
 
 _UTF8, _CP1252, _READING, _LEVELS = "UTF-8", "Windows-1252", "reading", "levels"
 _CODECS = {_UTF8: "utf-8-sig", _CP1252: "cp1252"}
@@ -160,6 +161,8 @@ def as_strings(frame: pd.DataFrame) -> pd.DataFrame:
         frame = frame.reset_index(level=[name for name in frame.index.names if name is not None], allow_duplicates=True)
     _check_unique([str(name) for name in frame.columns], "table")
     columns = {str(name): [_text(value) for value in frame[name]] for name in frame.columns}
+    for name, cells in columns.items():
+        _check_text(name, cells)
     return declare_levels(pd.DataFrame(columns, dtype=object), _categories(frame))
 
 
@@ -280,6 +283,20 @@ def _numbered(path: Path, reader: _Reader) -> Iterator[tuple[int, list[str]]]:
             expected="fields that are plain, or wholly inside one pair of quotes",
             fix="close or double the quotes; a table with NUL bytes was not saved as text: save it as CSV UTF-8",
         ) from error
+
+
+def _check_text(name: str, cells: list[str]) -> None:
+    """Only a table in memory can hold what UTF-8 cannot write: files are decoded."""
+    if is_text(name) and is_text("".join(cells)):
+        return
+    row = next((at for at, cell in enumerate(cells) if not is_text(cell)), 0)
+    raise ManifestError(
+        "MANIFEST_TEXT",
+        f"table:{row + 2}:{name}",
+        found=f"{cells[row] if is_text(name) else name!r}, which holds half of a surrogate pair",
+        expected="text that UTF-8 can write",
+        fix="give the level, or the file, another name",
+    )
 
 
 def _check_unique(header: list[str], where: str) -> None:

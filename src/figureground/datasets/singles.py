@@ -13,6 +13,7 @@ from figureground.datasets.huggingface import is_saved
 from figureground.datasets.sources import Source, open_source
 from figureground.datasets.table_source import TableSource
 from figureground.errors import DataError, UsageError
+from figureground.visible import is_text, visible
 
 
 def open_singles(
@@ -47,8 +48,22 @@ def open_singles(
     cells = {"image": [str(Path(path).absolute()) for path in images]}
     if masks:
         cells["mask"] = [str(Path(path).absolute()) for path in masks]
+    _check_names([cell for named in cells.values() for cell in named])
     base = root or _common([Path(cell).parent for named in cells.values() for cell in named])
     return TableSource("images", "images", pd.DataFrame(cells), base, decoding=decoding)
+
+
+def _check_names(files: Sequence[str]) -> None:
+    """Refuse what no table could hold: a name of bytes that are no UTF-8."""
+    odd = next((file for file in files if not is_text(file)), None)
+    if odd is not None:
+        raise UsageError(
+            "IMAGES",
+            visible(odd),
+            found="a name that is no UTF-8",
+            expected="names of files that can be written as text",
+            fix="give the file another name",
+        )
 
 
 def open_pictures(

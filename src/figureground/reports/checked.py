@@ -10,6 +10,7 @@ from figureground.audit.checked import Checked
 from figureground.audit.tables import ALL
 from figureground.reports import catalogue, numbers
 from figureground.reports.scales import EffectScale
+from figureground.visible import one_line
 
 #: Faulty rows, and subgroups that fall short, that are shown one by one; all are counted.
 SHOWN, SHORT = 10, 3
@@ -17,6 +18,10 @@ SHOWN, SHORT = 10, 3
 
 def check_lines(found: Checked) -> Iterator[str]:
     """Lines for people: the ledger, faults, subgroups, and what this n can and cannot show."""
+    yield from map(one_line, _lines(found))
+
+
+def _lines(found: Checked) -> Iterator[str]:
     yield f"rows: {found.given} given = {found.ok} ok + {found.quarantined} set aside + {found.filtered} filtered"
     if found.decoded < found.ok:
         yield (

@@ -7,6 +7,7 @@ from figureground.audit.result import AuditResult
 from figureground.reports import numbers
 from figureground.reports.catalogue import load
 from figureground.reports.sections.context import Context, cue_name, for_finding, odds, scale_of, state_line
+from figureground.visible import one_line
 
 
 def closing_lines(result: AuditResult, lang: str = "en") -> list[str]:
@@ -23,7 +24,7 @@ def closing_lines(result: AuditResult, lang: str = "en") -> list[str]:
             lines.append(f"{name}worst-group accuracy {_rate(worst.accuracy)}: {group_name(worst)}")
     data = result.document.data
     lines.append(f"rows: {data.given} given = {data.ok} ok + {data.quarantined} set aside + {data.filtered} filtered")
-    return lines
+    return list(map(one_line, lines))
 
 
 def group_name(group: document.GroupPerformance) -> str:

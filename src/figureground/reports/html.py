@@ -16,11 +16,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from figureground.audit.files import published
 from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder
 from figureground.errors import UsageError
 from figureground.reports import catalogue, numbers, page
+from figureground.reports.putting import put
+from figureground.visible import visible
 
 
 def render_report(run: Path | AuditResult, *, out: Path | None = None, lang: str = "en") -> Path:
@@ -52,12 +52,7 @@ def render_report(run: Path | AuditResult, *, out: Path | None = None, lang: str
     text = render_html(result, lang)
     name = f"report.{lang}.html"
     target = Path(out) if out is not None else result.path / name
-    if target.resolve().parent == result.path.resolve():
-        target = RunFolder(result.path).new_file(target.name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with published(target) as draft:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-    return target
+    return put(result.path, target, text.encode())
 
 
 def render_reports(run: Path | AuditResult, langs: Sequence[str], out: Path | None = None) -> tuple[Path, ...]:
@@ -127,11 +122,17 @@ def environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.PackageLoader("figureground.reports", "templates"),
         autoescape=True,
+        finalize=_seen,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _seen(value: Any) -> Any:
+    """What a template writes, without characters that turn or hide what stands beside them; our own markup as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _quoted(text: str) -> str:

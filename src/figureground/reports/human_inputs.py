@@ -60,8 +60,8 @@ def completed(result: AuditResult, file: Path, words: Iterable[Catalogue]) -> Co
         The file has other fields, a value that nobody stands for, or a date that is none.
     """
     inputs = tuple(read_inputs(file, words))
-    kept = RunFolder(result.path).new_file(f"renders/system-{file_sha256(file)[:12]}{file.suffix}")
-    kept.write_bytes(file.read_bytes())
+    name = f"renders/system-{file_sha256(file)[:12]}{file.suffix}"
+    RunFolder(result.path).write_render(name, file.read_bytes())
     return Completed(result.path, inputs)
 
 

@@ -11,10 +11,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from figureground.audit.files import published
 from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder
 from figureground.reports.html import render_html
+from figureground.reports.putting import put
 
 LAYOUTS = ("single", "folder")
 #: Where the report lies inside a run.
@@ -70,13 +69,8 @@ def render_spread(run: AuditResult, *, out: Path | None = None, lang: str = "en"
     Path
         The page.
     """
-    name = f"report.{lang}.html"
+    name, folder = f"report.{lang}.html", run.path / RENDERS if out is None else out
     spread = Spread.of(render_html(run, lang, script=False), f"report.{lang}.css")
     for file, content in (*spread.files.items(), (name, spread.page.encode())):
-        if out is None:
-            RunFolder(run.path).write_bytes(f"{RENDERS}/{file}", content)
-        else:
-            out.mkdir(parents=True, exist_ok=True)
-            with published(out / file) as draft:
-                draft.write_bytes(content)
-    return (run.path / RENDERS if out is None else out) / name
+        put(run.path, folder / file, content)
+    return folder / name

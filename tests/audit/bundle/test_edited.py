@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from figureground.audit.bundle.edited import LEFT_OUT, Editor, bare
+from figureground.audit.bundle.edited import BY_LABEL, LEFT_OUT, Editor, bare
 from figureground.audit.bundle.families import Hidden
 from figureground.audit.bundle.numbers import false_alarms, reliability
 from figureground.audit.bundle.secrets import Secrets
+from figureground.audit.judge.measures import MEASURES
+from figureground.audit.judge.number_measures import ERRORS as NUMBER_MEASURES
 from figureground.audit.tables import ALL
 
 HIDDEN = Hidden(
@@ -181,3 +183,53 @@ def test_random_groups_do_not_name_a_hidden_attribute() -> None:
         "rates": [],
     }
     assert false_alarms(None, HIDDEN) is None
+
+
+def test_an_average_over_the_large_groups_of_an_attribute_tells_how_many_are_in_a_hidden_one() -> None:
+    performance = {
+        "finding": None,
+        "by_group": [],
+        "left_out": [],
+        "worst_group": None,
+        "worst_exploratory": None,
+        "worst_bound": None,
+        "confusion": [],
+        "others": [],
+        "averages": [{"attribute": name} for name in ("site", "sex", "site*sex")],
+    }
+    assert editor()._performance(performance)["averages"] == [{"attribute": "sex"}]
+    assert len(editor(Hidden({}))._performance(performance)["averages"]) == 3
+
+
+SPLIT = Hidden({None: frozenset({("site", "south", "coat"), ("site", "south", "pullover")})})
+
+
+@pytest.mark.parametrize("measure", sorted(BY_LABEL))
+def test_a_measure_by_label_tells_how_a_level_divides_and_is_hidden_with_its_cells(measure: str) -> None:
+    row = {"attribute": "site", "level": "south", "label": ALL, "measure": measure, "n_rows": 87, "n": 40}
+    assert not editor(SPLIT).shows(row)
+    assert editor(SPLIT).shows({**row, "level": "north"})
+    assert editor(SPLIT).shows({**row, "measure": "accuracy"})
+    test = {"attribute": "site", "arm": "south", "reference": "north", "scale": measure}
+    assert not editor(SPLIT).shows_test(test)
+    assert editor(SPLIT).shows_test({**test, "scale": "accuracy"})
+
+
+def test_totals_of_labels_do_not_come_back_as_the_n_of_a_measure_or_a_test() -> None:
+    hidden = Hidden({None: frozenset({(ALL, ALL, "coat"), (ALL, ALL, "pullover")})})
+    row = {"attribute": ALL, "level": ALL, "label": ALL, "measure": "sensitivity", "n_rows": 87, "n": 40}
+    assert not editor(hidden).shows(row)
+    assert not editor(hidden).shows_test({"test": "on_positives", "n": 40})
+    assert editor(SPLIT).shows_test({"test": "on_positives", "n": 40})
+
+
+def test_every_measure_is_known_to_count_by_label_or_not_to() -> None:
+    plain = {"brier", "calibration_error", "mean_absolute_error", "bias", "rank_correlation"}
+    assert {*MEASURES, *NUMBER_MEASURES} <= BY_LABEL | plain
+
+
+def test_a_worst_group_that_is_hidden_keeps_no_accuracy_of_which_a_count_could_be_made() -> None:
+    args = {"attribute": "site", "level": "rare", "label": ALL, "accuracy": 5 / 12, "overall": 0.7}
+    message = {"key": "worst_group", "args": args}
+    assert editor().scrub(message)["args"]["accuracy"] is None
+    assert editor().scrub({**message, "args": {**args, "level": "other"}})["args"]["accuracy"] == 5 / 12

@@ -17,6 +17,11 @@ LEFT_OUT = "(left out)"
 _FOLDERS = re.compile(r"(?:\b[A-Za-z]:(?=\\))?[^\s:=]*[/\\]")
 #: Arguments of messages that are words of ours, whatever the data calls its own.
 _OURS = ("cue", "state", "commands", "method", "scale", "class_name")
+#: Measures that count the rows of each label apart: their n, or the number itself, says how a level divides by label
+#: (a balanced accuracy is a sum of two fractions whose denominators are the counts).
+BY_LABEL = frozenset({"balanced_accuracy", "auroc", "auprc", "sensitivity", "specificity"})
+#: Tests of the whole that do.
+_OF_LABELS = ("on_positives", "on_negatives")
 Json = dict[str, Any]
 
 
@@ -68,14 +73,25 @@ class Editor:
         label, attribute, level = row.get("label") or ALL, row["attribute"], row["level"]
         if attribute == "label":  # a total by label, in tables that have levels only
             label, attribute, level = level, ALL, ALL
-        if self.hidden.hides(attribute, level, label, row.get("finding")):
+        finding = row.get("finding")
+        if self.hidden.hides(attribute, level, label, finding):
+            return False
+        if row.get("measure") in BY_LABEL and label == ALL and self._divided(attribute, level, finding):
             return False
         return not any(self._few(row.get(name)) for name in ("n", "n_rows", "n_clusters"))
+
+    def _divided(self, attribute: str, level: str, finding: str | None) -> bool:
+        """Whether a cell of the level by label is hidden, though the level is shown."""
+        return any((a, b) == (attribute, level) for a, b, _ in self.hidden.cells.get(finding, frozenset()))
 
     def shows_test(self, row: Mapping[str, Any]) -> bool:
         """Whether a test may be shown: neither of the levels that it compares is hidden."""
         attribute = row.get("attribute") or "environment"
         ends = (row.get("arm"), row.get("reference"))
+        if row.get("test") in _OF_LABELS and self.hidden.labels:
+            return False
+        if row.get("scale") in BY_LABEL and any(self._divided(attribute, str(end), row.get("finding")) for end in ends):
+            return False
         return not any(end is not None and self.hidden.hides(attribute, str(end)) for end in ends)
 
     def _few(self, n: Any) -> bool:
@@ -159,12 +175,16 @@ class Editor:
             **kept,
             **single,
             "worst_bound": None if hides else bound,
-            "averages": [row for row in part["averages"] if row["attribute"] not in self.hidden.attributes],
+            "averages": [row for row in part["averages"] if not self._hides_any(row["attribute"])],
             "confusion": [row for row in part["confusion"] if self._shows_confusion(row, part["finding"])],
             "others": [self._performance(other) for other in part["others"]],
             "reliability": numbers.reliability(part.get("reliability", []), self.hidden, part["finding"], self._few),
             "false_alarms": numbers.false_alarms(part.get("false_alarms"), self.hidden),
         }
+
+    def _hides_any(self, attribute: str) -> bool:
+        """Whether a level of an attribute is hidden: an average over large ones tells how many rows are in others."""
+        return attribute in self.hidden.attributes or any(name == attribute for name, _ in self.hidden.levels)
 
     def _shows_group(self, row: Json) -> bool:
         return self.shows({**row, "n": row["accuracy"]["n"], "n_clusters": row["accuracy"]["n_clusters"]})
@@ -186,10 +206,18 @@ class Editor:
 
     def _told(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: one if name in _OURS else self._told(one) for name, one in value.items()}
+            told = {name: one if name in _OURS else self._told(one) for name, one in value.items()}
+            return told | {"accuracy": None} if self._of_hidden_cell(value) else told
         if isinstance(value, list):
             return [self._told(one) for one in value]
         return self._text(value) if isinstance(value, str) else value
+
+    def _of_hidden_cell(self, args: Mapping[str, Any]) -> bool:
+        """Whether a message tells the accuracy of a hidden cell: a fraction, whose denominator is the count."""
+        if not {"attribute", "level", "accuracy"} <= set(args):
+            return False
+        cell = (args["attribute"], args["level"], args.get("label") or ALL)
+        return any(self.hidden.hides(*cell, finding) for finding in (None, *self.hidden.cells))
 
     def _text(self, text: str) -> str:
         """The text, or that it is left out: it is, or has as a word, a value that names somebody."""

@@ -22,6 +22,7 @@ from figureground.audit.target import Target
 from figureground.audit.task import DECLARED_KINDS, Kind, Task, check_thresholds
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import SubjectError, UsageError
+from figureground.visible import is_text
 
 PreprocessingSource = Literal["model", "argument", "assumed"]
 
@@ -389,6 +390,11 @@ def _classes(module: nn.Module, given: Sequence[str] | None, kind: Kind) -> tupl
         )
     if own is not None and names != own:
         raise _other_classes(names, own)
+    if not all(map(is_text, names)):
+        found = f"{next(name for name in names if not is_text(name))!r}, which holds half of a surrogate pair"
+        raise UsageError(
+            "CLASSES", "classes", found=found, expected="names that UTF-8 can write", fix="give the class another name"
+        )
     return names
 
 

@@ -2,10 +2,12 @@
 
 The words in capitals are the reader's own: MODEL, DATA, RUN (this run), RUN2 (a new folder), COLUMN, OTHER_RUN. No
 path of the machine that ran the audit enters the evidence. A test gives every command to the command line's parser.
+A name of the user's, such as that of a region, is quoted: commands are copied into a shell.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 from figureground.audit.document import Message
@@ -43,5 +45,6 @@ def with_commands(step: Message) -> Message:
     >>> with_commands(Message(key="next_audit_cue", args={"cue": "tint"})).args["commands"]
     ['figureground audit MODEL DATA --cue tint -o RUN2']
     """
-    commands = [command.format(**step.args) for command in COMMANDS.get(step.key, ())]
+    quoted = {name: shlex.quote(value) if isinstance(value, str) else value for name, value in step.args.items()}
+    commands = [command.format(**quoted) for command in COMMANDS.get(step.key, ())]
     return step.model_copy(update={"args": {**step.args, "commands": commands}}) if commands else step

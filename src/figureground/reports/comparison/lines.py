@@ -7,6 +7,7 @@ from figureground.reports.catalogue import load
 from figureground.reports.comparison.cards import gate_lines, headline
 from figureground.reports.comparison.words import Told
 from figureground.reports.numbers import level, written_in
+from figureground.visible import one_line
 
 
 def comparison_lines(document: ComparisonDocument, lang: str = "en") -> list[str]:
@@ -29,7 +30,7 @@ def _lines(told: Told) -> list[str]:
         _line(told, told.measure(item), f"{told.measured(item).words}{_numbers(told, item.difference)}")
         for item in document.measures
     ]
-    return [*found, *gate_lines(told)]
+    return list(map(one_line, [*found, *gate_lines(told)]))
 
 
 def _line(told: Told, name: str, words: str) -> str:

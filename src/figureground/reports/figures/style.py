@@ -11,10 +11,12 @@ from typing import Any, Literal, cast
 
 import matplotlib as mpl
 import seaborn as sns
+from matplotlib import style as styles
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figureground.reports.figures.slimming import slimmed
+from figureground.visible import visible
 
 Width = Literal["wide", "narrow"]
 #: Width of a chart in CSS pixels: for a desk, and for a telephone.
@@ -63,8 +65,9 @@ _RC: dict[str, Any] = {
 
 @contextmanager
 def themed() -> Iterator[None]:
-    """The style within a block; whatever was set before is set again after it."""
-    with sns.axes_style("whitegrid"), mpl.rc_context(cast(Any, _RC)), warnings.catch_warnings():
+    """The style within a block; whatever was set before, by the caller or a ``matplotlibrc``, is set again after it."""
+    fresh, own = styles.context("default", after_reset=True), mpl.rc_context(cast(Any, _RC))
+    with fresh, sns.axes_style("whitegrid"), own, warnings.catch_warnings():
         # A script that DejaVu lacks is only measured badly: the reader's own fonts draw it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         yield
@@ -78,12 +81,12 @@ def new_figure(width: int, height: float) -> Figure:
 
 
 def to_svg(figure: Figure) -> str:
-    """SVG text of a figure, free of dates and of random identifiers."""
+    """SVG text of a figure, free of dates, of random identifiers, and of what XML cannot hold."""
     buffer = io.StringIO()
     metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
     figure.savefig(buffer, format="svg", metadata=metadata)
     text = buffer.getvalue()
-    return slimmed(text[text.index("<svg") :]).replace(_MEASURED, _SHOWN)
+    return visible(slimmed(text[text.index("<svg") :]).replace(_MEASURED, _SHOWN))
 
 
 def quiet_axes(axes: Axes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,21 +12,31 @@ from figureground.audit.tables import ALL
 from figureground.reports.sections import cover, trust
 from figureground.reports.sections.context import Context, cue_name
 from figureground.reports.twins.told import told
+from figureground.visible import visible
 
 #: Groups whose accuracy the card lists; the rest stays in the run.
 MAX_GROUPS = 40
 _MARKS = "\\`*_{}[]#|~!@:$^=+"
+# What would begin a list, a rule or a heading where it stands first (CommonMark 0.31, sections 4.1, 4.3, 5.2).
+_FIRST = re.compile(r"^(\d{0,9})([-.)])")
+# Beyond ASCII, JSON and YAML differ: JSON writes an astral character as two halves, YAML 1.2 with eight digits.
+_BEYOND = re.compile(r"[^ -~]")
 
 
 def model_card(context: Context) -> str:
-    """The card as Markdown with YAML in front; every YAML value is written as JSON, which YAML 1.2 holds."""
+    """The card as Markdown with YAML in front; every value is written as YAML 1.2 in the form of JSON."""
     front = {"tags": ["image-classification", "figureground"], "model-index": [_index(context)]}
     lines = ["---", *(f"{name}: {_json(value)}" for name, value in front.items()), "---", "", *_body(context)]
     return "\n".join(lines) + "\n"
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, sort_keys=True, allow_nan=False)
+    written = json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    return _BEYOND.sub(lambda found: _escaped(ord(found[0])), written)
+
+
+def _escaped(code: int) -> str:
+    return f"\\U{code:08x}" if code > 0xFFFF else f"\\u{code:04x}"
 
 
 def _index(context: Context) -> dict[str, Any]:
@@ -98,5 +109,6 @@ def inert(text: str) -> str:
     >>> inert("[a](http://b) <i>")
     '\\\\[a\\\\](http\\\\://b) &lt;i&gt;'
     """
-    plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{letter}" if letter in _MARKS else letter for letter in plain).replace("www.", "www\\.")
+    plain = " ".join(visible(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    marked = "".join(f"\\{letter}" if letter in _MARKS else letter for letter in plain)
+    return _FIRST.sub(r"\1\\\2", marked).replace("www.", "www\\.")

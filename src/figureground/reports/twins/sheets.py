@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,8 +16,12 @@ from figureground.reports.twins.number_sheets import number_rows
 from figureground.reports.twins.told import told
 from figureground.reports.view import records
 
-# What makes spreadsheets read a cell as a formula (OWASP, CSV injection), full-width forms among it.
-_ACTIVE = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# What makes spreadsheets read a cell as a formula (OWASP, CSV injection), full-width forms among it: first in the text,
+# whatever blank or unseen characters stand before it, and after what separates cells where the reader's list separator
+# is another one (in French, a semicolon): a spreadsheet then takes quotes in the middle of a line for text.
+_ACTIVE = re.compile(
+    "(^|[;\t\r\n])(?=[\\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2060\ufeff]*[-=+@＝＋－＠])|^(?=[\t\r\n])"
+)
 _CUES = ("cue", "finding", "status", "estimate", "ci_low", "ci_high", "scale", "level", "severity", "evidence_level")
 _COUNTS = ("n", "n_clusters", "min_detectable", "p_adjusted")
 
@@ -68,6 +73,8 @@ def cell(value: Any) -> Any:
     --------
     >>> cell(-0.5), cell("=1+1"), cell("-5"), cell("grass")
     (-0.5, "'=1+1", "'-5", 'grass')
+    >>> cell("a;=1+1")
+    "a;'=1+1"
     """
     if value is None:
         return ""
@@ -76,4 +83,4 @@ def cell(value: Any) -> Any:
     if isinstance(value, int | float):
         return value if math.isfinite(value) else ""
     text = str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return f"'{text}" if text.lstrip(" ").startswith(_ACTIVE) else text
+    return _ACTIVE.sub(r"\1'", text)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from figureground.reports.sections import findings
 from figureground.reports.sections.context import Context
+from figureground.visible import visible
 
 #: The state of a finding that is a fact about the run and no verdict on a cue.
 NOTE = "note"
-# XML 1.0, section 2.2: what is no character in a document; halves of surrogate pairs among it.
-_NO_CHARACTER = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -35,5 +33,5 @@ def told(context: Context) -> tuple[Told, ...]:
 
 
 def printable(text: str) -> str:
-    """The text with U+FFFD in place of what no XML document can hold."""
-    return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text)
+    """The text with code points in place of what no XML document can hold, and of what would turn or hide text."""
+    return visible(text)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from figureground.audit.files import published
 from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder
 from figureground.errors import UsageError
 from figureground.reports import catalogue, numbers
 from figureground.reports.html import render_html
+from figureground.reports.putting import put
 from figureground.reports.sections.context import Context
 from figureground.reports.spread import RENDERS
 from figureground.reports.twins.card import model_card
@@ -103,10 +102,4 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 def _write(run: AuditResult, out: Path | None, name: str, content: bytes) -> Path:
-    if out is None:
-        RunFolder(run.path).write_bytes(f"{RENDERS}/{name}", content)
-        return run.path / RENDERS / name
-    out.mkdir(parents=True, exist_ok=True)
-    with published(out / name) as draft:
-        draft.write_bytes(content)
-    return out / name
+    return put(run.path, (run.path / RENDERS if out is None else out) / name, content)

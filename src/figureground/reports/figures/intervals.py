@@ -41,6 +41,7 @@ def interval_chart(
     limits: tuple[float, ...] = (),
     bounds: tuple[float, float] | None = None,
     width: style.Width = "wide",
+    shares: bool = True,
 ) -> tuple[str, int]:
     """One row per subgroup, one panel per method.
 
@@ -48,7 +49,7 @@ def interval_chart(
     ----------
     frame : pandas.DataFrame
         Columns panel, group, row (text; ``group`` is the attribute, empty for the overall row), estimate,
-        ci_low, ci_high, area, floor (shares or differences as decimals; NaN where there is none), n (int),
+        ci_low, ci_high, area, floor (decimals; NaN where there is none), n (int),
         hollow (bool).
     words : Words
         What is written on the chart.
@@ -58,6 +59,8 @@ def interval_chart(
         Declared limits, drawn as solid lines.
     bounds : tuple of float
         Ends of the value axis; from the data where not given.
+    shares : bool
+        Whether values are shares or differences of them, which the axis writes as hundredths; otherwise as they are.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def interval_chart(
             _panel(axes, part, positions, words, (pooled or {}).get(panel), limits)
             axes.set_title(panel, loc="left", fontweight="bold", pad=8)
             axes.set_xlim(*(bounds or _bounds(frame)))
-            axes.xaxis.set_major_formatter(lambda value, _: numbers.hundredths(value, 0))
+            axes.xaxis.set_major_formatter(_hundredth if shares else _tick)
         _label_rows(grid[:, 0], positions)
         figure.legend(
             handles=_legend(words, frame),
@@ -91,6 +94,14 @@ def interval_chart(
             columnspacing=1.6,
         )
         return style.to_svg(figure), round(height)
+
+
+def _hundredth(value: float, _: int) -> str:
+    return numbers.hundredths(value, 0)
+
+
+def _tick(value: float, _: int) -> str:
+    return numbers.quantity(round(value, 9) + 0.0)  # no minus before nothing
 
 
 def _positions(frame: pd.DataFrame) -> dict[tuple[str, str | None], float]:

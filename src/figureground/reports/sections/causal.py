@@ -130,7 +130,7 @@ def _own_contrast(context: Context, name: str, rows: list[frames.Row], scale: Ef
     return chart(
         "contrast",
         say("contrast.title"),
-        lambda width: interval_chart(frame, labels, limits=(0.0, float(material or 0.0)), width=width),
+        lambda width: interval_chart(frame, labels, limits=(0.0, float(material or 0.0)), width=width, shares=False),
         alt=say("contrast.alt_overall", mean=scale.stated(frames.overall(rows))),
         caption=say("contrast.caption"),
         tables=[frames.estimate_table(context, say("contrast.table"), rows, scale=scale)],

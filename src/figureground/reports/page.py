@@ -68,7 +68,7 @@ class Page:
 
 def build(result: AuditResult, words: Catalogue) -> Page:
     """The page of a finished run in one language; raises if the run did not finish."""
-    context = Context(result, words)
+    context = Context.of(result, words)
     return Page(
         seal=numbers.short_hash(result.seal),
         audit_id=result.document.audit.id,

@@ -82,7 +82,7 @@ def left_out(context: Context) -> Table | None:
     rows = [
         [
             frames.pair(g.attribute, g.level),
-            g.label,
+            say("label.all") if g.label in ("", ALL) else g.label,
             numbers.count(g.accuracy.n),
             numbers.hundredths(g.accuracy.estimate),
         ]
@@ -106,7 +106,7 @@ def confusion(context: Context) -> Chart | None:
     drawn = matrices if len(context.classes) <= MAX_CLASSES else [_largest(matrices[0])]
     return chart(
         "confusion",
-        say("confusion.title"),
+        say(context.of_answers("confusion.title")),
         lambda width: matrix_chart(
             drawn, row_axis=say("column.label"), column_axis=say("column.predicted"), width=width
         ),

@@ -146,7 +146,9 @@ allow_nonfinite, python_path, output_key
     survey = None if over is None else open_pictures(over, base, decoding, columns)
     subject = asked_model(model, model_class, model_args, weights, hashes, allowed, **said).subject(policy)
     config = AuditConfig(**looking(methods, cam_layer, layout))
-    found = explained(subject, policy, source, Asked(config, _named(about), layer, layout, channel, top), survey, progress)
+    found = explained(
+        subject, policy, source, Asked(config, _named(about), layer, layout, channel, top), survey, progress
+    )
     if not found.sheets:
         raise _none_left(found.set_aside)
     facts, inside = found.model, found.inside

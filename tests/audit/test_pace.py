@@ -162,9 +162,9 @@ def test_a_warm_up_times_the_copy_that_the_audit_will_run_and_checks_the_model_a
     hook = nn.modules.module.register_module_forward_pre_hook(tick)
     try:
         made = {
-            optimise: WarmUp(
-                subject, reader, ("background",), lambda: time[0], AuditConfig(optimise=optimise)
-            )(rows_of(rows))
+            optimise: WarmUp(subject, reader, ("background",), lambda: time[0], AuditConfig(optimise=optimise))(
+                rows_of(rows)
+            )
             for optimise in (True, False)
         }
     finally:

@@ -35,7 +35,7 @@ KINDS = (
 
 
 class Seeing(nn.Module):
-    """Brightness, greenness and brownness, averaged over 4 by 4 cells and added up: float ``[B, 3, H, W]`` to ``[B, K]``.
+    """Brightness, greenness and brownness, averaged over 4 by 4 cells and added up: ``[B, 3, H, W]`` to ``[B, K]``.
 
     Each output is ``offset + figure * (brightness of the middle) + ground * (green less brown of the border)
     + tag * (brightness of the cell at the top left)``, the weights given as rows of ``(offset, figure, ground, tag)``.

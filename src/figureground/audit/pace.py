@@ -21,7 +21,6 @@ from figureground.audit.explain.several import Several
 from figureground.audit.faster import PROBE_ROWS, faster
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.measure.transfers.tuples import Tuples
-
 from figureground.datasets.datamodule import Row, RowLost, RowReader
 from figureground.datasets.images import RowFault
 
@@ -46,7 +45,8 @@ Timer = Callable[[], float]
 class Work:
     """What there is to do: pictures read, explained, and changed and shown to the model, by cue.
 
-    ``checked`` counts pictures that the checks of the maps explain, by the model as it was given; ``beside`` counts pictures explained by methods that take passes of their own, where there are any.
+    ``checked`` counts pictures that the checks of the maps explain, by the model as it was given; ``beside`` counts
+    pictures explained by methods that take passes of their own, where there are any.
     """
 
     read: int

@@ -1,4 +1,4 @@
-"""Names of answers that the audit made up itself: the absence of a finding, the sides of a cut, in the reader's words."""
+"""Names of answers that the audit itself made: the absence of a finding, the sides of a cut, in the reader's words."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def answer_names(document: AuditDocument, words: Catalogue) -> Names:
 def _sides(target: Target, words: Catalogue) -> Names:
     at = f"{numbers.style().marked(f'{target.cut:g}')} {target.unit}".strip()
     keys = ("answer.below", "answer.or_more")
-    return {
-        stored: words.say(key, name=target.name, at=at) for stored, key in zip(target.classes, keys, strict=True)
-    }
+    return {stored: words.say(key, name=target.name, at=at) for stored, key in zip(target.classes, keys, strict=True)}
 
 
 def renamed(value: Any, names: Names) -> Any:

@@ -230,9 +230,9 @@ def _test_row(context: Context, row: dict[str, Any]) -> list[str]:
 
 def _test_name(context: Context, row: dict[str, Any]) -> str:
     """The test in words; one of the images of a label says of which."""
-    if row["test"] in _BY_LABEL and len(context.classes) == 2:  # noqa: PLR2004  (a class and its absence)
+    if row["test"] in _BY_LABEL and len(context.classes) == 2:
         label = row.get("finding") or context.classes[-1]
-        return context.words.say(f"test.{row['test']}_of", label=label)
+        return context.words.say(context.of_labels(f"test.{row['test']}_of"), label=label)
     return context.words.term("test", row["test"])
 
 

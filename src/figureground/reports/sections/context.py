@@ -84,6 +84,10 @@ class Context:
         """Name of the sentence that says this of classes; of findings, or of the sides of a cut, where these answer."""
         return key + ("_sides" if self.target is not None else "_finding" if self.findings else "")
 
+    def of_labels(self, key: str) -> str:
+        """Name of the sentence that says this of labels; of the model's own answers, where these stand for them."""
+        return key if self.document.data.labelled else f"{key}_unlabelled"
+
     @property
     def unit(self) -> str:
         """The unit of the number, or words that stand for it."""

@@ -24,7 +24,7 @@ def cue_table(context: Context) -> Table | None:
     columns = ["cue", "state", "effect", "interval", "control", "n", "assay", "level_of_evidence"]
     words = [context.words.say(f"column.{name}") for name in columns]
     scales = {scale_of(context, cue.scale).key("column.effect") for cue in cues if cue.estimate is not None}
-    alone = len(scales) < 2  # noqa: PLR2004  (of several, every effect says its own)
+    alone = len(scales) < 2
     key = next(iter(scales), "column.effect") if alone else "column.effect_of"
     words[2] = context.words.say(key, unit=context.unit)
     body = [_row(context, cue, alone=alone) for cue in order]

@@ -161,11 +161,15 @@ def _by_label(context: Context, cue: CueVerdict) -> list[str]:
         known = {"finding": name, "n": part.n, "clusters": part.n_clusters, "level": part.ci_level}
         if cue.scale == "log_odds":
             ratio = odds(part.estimate, part.ci_low, part.ci_high)
-            found.append(context.words.say(f"finding.{key}_odds", **ratio, **known))
+            found.append(context.words.say(context.of_labels(f"finding.{key}_odds"), **ratio, **known))
         else:
             scale = scale_of(context, cue.scale)
             interval, effect = scale.span(part.ci_low, part.ci_high), scale.told(part.estimate)
-            found.append(context.words.say(scale.key(f"finding.{key}"), effect=effect, interval=interval, **known))
+            found.append(
+                context.words.say(
+                    context.of_labels(scale.key(f"finding.{key}")), effect=effect, interval=interval, **known
+                )
+            )
     return found
 
 

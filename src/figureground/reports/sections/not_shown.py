@@ -17,7 +17,7 @@ def not_shown(context: Context) -> tuple[str, ...]:
         for message in cue.does_not_show:
             label = _label(context, cue) if message.key == _FEW else ""
             if label:
-                words = context.words.say("few_with_label", label=label, n=fewest[label])
+                words = context.words.say(context.of_labels("few_with_label"), label=label, n=fewest[label])
             else:
                 words = context.words.message(message)
             found.setdefault((message.key, label or words), words)

@@ -18,9 +18,9 @@ def comparison_lines(document: ComparisonDocument, lang: str = "en") -> list[str
         found.append(say("compare.line.rows", n=rows.common, first=rows.only_first, second=rows.only_second))
     else:
         found.append(say("compare.line.aggregates", reason=told.reason(rows.reason)))
-    found += [f"{told.cue(item.cue, item.finding)}: {_state(told, item)}" for item in document.cues]
+    found += [told.of(told.cue(item.cue, item.finding), _state(told, item)) for item in document.cues]
     found += [
-        f"{told.measure(item)}: {told.measured(item).words}{_numbers(told, item.difference)}"
+        told.of(told.measure(item), f"{told.measured(item).words}{_numbers(told, item.difference)}")
         for item in document.measures
     ]
     return [*found, *gate_lines(told)]
@@ -30,7 +30,7 @@ def _state(told: Told, item: CueChange) -> str:
     states = f"{told.audit_state(item, 'first')} → {told.audit_state(item, 'second')}"
     reason = told.reason(item.reason)
     words = told.chip(item.state).words + (f" ({reason})" if reason else "")
-    return f"{words}; {states}{_numbers(told, item.difference)}"
+    return told.words.clauses([words, f"{states}{_numbers(told, item.difference)}"])
 
 
 def _numbers(told: Told, found: Difference | None) -> str:

@@ -19,7 +19,7 @@ def cue_table(told: Told) -> Table:
     body = [
         [
             told.cue(item.cue, item.finding),
-            _stated(told.chip(item.state).words, told.reason(item.reason)),
+            _stated(told, told.chip(item.state).words, told.reason(item.reason)),
             told.audit_state(item, "first"),
             told.audit_state(item, "second"),
         ]
@@ -67,13 +67,13 @@ def _effect(told: Told, item: CueChange) -> str:
     return told.words.say("compare.named", cue=cue, **way.model_dump())
 
 
-def _stated(words: str, reason: str) -> str:
-    return f"{words}: {reason}" if reason else words
+def _stated(told: Told, words: str, reason: str) -> str:
+    return told.of(words, reason) if reason else words
 
 
 def _measure(told: Told, item: MeasureChange) -> list[str]:
     words, reason = told.measured(item).words, told.reason(item.reason)
-    return [told.measure(item), _stated(words, reason), *_numbers(told, item.difference)]
+    return [told.measure(item), _stated(told, words, reason), *_numbers(told, item.difference)]
 
 
 def _numbers(told: Told, found: Difference | None) -> list[str]:

@@ -24,12 +24,27 @@ def compare(
             "code 1. Default: the policy's.",
         ),
     ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file", help="Your key under which a bundle was made: your run and the bundle, compared row by row."
+        ),
+    ] = None,
     lang: Annotated[str, typer.Option("--lang", help="Language of the page.")] = "en",
 ) -> None:
     """Say what changed between two audits, and whether it is more than noise; a gate for CI."""
     from figureground.comparing import compare_runs
 
-    found = compare_runs(first, second, policy=policy, fail_on=fail_on, out=out, json=json, lang=lang)  # type: ignore[arg-type]  # a severity that is none is refused by the policy
+    found = compare_runs(
+        first,
+        second,
+        policy=policy,
+        fail_on=fail_on,  # type: ignore[arg-type]  # a severity that is none is refused by the policy
+        key_file=key_file,
+        out=out,
+        json=json,
+        lang=lang,
+    )
     for line in found.lines(lang):
         typer.echo(line)
     for name, path in (("page", out), ("json", json)):

@@ -52,7 +52,13 @@ def explain(
         typer.Option("--mask", help="Mask of the object, one for each picture, in their order. Repeatable."),
     ] = None,
     about: Annotated[
-        str | None, typer.Option("--about", help="Class or finding to explain. Default: what the model predicts.")
+        list[str] | None,
+        typer.Option(
+            "--about",
+            "--target",
+            help="Class or finding to explain, by name or by its place from 0. Repeatable: a sheet for each. "
+            "Default: what the model predicts.",
+        ),
     ] = None,
     methods: Methods = None,
     cam_layer: Annotated[
@@ -142,7 +148,8 @@ def explain(
         **files,
     )
     for sheet in found.sheets:
-        typer.echo(one_line(f"{sheet.name}: {sheet.answer.name} ({sheet.answer.probability:.1%})"))
+        why = f"; explained: {sheet.explained}" if about else ""
+        typer.echo(one_line(f"{sheet.name}: {sheet.answer.name} ({sheet.answer.probability:.1%}){why}"))
     for lost in found.set_aside:
         typer.echo(one_line(f"{lost.name}: set aside: {lost.reason}: {lost.detail}"), err=True)
     for file in found.files:

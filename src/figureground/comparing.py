@@ -70,6 +70,7 @@ def compare_runs(
     *,
     policy: Policy | dict[str, Any] | str | Path | None = None,
     fail_on: Severity | None = None,
+    key_file: str | Path | None = None,
     out: str | Path | None = None,
     json: str | Path | None = None,
     lang: str = "en",
@@ -86,6 +87,9 @@ def compare_runs(
         the policy of the second audit.
     fail_on : {"critical", "high", "moderate", "low"}, optional
         A new or worse demonstrated cue of this severity or worse fails the gate; in place of the policy's.
+    key_file : path, optional
+        The owner's key under which a bundle was made: a run is then compared with it row by row, its hashes put under
+        the key in memory. Without it a run and a bundle are compared as wholes.
     out, json : path, optional
         Where the page and the document are written; nothing is written by default.
     lang : str
@@ -99,13 +103,16 @@ def compare_runs(
     Raises
     ------
     figureground.errors.FiguregroundError
-        An audit did not finish, or is not as it was sealed.
+        An audit did not finish, or is not as it was sealed; a bundle was made under another key.
     """
     from figureground import __version__
+    from figureground.audit.bundle.keys import Key
+    from figureground.audit.bundle.owned import under_key
     from figureground.audit.compare.comparing import Comparing
     from figureground.audit.compare.side import Side
 
-    sides = [Side.open(item.path if isinstance(item, AuditResult) else Path(item)) for item in (first, second)]
+    opened = [Side.open(item.path if isinstance(item, AuditResult) else Path(item)) for item in (first, second)]
+    sides = opened if key_file is None else under_key(opened, Key.found_in(Path(key_file)))
     chosen = sides[1].policy if policy is None else load_policy(policy)
     if fail_on is not None:
         chosen = load_policy({**chosen.model_dump(), "fail_on": fail_on})

@@ -27,7 +27,7 @@ class Explained:
     Attributes
     ----------
     sheets : tuple of Sheet
-        One for each picture that could be read, in the order in which they were named.
+        For each picture that could be read, in the order in which they were named, one for each class asked about.
     set_aside : tuple of SetAside
         Pictures without a sheet, and why.
     inside : Inside or None
@@ -50,7 +50,7 @@ def explain(
     *,
     out: str | Path | None = None,
     masks: Sequence[str | Path] | str | Path = (),
-    about: str | None = None,
+    about: Sequence[str | int] | str | int | None = None,
     methods: Sequence[str] | None = None,
     cam_layer: str | None = None,
     layout: Layout | None = None,
@@ -96,8 +96,9 @@ allow_nonfinite, python_path, output_key
         empty. Default: nothing is written.
     masks : path, or sequence of paths
         None, or one for each picture: then the object alone and the background alone are shown to the model too.
-    about : str, optional
-        Class or finding that the maps explain. Default: the predicted class, or the most probable finding.
+    about : str, int, or sequence of these, optional
+        Class or finding that the maps explain, by name or by its place among the outputs, from 0; of several, each
+        picture has a sheet for each. Default: the predicted class, or the most probable finding.
     methods : sequence of str, optional
         ``("saliency", "gradcam")`` by default, as far as they can be had of the model.
     cam_layer, layout : str, optional
@@ -145,12 +146,20 @@ allow_nonfinite, python_path, output_key
     survey = None if over is None else open_pictures(over, base, decoding, columns)
     subject = asked_model(model, model_class, model_args, weights, hashes, allowed, **said).subject(policy)
     config = AuditConfig(**looking(methods, cam_layer, layout))
-    found = explained(subject, policy, source, Asked(config, about, layer, layout, channel, top), survey, progress)
+    found = explained(
+        subject, policy, source, Asked(config, _named(about), layer, layout, channel, top), survey, progress
+    )
     if not found.sheets:
         raise _none_left(found.set_aside)
     facts, inside = found.model, found.inside
     written = () if folder is None else _written(folder, found.sheets, inside, facts, lang)
     return Explained(found.sheets, found.set_aside, inside, facts, written)
+
+
+def _named(about: Sequence[str | int] | str | int | None) -> tuple[str | int, ...]:
+    if about is None:
+        return ()
+    return (about,) if isinstance(about, str | int) else tuple(about)
 
 
 def _several(paths: Sequence[str | Path] | str | Path) -> tuple[str | Path, ...]:

@@ -29,6 +29,8 @@ def check_inputs(
     attributes: Any | None = None,
     on: str | None = None,
     dedupe: bool = False,
+    labels: bool = True,
+    train: Any | None = None,
     normalized: tuple[Sequence[float], Sequence[float]] | None = None,
     by: Sequence[str] | None = None,
     environment: str | None = None,
@@ -63,7 +65,8 @@ def check_inputs(
     Parameters are those of :func:`run_audit`. Without a model the labels are taken as they are; with one, its probes
     are run on the first usable rows. ``reach`` of the result says, by cue and subgroup, which states this n can reach
     under the policy. Of more than 2,000 rows so many are decoded, and the files of the others are looked up; ``full``
-    decodes all, as ``expect_predictions`` does.
+    decodes all, as ``expect_predictions`` does. Without ``labels`` every picture is shown to the model once, and with
+    ``train`` every picture is compared with those that the model was trained on, however many there are.
     """
     from figureground.audit.checking import check
     from figureground.datasets.decoding import Decoding
@@ -105,6 +108,8 @@ def check_inputs(
         attributes=Attributes.read(attributes, on),
         normalized=Normalized.of(normalized),
         dedupe=dedupe,
+        labels=labels,
+        train=train,
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from scipy import stats
 
@@ -10,6 +11,7 @@ import figureground as fg
 from figureground.audit.config import Policy
 from figureground.audit.judge.intervals import min_detectable
 from figureground.audit.judge.reach import Reach
+from figureground.errors import UsageError
 from figureground.reports.checked import check_lines, reach_lines
 
 
@@ -138,3 +140,26 @@ def test_a_large_set_is_limited_by_the_subsample_of_the_policy():
     lines = list(reach_lines(reach.reset_index()))
     assert lines[0].endswith("and can be cleared")
     assert "secondary_rows of the policy would have to allow 859 units" in lines[1]
+
+
+def test_data_without_labels_is_checked_under_the_models_own_answers(audit_manifest):
+    frame = pd.read_csv(audit_manifest, dtype=str).head(12)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    bare = frame.drop(columns=["label", "environment"])
+    found = fg.check_inputs(bare, model, labels=False, root=audit_manifest.parent, classes=["a", "b"])
+    assert (found.ok, found.labelled, found.stratum) == (12, False, None)
+    assert any(line.startswith("labels: ") for line in check_lines(found))
+    with pytest.raises(UsageError, match="a column of labels"):
+        fg.check_inputs(frame, model, labels=False, root=audit_manifest.parent, classes=["a", "b"])
+    with pytest.raises(UsageError, match="no labels, and no model"):
+        fg.check_inputs(bare, labels=False, root=audit_manifest.parent)
+
+
+def test_what_the_training_data_shares_is_told_before_the_audit(audit_manifest):
+    frame = pd.read_csv(audit_manifest, dtype=str)
+    frame = frame.assign(image=[str(audit_manifest.parent / name) for name in frame["image"]]).drop(columns=["mask"])
+    first, second = frame.head(8).assign(split="test"), frame.iloc[5:20].assign(split="train")
+    found = fg.check_inputs(first, train=second, root=audit_manifest.parent)
+    assert (found.overlap.rows, found.overlap.training_rows, found.overlap.equal) == (8, 15, 3)
+    assert any(line.startswith("training data: Of 8 rows") for line in check_lines(found))
+    assert fg.check_inputs(first, root=audit_manifest.parent).overlap is None

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from itertools import count
 
 import pytest
+from torch import nn
 
 from figureground.audit.classify.subject import as_subject
 from figureground.audit.config import AuditConfig, Policy
@@ -131,6 +132,7 @@ def test_a_warm_up_times_every_cue_that_an_audit_tests_by_default(shortcut_model
     assert tuple(pace.change) == DEFAULT_CUES
     assert set(pace.change.values()) == {pace.read} == {1 / WARM_UP}
     assert pace.beside == 0
+    assert pace.check == pace.explain == 1 / WARM_UP
     asked = AuditConfig(methods=("saliency", "occlusion"))
     more = WarmUp(subject, reader, ("background",), lambda: float(next(ticks)), asked)(rows_of(rows))
     assert more.beside == 1 / BESIDE
@@ -142,3 +144,34 @@ def test_a_warm_up_times_every_cue_that_an_audit_tests_by_default(shortcut_model
 class Unreadable:
     def __call__(self, row):
         raise RowFault("image_unreadable", "for the test")
+
+
+def test_a_warm_up_times_the_copy_that_the_audit_will_run_and_checks_the_model_as_given(audit_manifest):
+    """The clock goes on by a second whenever the model as given is run, and by a hundredth when a copy is."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten())
+    model, time = nn.Sequential(network, nn.Linear(64, 2)).eval(), [0.0]
+    subject = as_subject(model, classes=("coat", "pullover"))
+
+    def tick(module, _):
+        if isinstance(module, nn.Linear):
+            time[0] += 1.0 if module is model[1] else 0.01
+
+    source = open_source(audit_manifest, classes=subject.classes)
+    rows = Intake(subject.classes)(source, source.table()).usable.head(WARM_UP)
+    reader = RowReader(source, subject.preprocess, subject.classes)
+    hook = nn.modules.module.register_module_forward_pre_hook(tick)
+    try:
+        made = {
+            optimise: WarmUp(subject, reader, ("background",), lambda: time[0], AuditConfig(optimise=optimise))(
+                rows_of(rows)
+            )
+            for optimise in (True, False)
+        }
+    finally:
+        hook.remove()
+    assert made[True].check == made[False].check == made[False].explain
+    assert made[True].explain == pytest.approx(made[False].explain / 100)
+    assert made[True].change["background"] == pytest.approx(made[False].change["background"] / 100)
+    work = Work(0, 10, {"background": 5}, checked=3)
+    expected = 10 * made[True].explain + 3 * made[True].check + 5 * made[True].change["background"]
+    assert made[True].seconds(work) == pytest.approx(expected)

@@ -226,6 +226,7 @@ def test_nothing_outside_the_root_is_opened(folder, tmp_path):
     ("more", "message"),
     [
         ({"about": "d"}, "ABOUT about: found 'd'"),
+        ({"about": 3}, "its place from 0 to 2"),
         ({"layer": "nothing"}, "LAYER_UNKNOWN"),
         ({"layer": "4", "channel": 6}, "found channel 6; expected 0 to 5"),
         ({"channel": 1}, "found a channel, and no layer"),
@@ -271,3 +272,23 @@ def test_the_command_line_writes_the_same_and_answers_three(folder, tmp_path):
     first = (tmp_path / "out" / "sheet-1.en.html").read_bytes()
     assert CliRunner().invoke(app, [*arguments, "--overwrite"]).exit_code == 0
     assert (tmp_path / "out" / "sheet-1.en.html").read_bytes() == first
+    both = CliRunner().invoke(app, [*arguments, "--overwrite", "--about", "dog", "--target", "0"])
+    assert re.findall(r"explained: (\w+)", both.output) == ["dog", "cat"]
+    for number, name in ((1, "dog"), (2, "cat")):
+        assert f"logit of {name}" in re.sub(r"<[^>]+>", "", (tmp_path / "out" / f"sheet-{number}.en.html").read_text())
+
+
+def test_several_classes_are_explained_by_name_and_by_place_a_sheet_for_each(folder):
+    names = ["northern lapwing", "2", "black tern"]
+    found = fg.explain(network(), [folder / "a.png", folder / "b.png"], classes=names, about=["black tern", 0, "2"])
+    # A name that is a number is a name first; what is named twice is explained once.
+    assert [sheet.explained for sheet in found.sheets] == ["black tern", "northern lapwing", "2"] * 2
+    assert [sheet.name for sheet in found.sheets] == ["a.png"] * 3 + ["b.png"] * 3
+    alone = fg.explain(network(), folder / "a.png", classes=names, about=2).sheets[0]
+    assert np.array_equal(alone.maps[0].cells, found.sheets[0].maps[0].cells)
+    assert not np.array_equal(found.sheets[0].maps[0].cells, found.sheets[1].maps[0].cells)
+
+
+def test_a_class_that_is_misspelt_comes_with_the_nearest_ones(folder):
+    with pytest.raises(UsageError, match="did you mean 'northern lapwing'"):
+        fg.explain(network(), folder / "a.png", classes=["northern lapwing", "tern", "gull"], about="nothern lapwng")

@@ -42,6 +42,10 @@ class Checked:
     target : Target or None
         What the number is, where the answer is one; ``smallest_effect`` is in its unit then, and assumes that it
         spreads as much, against its material effect, as decisions do.
+    overlap : TrainingOverlap or None
+        What the training data shares with the usable rows, where it was given.
+    labelled : bool
+        Whether labels were given; the model's own answers stand for them otherwise.
     reach : pandas.DataFrame
         Which states this n can reach, by cue and subgroup: see :class:`~figureground.audit.judge.reach.Reach`.
     """
@@ -64,3 +68,5 @@ class Checked:
     repeating: Mapping[str, int]
     reach: pd.DataFrame
     target: Target | None = None
+    overlap: document.TrainingOverlap | None = None
+    labelled: bool = True

@@ -20,13 +20,15 @@ from figureground.audit.recipients import has_environment
 from figureground.audit.skimming import as_if_decoded, chosen_rows
 from figureground.audit.strata import by_environment, by_label
 from figureground.audit.target import Target
+from figureground.audit.training_data import TrainingData
 from figureground.datasets.columns import MASK_ABSENT
 from figureground.datasets.decoding import PLAIN, Decoding
 from figureground.datasets.findings import label_columns
 from figureground.datasets.intake import Examples, Intake
 from figureground.datasets.joining import Attributes
 from figureground.datasets.normalized import Normalized
-from figureground.datasets.sources import open_source
+from figureground.datasets.sources import Source, open_source
+from figureground.errors import UsageError
 
 if TYPE_CHECKING:
     from figureground.audit.classify.subject import Subject
@@ -58,11 +60,14 @@ def check(
     attributes: Attributes | None = None,
     normalized: Normalized | None = None,
     dedupe: bool = False,
+    labels: bool = True,
+    train: Any = None,
 ) -> Checked:
     """Decode some rows, or all of them, and look up the files of the others.
 
     With a subject its probes run on the first usable rows that were decoded; ``looking`` says which methods explain,
-    and where Grad-CAM looks, and ``own`` are methods of the caller's.
+    and where Grad-CAM looks, and ``own`` are methods of the caller's. Without ``labels`` every row is shown to the
+    subject once, whose answers stand for them; with ``train`` the pictures of every usable row are compared with those.
     """
     policy = policy or Policy()
     if subject is not None:
@@ -77,7 +82,10 @@ def check(
         decoding=decoding,
         attributes=attributes,
         normalized=normalized,
+        labelled=labels,
     )
+    source = source if labels else _under_answers(source, subject)
+    training = TrainingData.read(train, data, names_labels, columns or {})
     table = source.table()
     several = bool(label_columns(table)) if subject is None else subject.task.several
     names = known or label_columns(table) or _classes(table, policy)
@@ -102,8 +110,24 @@ def check(
     grouping = group_rows(examples.frame, examples.attributes, by or policy.subgroups, levels=examples.levels)
     grey = subject is not None and subject.preprocess.channels == 1
     reach = _reach(examples, policy, grey)(cues or default_cues(examples.regions), grouping.groups)
-    found = _checked(examples, grouping, probes, layer, reach)
+    overlap = None if training is None else training.compare(source, examples)
+    found = replace(_checked(examples, grouping, probes, layer, reach), overlap=overlap, labelled=labels)
     return found if policy.target is None else _in_unit(found, policy, policy.target)
+
+
+def _under_answers(source: Source, subject: Subject | None) -> Source:
+    """The source under the labels that the model itself predicts, as an audit takes it."""
+    if subject is None:
+        raise UsageError(
+            "NO_LABELS",
+            source.where,
+            found="no labels, and no model",
+            expected="a model whose answers stand for the labels",
+            fix="name it with --model",
+        )
+    from figureground.audit.unlabelled import PredictedLabels  # data alone are checked without torch
+
+    return PredictedLabels.of(source, subject)
 
 
 def _classes(table: pd.DataFrame, policy: Policy) -> tuple[str, ...]:

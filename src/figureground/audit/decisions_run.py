@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.config import AuditConfig, Layout, Policy
@@ -13,7 +14,7 @@ from figureground.audit.inside import InsideView
 from figureground.audit.probing import probed
 from figureground.audit.progress import Progress
 from figureground.audit.sheets import Inside, ModelFacts, SetAside, Sheet
-from figureground.audit.single import SheetMaker, Shown, check_about, read_shown
+from figureground.audit.single import SheetMaker, Shown, named_classes, read_shown
 from figureground.datasets.row_faults import RowFault
 from figureground.datasets.sources import Source
 from figureground.datasets.table_source import TableSource
@@ -28,14 +29,14 @@ class Asked:
     ----------
     config : AuditConfig
         Of which ``methods``, ``layer`` (that of Grad-CAM) and ``layout`` are looked at.
-    about : str or None
-        The class or finding that is explained.
+    about : tuple of str or int
+        Classes or findings that are explained, by name or place, a sheet for each; empty: what the model predicts.
     layer, layout, channel, top
         As for :class:`~figureground.audit.inside.InsideView`; None: the inside is not looked at.
     """
 
     config: AuditConfig
-    about: str | None = None
+    about: tuple[str | int, ...] = ()
     layer: str | None = None
     layout: Layout | None = None
     channel: int | None = None
@@ -66,7 +67,7 @@ def explained(
         which only answers can be had.
     """
     subject = replace(subject, thresholds=declared_task(subject.task, policy).thresholds)
-    check_about(asked.about, subject.classes)
+    about = named_classes(asked.about, subject.classes) or (None,)
     read = list(_read(pictures, subject))
     shown = [each for each in read if isinstance(each, Shown)]
     lost = [each for each in read if isinstance(each, SetAside)]
@@ -75,10 +76,11 @@ def explained(
     with evaluating(subject.module):
         seen = probed(subject, subject.preprocess.normalize(shown[0].image[None]), asked.config)
         _check_layers(asked.layer, seen.subject)
-        made = list(_made(SheetMaker(seen.subject, seen.explaining.explainer, asked.about), shown, progress))
+        makers = [SheetMaker(seen.subject, seen.explaining.explainer, one) for one in about]
+        made = list(_made(makers, shown, progress))
         inside = None if asked.layer is None else _inside(seen.subject, shown, asked, asked.layer, over, progress)
     sheets = tuple(each for each in made if isinstance(each, Sheet))
-    lost += [each for each in made if isinstance(each, SetAside)]
+    lost += dict.fromkeys(each for each in made if isinstance(each, SetAside))  # once, for however many classes
     return Found(sheets, tuple(lost), inside, _facts(seen.subject))
 
 
@@ -90,9 +92,9 @@ def _read(source: TableSource, subject: Subject) -> Iterator[Shown | SetAside]:
             yield SetAside(name, fault.reason, fault.detail)
 
 
-def _made(make: SheetMaker, shown: list[Shown], progress: Progress) -> Iterator[Sheet | SetAside]:
-    with progress("sheets", len(shown)) as advance:
-        for each in shown:
+def _made(makers: list[SheetMaker], shown: list[Shown], progress: Progress) -> Iterator[Sheet | SetAside]:
+    with progress("sheets", len(shown) * len(makers)) as advance:
+        for each, make in product(shown, makers):
             try:
                 yield make(each)
             except RowFault as fault:

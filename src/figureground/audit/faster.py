@@ -14,6 +14,9 @@ from figureground.audit.explain.optimised import optimised
 _SWITCHED_OFF = "switched off"
 _NO_LAYERS = "of the model its layers cannot be had"
 
+#: Images on which a model is probed, and a copy's answers are compared with its own.
+PROBE_ROWS = 4
+
 
 @dataclass(frozen=True)
 class Faster:

@@ -32,7 +32,7 @@ from figureground.audit.explain.choosing import SINGLE_PASS_COST, Explaining
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
 from figureground.audit.explain.own import OwnMethod
-from figureground.audit.faster import Faster, faster
+from figureground.audit.faster import PROBE_ROWS, Faster, faster
 from figureground.audit.files import file_sha256
 from figureground.audit.hands import gather, shared_reading
 from figureground.audit.judge.evidenced import Evidenced, Judgement
@@ -64,7 +64,6 @@ from figureground.datasets.intake import Examples
 from figureground.datasets.sources import Source
 from figureground.errors import UsageError
 
-PROBE_ROWS = 4
 _SOFTWARE = (
     "figureground",
     "torch",

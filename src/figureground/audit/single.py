@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor
@@ -110,16 +111,39 @@ class SheetMaker:
         return self.subject.classes.index(self.about)
 
 
-def check_about(about: str | None, classes: Sequence[str]) -> None:
-    """Refuse a class that the model does not have."""
-    if about is not None and about not in classes:
-        raise UsageError(
-            "ABOUT",
-            "about",
-            found=repr(about),
-            expected=f"one of {', '.join(classes[:12])}{', ...' if len(classes) > 12 else ''}",
-            fix="name one of the model's classes",
-        )
+def named_classes(about: Sequence[str | int], classes: Sequence[str]) -> tuple[str, ...]:
+    """The classes or findings that are meant, each once, in the order in which they were named.
+
+    Each is given by its name or by its place among the outputs, from 0. A text is taken for a name first, and for a
+    place where no class has that name; an integer is a place.
+
+    Raises
+    ------
+    UsageError
+        The model has no such class; the nearest names are told.
+
+    Examples
+    --------
+    >>> named_classes(["dog", 0, "1"], ("cat", "dog"))
+    ('dog', 'cat')
+    """
+    return tuple(dict.fromkeys(_named(one, classes) for one in about))
+
+
+def _named(about: str | int, classes: Sequence[str]) -> str:
+    if isinstance(about, str) and about in classes:
+        return about
+    if str(about).isdecimal() and int(about) < len(classes):
+        return classes[int(about)]
+    near = get_close_matches(str(about), classes, n=3, cutoff=0.4)
+    some = f"{', '.join(classes[:12])}{', ...' if len(classes) > 12 else ''}"
+    raise UsageError(
+        "ABOUT",
+        "about",
+        found=repr(about),
+        expected=f"one of {some}, or its place from 0 to {len(classes) - 1}",
+        fix=f"did you mean {', '.join(map(repr, near))}?" if near else "name one of the model's classes",
+    )
 
 
 def shown_maps(explained: Explanation) -> tuple[MapShown, ...]:

@@ -10,6 +10,7 @@ from figureground.audit.checked import Checked
 from figureground.audit.tables import ALL
 from figureground.reports import catalogue, numbers
 from figureground.reports.scales import EffectScale
+from figureground.reports.sections.inputs import shared_words
 from figureground.visible import one_line
 
 #: Faulty rows, and subgroups that fall short, that are shown one by one; all are counted.
@@ -29,6 +30,10 @@ def _lines(found: Checked) -> Iterator[str]:
             "masks are counted as the table names them: --full decodes all"
         )
     yield from _listed(found.faults)
+    if not found.labelled:
+        yield f"labels: {catalogue.load('en').say('ledger.unlabelled')}"
+    if found.overlap is not None:
+        yield f"training data: {shared_words(catalogue.load('en'), found.overlap)}"
     yield f"masks: {found.masked} of {found.ok} usable rows; independent units: {found.clusters}"
     yield from _listed(found.troubles)
     for name, count in found.repeating.items():

@@ -13,7 +13,7 @@ from figureground.visible import one_line
 def closing_lines(result: AuditResult, lang: str = "en") -> list[str]:
     """Findings, effect and performance as plain sentences, worst first."""
     words = load(lang)
-    context = Context(result, words)
+    context = Context.of(result, words)
     lines = [state_line(context, cue) for cue in result.verdict.cues]
     lines += [line for cue in result.verdict.cues for line in _effect(context, cue)]
     for part in (result.document.performance, *result.document.performance.others):

@@ -85,7 +85,7 @@ class Page:
 
 def build(result: AuditResult, words: Catalogue) -> Page:
     """The page of a finished run in one language; raises if the run did not finish."""
-    context = Context(result, words)
+    context = Context.of(result, words)
     shown, controls = tools.with_tools(context, cases.heatmap_cases(context))
     return Page(
         seal=numbers.short_hash(result.seal),

@@ -72,7 +72,7 @@ def show_row(result: AuditResult, row_id: int) -> RowView:
     example = records(found)[0]
     predictions = result.predictions[result.predictions["row_id"] == row_id]
     attributions = result.attributions[result.attributions["row_id"] == row_id]
-    context = Context(result, catalogue.load("en"))
+    context = Context.of(result, catalogue.load("en"))
     return RowView(
         row_id=int(row_id),
         label=example["label"] or numbers.NONE,
@@ -86,7 +86,7 @@ def show_row(result: AuditResult, row_id: int) -> RowView:
 
 def result_card(result: AuditResult) -> str:
     """The first screen of the report as a small piece of HTML, escaped, without style."""
-    context = Context(result, catalogue.load("en"))
+    context = Context.of(result, catalogue.load("en"))
 
     return render_fragment("card.html.j2", cover=cover.build(context), t=context.words.say)
 

@@ -117,3 +117,67 @@ def test_a_document_of_another_version_is_told(runs, bundles, tmp_path):
     (other / "bundle.json").write_text(json.dumps(listed))
     with pytest.raises(UsageError, match="RUN_FORMAT"):
         compare_runs(bundles[0], other)
+
+
+KEY = b"owner".ljust(32, b".")
+
+
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory):
+    """The owner's key, for its owner alone."""
+    file = tmp_path_factory.mktemp("keys") / "audit.key"
+    file.write_text(KEY.hex() + "\n")
+    file.chmod(0o600)
+    return file
+
+
+@pytest.fixture(scope="module")
+def under_the_key(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("under-the-key")
+    return {reliance: bundled(runs(reliance), folder / str(reliance), key=KEY) for reliance in (0.0, 0.6)}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_run_and_a_bundle_under_its_owners_key_say_what_two_runs_say(runs, under_the_key, key_file, turned):
+    pair = (under_the_key[0.0], runs(0.6)) if turned else (runs(0.0), under_the_key[0.6])
+    found, own = compare_runs(*pair, key_file=key_file).document, compare_runs(runs(0.0), runs(0.6)).document
+    assert found.rows == own.rows
+    assert found.rows.how == "paired"
+    assert found.rows.common == own.rows.common > 150
+    assert {found.first.key_id, found.second.key_id} == {hashlib.sha256(KEY).hexdigest()[:16]}
+    for one, other in zip((*found.cues, *found.measures), (*own.cues, *own.measures), strict=True):
+        assert one.state == other.state
+        assert one.difference.model_dump() == pytest.approx(other.difference.model_dump())
+
+
+def test_a_wrong_key_is_told_and_never_taken_for_no_rows_in_common(runs, under_the_key, tmp_path):
+    other = tmp_path / "other.key"
+    other.write_text("ab" * 32)
+    other.chmod(0o600)
+    with pytest.raises(UsageError, match="KEY_OTHER"):
+        compare_runs(runs(0.0), under_the_key[0.6], key_file=other)
+    with pytest.raises(UsageError, match="KEY_OTHER"):
+        compare_runs(under_the_key[0.0], under_the_key[0.6], key_file=other)
+
+
+def test_a_key_that_is_not_there_is_not_made(runs, under_the_key, tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        compare_runs(runs(0.0), under_the_key[0.6], key_file=tmp_path / "none.key")
+    assert not (tmp_path / "none.key").exists()
+
+
+def test_a_key_for_two_runs_is_refused_and_one_for_a_bundle_without_key_says_so(runs, key_file, tmp_path):
+    with pytest.raises(UsageError, match="leave --key-file out"):
+        compare_runs(runs(0.0), runs(0.6), key_file=key_file)
+    nameless = bundled(runs(0.6), tmp_path / "nameless", key=b"")
+    assert compare_runs(runs(0.0), nameless, key_file=key_file).document.rows.reason == "no_key"
+
+
+def test_the_command_takes_the_key(runs, under_the_key, key_file):
+    from typer.testing import CliRunner
+
+    from figureground.cli import app
+
+    found = CliRunner().invoke(app, ["compare", str(runs(0.0)), str(under_the_key[0.6]), "--key-file", str(key_file)])
+    assert found.exit_code == 1
+    assert "compared row by row" in found.output

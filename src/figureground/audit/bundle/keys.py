@@ -43,6 +43,27 @@ class Key:
             _make(path)
         return cls(_read(path))
 
+    @classmethod
+    def found_in(cls, path: Path) -> Key:
+        """The key in a file that is there; none is made.
+
+        Raises
+        ------
+        UsageError
+            There is no such file, or it holds no key.
+        IntegrityError
+            Others may read it.
+        """
+        if not path.is_file():
+            raise UsageError(
+                "KEY_FILE",
+                str(path),
+                found="no such file",
+                expected="the key under which a bundle was made",
+                fix="name the file that was given to `figureground bundle --key-file`",
+            )
+        return cls(_read(path))
+
     @property
     def key_id(self) -> str | None:
         """First 16 hexadecimal digits of the key's SHA-256; null for one that is not kept."""

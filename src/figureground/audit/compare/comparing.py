@@ -109,7 +109,7 @@ class Comparing:
         """What the two audits have in common, and why rows are not compared where they are not."""
         found, why = self.pairing, why_not(self.first, self.second)
         if found is not None and not self.matched:
-            why = "too_few_common" if len(found) else "none_common"
+            why = "too_few_common" if len(found) else "other_labels" if found.other_label else "none_common"
         return CommonRows(
             how="aggregates" if why else "paired",
             reason=why,

@@ -85,10 +85,10 @@ class Matched:
 
 def why_not(first: Side, second: Side) -> str | None:
     """Why rows of two audits cannot be compared one by one; None where they can."""
-    if first.kind != second.kind:
-        return "run_and_bundle"
-    if first.kind == "bundle" and None in (first.key_id, second.key_id):
+    if any(side.kind == "bundle" and side.key_id is None for side in (first, second)):
         return "no_key"
+    if first.kind != second.kind and None in (first.key_id, second.key_id):
+        return "run_and_bundle"
     if first.space != second.space:
         return "other_key"
     return None if all(side.has(name) for side in (first, second) for name in NEEDED) else "no_rows"

@@ -33,8 +33,10 @@ class Side:
     kind : {"run", "bundle"}
     seal : str
         SHA-256 of the run's seal or of the bundle's list, after every file was found as listed.
-    edition, key_id : str or None
-        Of a bundle: for whom it was made, and under which key its hashes are.
+    edition : str or None
+        Of a bundle: for whom it was made.
+    key_id : str or None
+        Under which key the hashes are: those of a bundle, or of a run that is read beside one.
     """
 
     path: Path
@@ -85,9 +87,9 @@ class Side:
         )
 
     @property
-    def space(self) -> tuple[str, str | None]:
-        """Hashes can be compared where these are equal: plain ones, or those under one key."""
-        return self.kind, self.key_id
+    def space(self) -> str | None:
+        """Hashes can be compared where these are equal: plain ones (None), or those under one key."""
+        return self.key_id
 
     def has(self, name: str) -> bool:
         """Whether a table was sealed or handed over."""

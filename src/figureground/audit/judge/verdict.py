@@ -188,8 +188,10 @@ class CueJudge:
         size, power = _power_at_material(evidence, self.policy)
         args: dict[str, Any] = {"size": size, "power": power, "wanted": self.policy.power}
         if evidence.contrast.scale == "native":
-            return [Message(key="assay_missed", args=args | {"size": declared_number(self.policy).written(size)})]
-        return [Message(key="assay_missed", args=args)]
+            own = declared_number(self.policy).written(size)
+            return [Message(key="assay_missed_native", args=args | {"size": own})]
+        key = "assay_missed_odds" if evidence.contrast.scale == "log_odds" else "assay_missed"
+        return [Message(key=key, args=args)]
 
     def _gap(self, setting: Setting) -> list[Message]:
         if setting.gap is None or setting.gap < self.policy.delta_material:
@@ -365,7 +367,7 @@ class CueJudge:
         if "few_positive" in keys:
             share = contrast.n_positive_clusters / max(contrast.n_clusters, 1)
             found.append(ceil(self.policy.min_clusters / share) if share > 0 else self.policy.min_clusters)
-        if "assay_missed" in keys:
+        if keys & {"assay_missed", "assay_missed_odds", "assay_missed_native"}:
             found.append(_needed_for_assay(evidence, self.policy) or 0)
         return max(found) if any(found) else None
 

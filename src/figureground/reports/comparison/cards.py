@@ -181,7 +181,7 @@ def _answers(told: Told, item: MeasureChange) -> list[str]:
     if found is None or found.first is None or found.second is None:
         return [told.words.say("compare.no_number")]
     first, second = numbers.of_hundred(found.first), numbers.of_hundred(found.second)
-    groups = {"first_group": item.first_group or "", "second_group": item.second_group or ""}
+    groups = {"first_group": told.named(item.first_group or ""), "second_group": told.named(item.second_group or "")}
     return [told.words.say(f"compare.told.{item.measure}", first=first, second=second, **groups)]
 
 
@@ -199,7 +199,7 @@ def _picture(told: Told, item: CueChange) -> tuple[Picture | None, str]:
     if not rows:
         return None, ""
     picture = drawn(lambda: svg_picture(*frequency_chart(pd.DataFrame(rows))))
-    parts = "; ".join(str(row["title"]) for row in rows)
+    parts = told.words.clauses(str(row["title"]) for row in rows)
     alt = told.words.say("cover.dots_alt", change=told.change(item.cue), parts=parts)
     return (None if isinstance(picture, str) else picture), alt
 

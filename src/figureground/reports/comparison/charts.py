@@ -47,9 +47,9 @@ def measure_chart(told: Told) -> Chart:
 
 
 def _heading(told: Told, item: GroupChange) -> str:
-    name = "label" if item.attribute == ALL else item.attribute
+    name = told.label if item.attribute == ALL else item.attribute
     words = told.words.say("compare.chart.groups", attribute=name)
-    return words if item.finding is None else told.words.say("finding.of", finding=item.finding, words=words)
+    return words if item.finding is None else told.of(item.finding, words)
 
 
 def _level(item: GroupChange) -> str:

@@ -25,23 +25,19 @@ def _lines(told: Told) -> list[str]:
         found.append(say("compare.line.rows", n=rows.common, first=rows.only_first, second=rows.only_second))
     else:
         found.append(say("compare.line.aggregates", reason=told.reason(rows.reason)))
-    found += [_line(told, told.cue(item.cue, item.finding), _state(told, item)) for item in document.cues]
+    found += [told.of(told.cue(item.cue, item.finding), _state(told, item)) for item in document.cues]
     found += [
-        _line(told, told.measure(item), f"{told.measured(item).words}{_numbers(told, item.difference)}")
+        told.of(told.measure(item), f"{told.measured(item).words}{_numbers(told, item.difference)}")
         for item in document.measures
     ]
     return list(map(one_line, [*found, *gate_lines(told)]))
-
-
-def _line(told: Told, name: str, words: str) -> str:
-    return told.words.say("join.reason", words=name, reason=words)
 
 
 def _state(told: Told, item: CueChange) -> str:
     states = f"{told.audit_state(item, 'first')} → {told.audit_state(item, 'second')}"
     reason = told.reason(item.reason)
     words = told.chip(item.state).words + (f" ({reason})" if reason else "")
-    return told.words.say("join.clauses").join((words, f"{states}{_numbers(told, item.difference)}"))
+    return told.words.clauses([words, f"{states}{_numbers(told, item.difference)}"])
 
 
 def _numbers(told: Told, found: Difference | None) -> str:

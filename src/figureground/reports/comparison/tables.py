@@ -68,7 +68,7 @@ def _effect(told: Told, item: CueChange) -> str:
 
 
 def _stated(told: Told, words: str, reason: str) -> str:
-    return told.words.say("join.reason", words=words, reason=reason) if reason else words
+    return told.of(words, reason) if reason else words
 
 
 def _measure(told: Told, item: MeasureChange) -> list[str]:

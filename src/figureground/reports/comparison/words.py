@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from figureground.audit.compare.document import (
@@ -70,8 +71,21 @@ class Told:
 
     def group(self, item: GroupChange) -> str:
         """A subgroup in words, with the finding that it is about."""
-        words = group_name(item.attribute, item.level, item.label)
+        words = self.named(group_name(item.attribute, item.level, item.label))
         return words if item.finding is None else self.words.say("finding.of", finding=item.finding, words=words)
+
+    def of(self, head: str, words: str) -> str:
+        """A head and what is said of it, with the colon of the language."""
+        return self.words.say("finding.of", finding=head, words=words)
+
+    @property
+    def label(self) -> str:
+        """The word for a label."""
+        return self.words.say("column.label").lower()
+
+    def named(self, group: str) -> str:
+        """A subgroup as it was stored, with its label in words."""
+        return re.sub(r"(^|, )label = ", lambda found: f"{found[1]}{self.label} = ", group)
 
     def short(self, item: MeasureChange) -> str:
         """A measure as it stands at the side of a chart."""

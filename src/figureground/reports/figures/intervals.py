@@ -45,6 +45,7 @@ def interval_chart(
     write: Callable[[float], str] | None = None,
     shapes: bool = False,
     width: style.Width = "wide",
+    shares: bool = True,
 ) -> tuple[str, int]:
     """One row per subgroup, one panel per method.
 
@@ -52,7 +53,7 @@ def interval_chart(
     ----------
     frame : pandas.DataFrame
         Columns panel, group, row (text; ``group`` is the attribute, empty for the overall row), estimate,
-        ci_low, ci_high, area, floor (shares or differences as decimals; NaN where there is none), n (int),
+        ci_low, ci_high, area, floor (decimals; NaN where there is none), n (int),
         hollow (bool).
     words : Words
         What is written on the chart.
@@ -66,6 +67,8 @@ def interval_chart(
         How a value is written at the axis; times 100 where not given. With it, whole numbers are marked only.
     shapes : bool
         Whether each panel has a marker of its own, which then also stands before its name.
+    shares : bool
+        Whether values are shares or differences of them, which the axis writes as hundredths; otherwise as they are.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def interval_chart(
             title = f"{style.GLYPHS[at]} {panel}" if shapes and len(panels) > 1 else panel
             axes.set_title(title, loc="left", fontweight="bold", pad=8)
             axes.set_xlim(*(bounds or _bounds(frame)))
-            _write_axis(axes, write)
+            _write_axis(axes, write, shares)
         _label_rows(grid[:, 0], positions)
         figure.legend(
             handles=_legend(words, frame),
@@ -105,11 +108,15 @@ def interval_chart(
         return style.to_svg(figure), round(height)
 
 
-def _write_axis(axes: Axes, write: Callable[[float], str] | None) -> None:
+def _write_axis(axes: Axes, write: Callable[[float], str] | None, shares: bool) -> None:
     if write is not None:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    say = write or partial(numbers.hundredths, digits=0)
+    say = write or (partial(numbers.hundredths, digits=0) if shares else _tick)
     axes.xaxis.set_major_formatter(lambda value, _: say(value))
+
+
+def _tick(value: float) -> str:
+    return numbers.quantity(round(value, 9) + 0.0)  # no minus before nothing
 
 
 def _positions(frame: pd.DataFrame) -> dict[tuple[str, str | None], float]:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
+from figureground.reports.answer_names import renamed
 from figureground.reports.sections import frames
 from figureground.reports.sections.context import Context
 from figureground.reports.view import Case, Cases, Panel, Picture, png_picture, records
@@ -25,7 +26,7 @@ SIDE = 192
 
 def mean_maps(context: Context) -> Cases | None:
     """Mean maps of every subgroup; None where the run has pictures to show, or no maps."""
-    rows = records(context.result.mean_maps)
+    rows = renamed(records(context.result.mean_maps), context.names)
     if not rows or len(context.result.gallery):
         return None
     say, order = (

@@ -62,7 +62,7 @@ def cue_of(row: dict[str, Any]) -> str:
 def _case(context: Context, rank: int, rows: list[dict[str, Any]]) -> Case:
     say = context.words.say
     return Case(
-        title=say("gallery.case", label=rows[0]["label"]),
+        title=say(context.of_labels("gallery.case"), label=rows[0]["label"]),
         subtitle=say("gallery.row", rank=int(rank), row_id=str(rows[0]["row_id"])),
         panels=panels(context, rows),
     )
@@ -92,7 +92,7 @@ def _panel(context: Context, row: dict[str, Any], original: dict[str, Any] | Non
     swapped = row["panel"] in ("own_level", "other_level") and original is not None
     moved = swapped and original is not None and changed(context.target, row, original)
     mark = say("panel.changed" if moved else "panel.unchanged") if swapped else ""
-    key = "panel.alt" if context.target is None else "panel.alt_native"
+    key = context.of_labels("panel.alt") if context.target is None else "panel.alt_native"
     alt = say(key, title=title, label=row["label"], name=predicted, probability=said)
     return Panel(
         title, picture_of(context, row), context.words.clauses([alt, mark]) if mark else alt, lines, mark, moved

@@ -130,7 +130,7 @@ def _own_contrast(context: Context, name: str, rows: list[frames.Row], scale: Ef
     return chart(
         "contrast",
         say("contrast.title"),
-        lambda width: interval_chart(frame, labels, limits=(0.0, float(material or 0.0)), width=width),
+        lambda width: interval_chart(frame, labels, limits=(0.0, float(material or 0.0)), width=width, shares=False),
         alt=say("contrast.alt_overall", mean=scale.stated(frames.overall(rows))),
         caption=say("contrast.caption"),
         tables=[frames.estimate_table(context, say("contrast.table"), rows, scale=scale)],
@@ -138,7 +138,7 @@ def _own_contrast(context: Context, name: str, rows: list[frames.Row], scale: Ef
 
 
 def _swap(context: Context, cue: str, rows: list[dict[str, Any]]) -> Chart:
-    say, unchanged = context.words.say, context.words.say("arm.own")
+    say, of, unchanged = context.words.say, context.of_answers, context.words.say("arm.own")
     arms = dict.fromkeys([_OWN, *(row["arm"] for row in rows)])
     classes = _most_moved(rows)
     kind = "background" if cue == BACKGROUND else "other"
@@ -166,14 +166,14 @@ def _swap(context: Context, cue: str, rows: list[dict[str, Any]]) -> Chart:
         for row in order
     ]
     second = "background" if cue == BACKGROUND else "kind"
-    columns = [say(f"column.{key}") for key in ("class", second, "share", "interval", "n")]
+    columns = [say(of("column.class")), *(say(f"column.{key}") for key in (second, "share", "interval", "n"))]
     return chart(
         f"swap-{''.join(c for c in cue if c.isalnum())}",
-        say(f"swap.title.{kind}", cue=cue),
-        lambda width: swap_chart(shown, axis=say("axis.predicted_share"), unchanged=unchanged, width=width),
+        say(of(f"swap.title.{kind}"), cue=cue),
+        lambda width: swap_chart(shown, axis=say(of("axis.predicted_share")), unchanged=unchanged, width=width),
         alt=_swap_alt(context, order, kind),
         caption=say(f"swap.caption.{kind}", cue=cue),
-        tables=[table(say("swap.table"), columns, body, text_columns=2, note=more(context, "tests.parquet"))],
+        tables=[table(say(of("swap.table")), columns, body, text_columns=2, note=more(context, "tests.parquet"))],
     )
 
 
@@ -217,7 +217,7 @@ def _test_row(context: Context, row: dict[str, Any]) -> list[str]:
     scale = scale_of(context, row["scale"])
     write = scale.size if row["test"] in _SHARES else scale.amount
     return [
-        context.words.term("test", row["test"]),
+        _test_name(context, row),
         _what(context, row),
         write(row["estimate"]),
         scale.span(row["ci_low"], row["ci_high"]),
@@ -228,6 +228,15 @@ def _test_row(context: Context, row: dict[str, Any]) -> list[str]:
     ]
 
 
+def _test_name(context: Context, row: dict[str, Any]) -> str:
+    """The test in words; one of the images of a label says of which."""
+    if row["test"] in _BY_LABEL and len(context.classes) == 2:
+        label = row.get("finding") or context.classes[-1]
+        return context.words.say(context.of_labels(f"test.{row['test']}_of"), label=label)
+    return context.words.term("test", row["test"])
+
+
+_BY_LABEL = ("on_positives", "on_negatives")
 #: Tests whose estimate is a share, not a difference.
 _SHARES = ("reference_fragility", "changed_other_level", "changed_same_level")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import exp
 from typing import Any
@@ -11,6 +11,7 @@ from figureground.audit.cues import apart
 from figureground.audit.document import STATE_ORDER, AuditDocument, CueVerdict, Performance
 from figureground.audit.result import AuditResult
 from figureground.audit.target import Target
+from figureground.reports.answer_names import Names, answer_names, renamed, renamed_document
 from figureground.reports.catalogue import Catalogue
 from figureground.reports.scales import EffectScale
 from figureground.reports.view import Chip, records
@@ -40,6 +41,15 @@ class Context:
     words: Catalogue
     #: Multi-label data: the finding that a part of the page is about; None: all of them.
     finding: str | None = None
+    #: Names of answers as they are shown, and the document under them: see :meth:`of`.
+    names: Names = field(default_factory=dict)
+    told: AuditDocument | None = None
+
+    @classmethod
+    def of(cls, result: AuditResult, words: Catalogue) -> Context:
+        """The run, with the answers that the audit itself gave a name under their names in the reader's language."""
+        names = answer_names(result.document, words)
+        return cls(result, words, names=names, told=renamed_document(result.document, names))
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -73,18 +83,27 @@ class Context:
         declared = self.document.policy.get("target")
         return None if declared is None else Target.model_validate(declared)
 
+    def of_answers(self, key: str) -> str:
+        """Name of the sentence that says this of classes; of findings, or of the sides of a cut, where these answer."""
+        return key + ("_sides" if self.target is not None else "_finding" if self.findings else "")
+
+    def of_labels(self, key: str) -> str:
+        """Name of the sentence that says this of labels; of the model's own answers, where these stand for them."""
+        return key if self.document.data.labelled else f"{key}_unlabelled"
+
     @property
     def unit(self) -> str:
         """The unit of the number, or words that stand for it."""
         return (self.target.unit if self.target else "") or self.words.say("column.own")
 
     def _mine(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        rows = renamed(rows, self.names) if self.names else rows
         return rows if self.finding is None else [row for row in rows if row.get("finding") == self.finding]
 
     @property
     def document(self) -> AuditDocument:
         """The whole of ``audit.json``."""
-        return self.result.document
+        return self.result.document if self.told is None else self.told
 
     @cached_property
     def subgroups(self) -> list[dict[str, Any]]:
@@ -99,7 +118,7 @@ class Context:
     @cached_property
     def gallery(self) -> list[dict[str, Any]]:
         """Rows of the gallery, by rule and rank, panels in their stored order."""
-        return sorted(records(self.result.gallery), key=lambda row: (row["rule"], row["rank"]))
+        return sorted(renamed(records(self.result.gallery), self.names), key=lambda row: (row["rule"], row["rank"]))
 
     @property
     def demonstrated(self) -> bool:

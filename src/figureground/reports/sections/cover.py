@@ -194,7 +194,7 @@ def _direction_sentence(context: Context, cue: CueVerdict, direction: Direction)
         return _number_sentence(context, cue, direction)
     key = "cover.direction" if cue.status == "demonstrated" else "cover.largest"
     return context.words.say(
-        key,
+        key if cue.finding is None else f"{key}_finding",
         arm=direction.arm,
         reference=direction.reference,
         class_name=direction.class_name,

@@ -7,6 +7,7 @@ from typing import Any
 from figureground.audit.cues import BACKGROUND
 from figureground.audit.document import STATE_ORDER, CueVerdict, StageCost
 from figureground.reports import numbers
+from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context, cue_name, for_finding, scale_of, state_words
 from figureground.reports.view import Table, table
 
@@ -22,9 +23,11 @@ def cue_table(context: Context) -> Table | None:
     order = sorted(cues, key=lambda cue: (_place(findings, cue), STATE_ORDER.index(cue.status)))
     columns = ["cue", "state", "effect", "interval", "control", "n", "assay", "level_of_evidence"]
     words = [context.words.say(f"column.{name}") for name in columns]
-    if context.target is not None:
-        words[2] = context.words.say("column.effect_native", unit=context.unit)
-    body = [_row(context, cue) for cue in order]
+    scales = {scale_of(context, cue.scale).key("column.effect") for cue in cues if cue.estimate is not None}
+    alone = len(scales) < 2
+    key = next(iter(scales), "column.effect") if alone else "column.effect_of"
+    words[2] = context.words.say(key, unit=context.unit)
+    body = [_row(context, cue, alone=alone) for cue in order]
     return table(context.words.say("cues.table"), words, body, text_columns=2, limit=len(body))
 
 
@@ -49,7 +52,8 @@ def _stage(context: Context, stage: StageCost, images: int) -> str:
 def lead(context: Context) -> str:
     """What is to be known before the numbers."""
     if context.target is None:
-        return context.words.say("evidence.lead")
+        rare = any(cue.scale == "log_odds" for cue in context.document.verdict.cues)
+        return context.words.say("evidence.lead_rare" if rare else "evidence.lead")
     return context.words.say("evidence.lead_native", unit=context.unit)
 
 
@@ -62,20 +66,28 @@ def foremost(context: Context) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cue.cue for cue in found or cues[:1]))
 
 
-def _row(context: Context, cue: CueVerdict) -> list[str]:
+def _row(context: Context, cue: CueVerdict, *, alone: bool) -> list[str]:
     name = cue_name(context, cue.cue)
     specific, scale = _specific(context, cue), scale_of(context, cue.scale)
     assay = cue.assay.smallest_found if cue.assay else None
     return [
         for_finding(context, cue.finding, name),
         state_words(context, cue),
-        scale.amount(cue.estimate),
+        _own(context, scale, scale.amount(cue.estimate), alone=alone),
         scale.span(cue.ci_low, cue.ci_high),
         scale.amount(specific["estimate"]) if specific else numbers.NONE,
         numbers.count(cue.n) if cue.n else numbers.NONE,
-        scale.size(assay),
+        _own(context, scale, scale.size(assay), alone=alone),
         cue.evidence_level or numbers.NONE,
     ]
+
+
+def _own(context: Context, scale: EffectScale, amount: str, *, alone: bool) -> str:
+    """An amount, with its scale where the table has several."""
+    if alone or amount == numbers.NONE:
+        return amount
+    unit = context.words.say(scale.key("column.effect"), unit=context.unit)
+    return context.words.say("cues.own", amount=amount, unit=unit)
 
 
 def _specific(context: Context, cue: CueVerdict) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from figureground.reports.sections.context import (
     scale_of,
     state_line,
 )
+from figureground.reports.sections.not_shown import not_shown
 from figureground.reports.view import Chip
 
 
@@ -56,16 +57,12 @@ def build(context: Context) -> Findings:
     """Every finding of the document, and the messages of all cues, each once."""
     cues = context.document.verdict.cues
     return Findings(
-        does_not_show=_once(context, [message for cue in cues for message in cue.does_not_show]),
+        does_not_show=not_shown(context),
         next_steps=_steps(context, [message for cue in cues for message in cue.next_step]),
         tested=_cues(context, context.document.verdict.tested),
         not_tested=_cues(context, context.document.verdict.not_tested),
         items=tuple(_finding(context, finding) for finding in context.document.findings),
     )
-
-
-def _once(context: Context, messages: list[Message]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(context.words.message(message) for message in messages))
 
 
 def _steps(context: Context, messages: list[Message]) -> tuple[Step, ...]:
@@ -166,11 +163,15 @@ def _by_label(context: Context, cue: CueVerdict) -> list[str]:
         known = {"finding": name, "n": part.n, "clusters": part.n_clusters, "level": part.ci_level}
         if cue.scale == "log_odds":
             ratio = odds(part.estimate, part.ci_low, part.ci_high)
-            found.append(context.words.say(f"finding.{key}_odds", **ratio, **known))
+            found.append(context.words.say(context.of_labels(f"finding.{key}_odds"), **ratio, **known))
         else:
             scale = scale_of(context, cue.scale)
             interval, effect = scale.span(part.ci_low, part.ci_high), scale.told(part.estimate)
-            found.append(context.words.say(scale.key(f"finding.{key}"), effect=effect, interval=interval, **known))
+            found.append(
+                context.words.say(
+                    context.of_labels(scale.key(f"finding.{key}")), effect=effect, interval=interval, **known
+                )
+            )
     return found
 
 

@@ -103,7 +103,7 @@ def measures(context: Context) -> Table | None:
     """One row per subgroup, one column per measure."""
     by_group = _by_group(context, _MEASURES)
     present = [measure for measure in _MEASURES if any(measure in found for found in by_group.values())]
-    if not present:
+    if not present or not context.document.data.labelled:
         return None
     say = context.words.say
     body = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from figureground.audit.document import TrainingOverlap
+from figureground.reports.catalogue import Catalogue
 from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Table, table
 
@@ -44,11 +45,14 @@ def absent(context: Context) -> str:
 
 def overlap(context: Context) -> str:
     """What the training data shares with the rows that were looked at, or that nobody gave it."""
-    found, say = context.document.data.overlap, context.words.say
-    if found is None:
-        return say("overlap.not_given")
+    found = context.document.data.overlap
+    return context.words.say("overlap.not_given") if found is None else shared_words(context.words, found)
+
+
+def shared_words(words: Catalogue, found: TrainingOverlap) -> str:
+    """What training data and the rows that were looked at share."""
     return " ".join(
-        [say("overlap.pictures", **_numbers(found)), _units(context, found), _unread(context, found)]
+        [words.say("overlap.pictures", **_numbers(found)), _units(words, found), _unread(words, found)]
     ).strip()
 
 
@@ -56,14 +60,14 @@ def _numbers(found: TrainingOverlap) -> dict[str, int]:
     return found.model_dump(include={"rows", "training_rows", "equal", "alike", "near_bits"})
 
 
-def _units(context: Context, found: TrainingOverlap) -> str:
+def _units(words: Catalogue, found: TrainingOverlap) -> str:
     if found.shared_units is None:
-        return context.words.say("overlap.no_units")
-    return context.words.say("overlap.units", units=found.shared_units, rows=found.unit_rows)
+        return words.say("overlap.no_units")
+    return words.say("overlap.units", units=found.shared_units, rows=found.unit_rows)
 
 
-def _unread(context: Context, found: TrainingOverlap) -> str:
-    return context.words.say("overlap.unreadable", n=found.unreadable) if found.unreadable else ""
+def _unread(words: Catalogue, found: TrainingOverlap) -> str:
+    return words.say("overlap.unreadable", n=found.unreadable) if found.unreadable else ""
 
 
 def suppliers(context: Context) -> Table:

@@ -30,7 +30,7 @@ def accuracy(context: Context) -> Chart | None:
         *frames.crossing_rows(context, "accuracy"),
         *(row for row in plain if row["attribute"] != ALL),
     ]
-    if not rows:
+    if not rows or not context.document.data.labelled:  # without labels there is no accuracy, and no empty chart of it
         return None
     words = context.words
     shown = chosen.chosen(context, rows, chosen.estimate)
@@ -77,13 +77,13 @@ def worst_sentence(context: Context) -> str:
 def left_out(context: Context) -> Table | None:
     """Groups too small to be called the worst."""
     groups = context.performance.left_out
-    if not groups:
+    if not groups or not context.document.data.labelled:
         return None
     say = context.words.say
     rows = [
         [
-            frames.pair(g.attribute, g.level),
-            g.label,
+            say("subgroup.all") if g.attribute == ALL else frames.pair(g.attribute, g.level),
+            say("label.all") if g.label in ("", ALL) else g.label,
             numbers.count(g.accuracy.n),
             numbers.hundredths(g.accuracy.estimate),
         ]
@@ -100,14 +100,14 @@ def confusion(context: Context) -> Chart | None:
         for item in context.performance.confusion
         if item.attribute == ALL or context.is_environment(item.attribute)
     ][:_MAX_MATRICES]
-    if not found:
+    if not found or not context.document.data.labelled:
         return None
     say = context.words.say
     matrices = [_matrix(context, item) for item in found]
     drawn = matrices if len(context.classes) <= MAX_CLASSES else [_largest(matrices[0])]
     return chart(
         "confusion",
-        say("confusion.title"),
+        say(context.of_answers("confusion.title")),
         lambda width: matrix_chart(
             drawn, row_axis=say("column.label"), column_axis=say("column.predicted"), width=width
         ),

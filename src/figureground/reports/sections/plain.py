@@ -136,7 +136,7 @@ def doses(context: Context) -> Table | None:
 def _table(context: Context, key: str, names: Iterable[str], body: list[list[str]], text_columns: int) -> Table | None:
     if not body:
         return None
-    columns = [context.words.say(f"column.{name}") for name in names]
+    columns = [context.words.say(f"column.{name}", unit=context.unit) for name in names]
     note = more(context, "tests.parquet")
     return table(context.words.say(key), columns, body, text_columns=text_columns, note=note, limit=_MAX)
 

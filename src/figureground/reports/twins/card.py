@@ -11,6 +11,7 @@ from figureground.audit.document import Estimate, GroupPerformance
 from figureground.audit.tables import ALL
 from figureground.reports.sections import cover, trust
 from figureground.reports.sections.context import Context, cue_name
+from figureground.reports.sections.not_shown import not_shown
 from figureground.reports.twins.told import told
 from figureground.visible import visible
 
@@ -89,8 +90,7 @@ def _body(context: Context) -> Iterator[str]:
     for item in told(context):
         yield f"| {inert(item.id)} | {inert(item.status)} | {inert(item.sentence)} |"
     yield from ("", f"## {say('section.not_shown')}", "")
-    messages = [message for cue in document.verdict.cues for message in cue.does_not_show]
-    yield from (f"- {inert(line)}" for line in dict.fromkeys(context.words.message(message) for message in messages))
+    yield from (f"- {inert(line)}" for line in not_shown(context))
     yield from ("", f"## {say('section.not_tested')}", "")
     for subject, reason in trust.build(context).not_tested:
         yield f"- {say('join.reason', words=inert(subject), reason=inert(reason))}"

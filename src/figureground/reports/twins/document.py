@@ -11,6 +11,7 @@ from figureground.errors import UsageError
 from figureground.reports import numbers
 from figureground.reports.sections import cover, edition, trust
 from figureground.reports.sections.context import Context, scale_of, state_line
+from figureground.reports.sections.not_shown import not_shown
 from figureground.reports.twins.told import printable, told
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ def _numbers(made: Document, context: Context) -> None:
 
 
 def _lists(made: Document, context: Context) -> None:
-    say, cues = context.words.say, context.document.verdict.cues
+    say = context.words.say
     made.add_heading(say("section.not_shown"), 1)
-    for line in dict.fromkeys(context.words.message(message) for cue in cues for message in cue.does_not_show):
+    for line in not_shown(context):
         made.add_paragraph(printable(line), style="List Bullet")
     made.add_heading(say("section.not_tested"), 1)
     for subject, reason in trust.build(context).not_tested:

@@ -79,7 +79,7 @@ def render_formats(
         The files written.
     """
     check_formats(formats)
-    context = Context(run, catalogue.load(lang))
+    context = Context.of(run, catalogue.load(lang))
     run.seal  # noqa: B018 - raises where the run did not finish
     return [
         _write(run, out, name, content)

@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Unpack
 
 from figureground.audit import result as results
-from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, load_policy
+from figureground.audit.config import CASES, AuditConfig, Policy, check_cases, check_cues, check_looking, load_policy
 from figureground.audit.method_choice import method_choice
 from figureground.audit.progress import Progress, silent
 from figureground.launching import handed, hands_of, on_ranks, part_of
@@ -95,6 +95,7 @@ def run_audit(
     time: str | None = None,
     all: bool = False,
     images: bool = True,
+    cases: int = CASES,
     optimise: bool = True,
     overwrite: bool = False,
     resume: bool = False,
@@ -211,6 +212,9 @@ def run_audit(
         By default a seeded sample of whole clusters, as large as the policy's power asks for, where the data has
         clearly more; at most so many images; as many as a warm-up says can be measured in a time such as ``"2h"``; or
         every image.
+    cases : int
+        How many images are shown with their maps: so many of the worst, and as many at random; at most 500. Each takes
+        some 25 KB of the report.
     optimise : bool
         Whether a faster copy of the model is run: batch normalisation folded into convolutions, weights channels last.
         Its answers and maps are the model's to rounding, which is looked at on the first images; where they are not,
@@ -300,6 +304,7 @@ def run_audit(
         time=time,
         all=all,
         images=images,
+        cases=check_cases(cases),
         optimise=optimise,
         decoding=decoding.declared,
     )

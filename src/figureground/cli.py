@@ -25,6 +25,7 @@ from figureground.options import (
     AttributeTable,
     Bicubic,
     By,
+    Cases,
     Channels,
     ClassNames,
     ColumnMap,
@@ -262,6 +263,7 @@ def audit(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every image, however many there are.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
+    cases: Cases = 12,
     no_optimise: Annotated[
         bool, typer.Option("--no-optimise", help="Run the model as it is, and not a faster copy of it.")
     ] = False,
@@ -335,6 +337,7 @@ def audit(
         time=time,
         all=every,
         images=not no_images,
+        cases=cases,
         optimise=not no_optimise,
         overwrite=overwrite,
         resume=resume,

@@ -12,22 +12,18 @@ from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context
 from figureground.reports.view import Case, Cases, Panel, Picture, webp_picture
 
-#: Cases of one rule on the page; the rest stays in the run.
-MAX_CASES = 12
 _SHOWN = ("original", "own_level", "other_level")
 _PANEL_ORDER = (*_SHOWN, *METHODS)
 
 
 def swap_cases(context: Context) -> tuple[Cases, ...]:
     """Images whose answer followed the background, and one at random whose answer did not."""
-    rules = (("swap_changed", 3), ("swap_random_unchanged", 1))
-    return tuple(found for rule, limit in rules if (found := _cases(context, rule, limit)) is not None)
+    return _by_rule(context, "swap_changed", "swap_random_unchanged")
 
 
 def heatmap_cases(context: Context) -> tuple[Cases, ...]:
     """The worst images by the declared rule, and as many at random."""
-    worst, chance = _cases(context, "worst", MAX_CASES), _cases(context, "random", MAX_CASES)
-    return tuple(found for found in (worst, chance) if found is not None)
+    return _by_rule(context, "worst", "random")
 
 
 def panels(context: Context, rows: list[dict[str, Any]]) -> tuple[Panel, ...]:
@@ -44,7 +40,12 @@ def _place(row: dict[str, Any]) -> tuple[int, str, str]:
     return at, panel, row["caption_level"] or ""
 
 
-def _cases(context: Context, rule: str, limit: int) -> Cases | None:
+def _by_rule(context: Context, *rules: str) -> tuple[Cases, ...]:
+    """All that the run stored: how many that is, was declared before it."""
+    return tuple(found for rule in rules if (found := _cases(context, rule)) is not None)
+
+
+def _cases(context: Context, rule: str) -> Cases | None:
     rows = [row for row in context.gallery if row["rule"] == rule]
     if not rows:
         return None
@@ -53,7 +54,7 @@ def _cases(context: Context, rule: str, limit: int) -> Cases | None:
         for (rank, _), group in groupby(rows, key=lambda row: (row["rank"], row["row_id"]))
     ]
     say = context.words.say
-    return Cases(say(f"gallery.{rule}.title"), say(_said(context, rule)), tuple(cases[:limit]))
+    return Cases(say(f"gallery.{rule}.title"), say(_said(context, rule)), tuple(cases))
 
 
 def _case(context: Context, rank: int, rows: list[dict[str, Any]]) -> Case:

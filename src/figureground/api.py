@@ -14,7 +14,7 @@ from figureground.audit.config import CASES, AuditConfig, Policy, check_cases, c
 from figureground.audit.method_choice import method_choice
 from figureground.audit.progress import Progress, silent
 from figureground.launching import handed, hands_of, on_ranks, part_of
-from figureground.rendering import load_run, render_formats, render_report
+from figureground.rendering import load_run, own_report, render_formats, render_report
 from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
@@ -359,7 +359,7 @@ def run_audit(
         found = done or _completed(pipeline, handed(hands, lambda: folder)(), anew)
         if report:
             with progress("Rendering the report", 1) as advance:
-                render_report(found, lang=langs)
+                own_report(found, langs)
                 advance(1)
     return AuditResult(found.path)
 
@@ -427,7 +427,7 @@ def judge_again(
     others = tuple(Path(other) for other in repeat)
     found = Rejudge(by=tuple(by or ()), policy=declared, repeats=others)(Path(run), target, overwrite=overwrite)
     if report:
-        render_report(found, lang=langs)
+        own_report(found, langs)
     return AuditResult(found.path)
 
 

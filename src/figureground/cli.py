@@ -425,10 +425,16 @@ policies.command()(seal)
 def _told(folder: Path, lang: str, *, written: Path | None = None) -> None:
     """Where the report lies in each language; ``written`` is the first of them."""
     from figureground.reports.catalogue import asked_languages
+    from figureground.reports.size import large
 
     first, *others = asked_languages(lang)
-    for path in [written or folder / f"report.{first}.html", *(folder / f"report.{name}.html" for name in others)]:
+    # Too large for one file, it lies in a folder of its own.
+    own = next((at for at in (folder, folder / "renders") if (at / f"report.{first}.html").is_file()), folder)
+    found = written or own / f"report.{first}.html"
+    for path in [found, *(found.parent / f"report.{name}.html" for name in others)]:
         typer.echo(f"report: {path}")
+        if path.is_file() and (told := large(path)):
+            typer.echo(told, err=True)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder
 from figureground.errors import UsageError
 from figureground.reports import catalogue, numbers, page
+from figureground.reports.size import fitting
 
 
 def render_report(run: Path | AuditResult, *, out: Path | None = None, lang: str = "en") -> Path:
@@ -44,17 +45,17 @@ def render_report(run: Path | AuditResult, *, out: Path | None = None, lang: str
     Raises
     ------
     UsageError
-        If the run did not finish, or the language is unknown.
+        If the run did not finish, the language is unknown, or one file would be larger than 25 MB.
     """
     result = run if isinstance(run, AuditResult) else AuditResult(Path(run))
-    text = render_html(result, lang)
     name = f"report.{lang}.html"
+    content = fitting(render_html(result, lang).encode(), name)
     target = Path(out) if out is not None else result.path / name
     if target.resolve().parent == result.path.resolve():
         target = RunFolder(result.path).new_file(target.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     with published(target) as draft:
-        draft.write_text(text, encoding="utf-8", newline="\n")
+        draft.write_bytes(content)
     return target
 
 

@@ -41,9 +41,10 @@ SHOWN = """
 async () => {
   const whole = () => new Promise(done => requestAnimationFrame(() => setTimeout(() => {
     const height = document.documentElement.scrollHeight; done([performance.now(), height]) })));
+  const painted = new Promise(done => new PerformanceObserver(list => list.getEntries().forEach(one =>
+    one.name === 'first-contentful-paint' && done(one.startTime))).observe({type: 'paint', buffered: true}));
   const [laid, height] = await whole(), [load] = performance.getEntriesByType('navigation');
-  const paint = performance.getEntriesByName('first-contentful-paint')[0];
-  return {paint: paint.startTime, load: load.loadEventEnd, layout: laid, height}
+  return {paint: await painted, load: load.loadEventEnd, layout: laid, height}
 }
 """
 

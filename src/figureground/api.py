@@ -213,8 +213,8 @@ def run_audit(
         clearly more; at most so many images; as many as a warm-up says can be measured in a time such as ``"2h"``; or
         every image.
     cases : int
-        How many images are shown with their maps: so many of the worst, and as many at random; at most 500. Each takes
-        some 25 KB of the report.
+        How many images are shown with their maps: so many of the worst, and as many at random; at most 500. More than
+        12 are drawn at 160 pixels instead of 224.
     optimise : bool
         Whether a faster copy of the model is run: batch normalisation folded into convolutions, weights channels last.
         Its answers and maps are the model's to rounding, which is looked at on the first images; where they are not,

@@ -205,7 +205,10 @@ class AuditConfig(_Frozen):
     all: bool = Field(False, description="every image; by default as many as the policy's power asks for")
     images: bool = True
     cases: int = Field(
-        CASES, ge=1, le=MAX_CASES, description="images whose maps are stored as pictures: the worst, and as many at random"
+        CASES,
+        ge=1,
+        le=MAX_CASES,
+        description="images stored with their maps: so many worst ones, and as many at random",
     )
     optimise: bool = Field(
         True, description="whether a faster copy of the model is run; false: the model as it was given"

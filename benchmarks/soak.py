@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import os
 import runpy
@@ -268,7 +269,7 @@ def _multiplied(small: Path, big: Path, rows: int) -> Path:
     several = ("examples", "attributions", "predictions", "strata", "scores")
     for name in several:
         part = read_table(small, name)
-        parts = [part.assign(row_id=part["row_id"] ^ (turn << 20)) for turn in range(-(-rows // max(len(part), 1)))]
+        parts = [_again(name, part, turn) for turn in range(-(-rows // max(len(part), 1)))]
         written = f"{name}.parquet" if (small / f"{name}.parquet").is_file() else f"{name}/part-all-00000.parquet"
         folder.write_table(written, pd.concat(parts or [part], ignore_index=True).head(rows), tables.SCHEMAS[name])
     for name in read_seal(small):
@@ -276,6 +277,16 @@ def _multiplied(small: Path, big: Path, rows: int) -> Path:
             shutil.copyfile(small / name, folder.new_file(name))
     folder.seal()
     return big
+
+
+def _again(name: str, part: pd.DataFrame, turn: int) -> pd.DataFrame:
+    """The rows once more, under other ids; of the examples also as other files of other people."""
+    part = part.assign(row_id=part["row_id"] ^ (turn << 20))
+    if name != "examples":
+        return part
+    paths = f"{turn:05d}/" + part["path"].astype(str)
+    hashes = [hashlib.sha256(path.encode()).hexdigest() for path in paths]
+    return part.assign(path=paths, sha256=hashes, cluster=f"{turn:05d}-" + part["cluster"].astype(str))
 
 
 def _took(run: Any) -> Found:

@@ -10,11 +10,11 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Unpack
 
 from figureground.audit import result as results
-from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, load_policy
+from figureground.audit.config import CASES, AuditConfig, Policy, check_cases, check_cues, check_looking, load_policy
 from figureground.audit.method_choice import method_choice
 from figureground.audit.progress import Progress, silent
 from figureground.launching import handed, hands_of, on_ranks, part_of
-from figureground.rendering import load_run, render_formats, render_report
+from figureground.rendering import load_run, own_report, render_formats, render_report
 from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def run_audit(
     time: str | None = None,
     all: bool = False,
     images: bool = True,
+    cases: int = CASES,
     optimise: bool = True,
     overwrite: bool = False,
     resume: bool = False,
@@ -211,6 +212,9 @@ def run_audit(
         By default a seeded sample of whole clusters, as large as the policy's power asks for, where the data has
         clearly more; at most so many images; as many as a warm-up says can be measured in a time such as ``"2h"``; or
         every image.
+    cases : int
+        How many images are shown with their maps: so many of the worst, and as many at random; at most 500. More than
+        12 are drawn at 160 pixels instead of 224.
     optimise : bool
         Whether a faster copy of the model is run: batch normalisation folded into convolutions, weights channels last.
         Its answers and maps are the model's to rounding, which is looked at on the first images; where they are not,
@@ -300,6 +304,7 @@ def run_audit(
         time=time,
         all=all,
         images=images,
+        cases=check_cases(cases),
         optimise=optimise,
         decoding=decoding.declared,
     )
@@ -354,7 +359,7 @@ def run_audit(
         found = done or _completed(pipeline, handed(hands, lambda: folder)(), anew)
         if report:
             with progress("Rendering the report", 1) as advance:
-                render_report(found, lang=langs)
+                own_report(found, langs)
                 advance(1)
     return AuditResult(found.path)
 
@@ -422,7 +427,7 @@ def judge_again(
     others = tuple(Path(other) for other in repeat)
     found = Rejudge(by=tuple(by or ()), policy=declared, repeats=others)(Path(run), target, overwrite=overwrite)
     if report:
-        render_report(found, lang=langs)
+        own_report(found, langs)
     return AuditResult(found.path)
 
 

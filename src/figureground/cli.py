@@ -25,6 +25,7 @@ from figureground.options import (
     AttributeTable,
     Bicubic,
     By,
+    Cases,
     Channels,
     ClassNames,
     ColumnMap,
@@ -263,6 +264,7 @@ def audit(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every image, however many there are.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Store no pictures.")] = False,
+    cases: Cases = 12,
     no_optimise: Annotated[
         bool, typer.Option("--no-optimise", help="Run the model as it is, and not a faster copy of it.")
     ] = False,
@@ -336,6 +338,7 @@ def audit(
         time=time,
         all=every,
         images=not no_images,
+        cases=cases,
         optimise=not no_optimise,
         overwrite=overwrite,
         resume=resume,
@@ -423,10 +426,16 @@ policies.command()(seal)
 def _told(folder: Path, lang: str, *, written: Path | None = None) -> None:
     """Where the report lies in each language; ``written`` is the first of them."""
     from figureground.reports.catalogue import asked_languages
+    from figureground.reports.size import large
 
     first, *others = asked_languages(lang)
-    for path in [written or folder / f"report.{first}.html", *(folder / f"report.{name}.html" for name in others)]:
+    # Too large for one file, it lies in a folder of its own.
+    own = next((at for at in (folder, folder / "renders") if (at / f"report.{first}.html").is_file()), folder)
+    found = written or own / f"report.{first}.html"
+    for path in [found, *(found.parent / f"report.{name}.html" for name in others)]:
         typer.echo(f"report: {path}")
+        if path.is_file() and (told := large(path)):
+            typer.echo(told, err=True)
 
 
 @app.command()

@@ -58,7 +58,7 @@ def bundle_run(
     from figureground.audit.bundle.making import Edit, check_edition, list_files
     from figureground.audit.result import AuditResult
     from figureground.audit.run_folder import RunFolder, check_seal
-    from figureground.reports import html
+    from figureground.rendering import own_report
 
     run, out = Path(run), Path(out)
     check_edition(run, out, edition, None if key_file is None else Path(key_file))
@@ -68,7 +68,7 @@ def bundle_run(
     with RunFolder.opened(out, overwrite=overwrite, keep=(run,)) as folder:
         edit.write(folder)
         if report:
-            html.render_report(AuditResult(out), lang=lang)
+            own_report(AuditResult(out), lang)
         list_files(folder, edit)
     return out
 
@@ -108,9 +108,9 @@ def purge_rows(
     from figureground.audit.bundle.purging import Asked, Purge, named_in
     from figureground.audit.rejudge import Stored
     from figureground.audit.result import AuditResult
-    from figureground.reports import html
+    from figureground.rendering import own_report
 
     stored = Stored.open(Path(run))
     gone = Purge(stored, Asked(named_in(rows), named_in(clusters))(stored))()
-    html.render_report(AuditResult(Path(run)))
+    own_report(AuditResult(Path(run)))
     return gone

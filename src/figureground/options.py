@@ -254,6 +254,12 @@ OwnTransforms = Annotated[
     ),
 ]
 Bicubic = Annotated[bool, typer.Option("--bicubic", help="Resize bicubically.", rich_help_panel=_INPUT)]
+Cases = Annotated[
+    int,
+    typer.Option(
+        "--cases", min=1, max=500, help="Images shown with their maps: so many of the worst, and as many at random."
+    ),
+]
 ShardOf = Annotated[
     str | None,
     typer.Option(

@@ -52,7 +52,8 @@ def render_report(
     Raises
     ------
     UsageError
-        The run did not finish, a language or layout is unknown, or one file is named for several languages.
+        The run did not finish, a language or layout is unknown, one file is named for several languages, or the
+        report would be larger than 25 MB in the layout ``single``.
     """
     from figureground.reports import catalogue, html, spread
 
@@ -73,6 +74,18 @@ def render_report(
     if layout == "folder":
         return [spread.render_spread(found, out=target, lang=one) for one in langs][0]  # noqa: RUF015  (all are written)
     return html.render_reports(found, langs, target)[0]
+
+
+def own_report(found: results.AuditResult, lang: str | Sequence[str] = "en") -> Path:
+    """The report that a command leaves beside what it made: one file, or a folder where that would be too large."""
+    from figureground.reports.size import TOO_LARGE
+
+    try:
+        return render_report(found, lang=lang)
+    except UsageError as error:
+        if error.code != TOO_LARGE:
+            raise
+    return render_report(found, lang=lang, layout="folder")
 
 
 def _with_people(found: results.AuditResult, system: Path) -> results.AuditResult:

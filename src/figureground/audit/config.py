@@ -22,6 +22,8 @@ from figureground.errors import UsageError
 
 #: Where nobody names any. Both come from the same forward and backward pass.
 METHODS = ("saliency", "gradcam")
+#: Images of each rule of the gallery, the worst and those at random: where nobody says how many, and at most.
+CASES, MAX_CASES = 12, 500
 Layout = Literal["NCHW", "NHWC", "tokens"]
 #: In the order in which they are tried where nobody names one.
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -202,6 +204,12 @@ class AuditConfig(_Frozen):
     time: str | None = Field(None, description="as many images as can be measured in this time, such as 2h")
     all: bool = Field(False, description="every image; by default as many as the policy's power asks for")
     images: bool = True
+    cases: int = Field(
+        CASES,
+        ge=1,
+        le=MAX_CASES,
+        description="images stored with their maps: so many worst ones, and as many at random",
+    )
     optimise: bool = Field(
         True, description="whether a faster copy of the model is run; false: the model as it was given"
     )
@@ -352,6 +360,14 @@ def _check_smaller(part: BaseModel, small: str, large: str, where: str) -> None:
             expected=f"less than {large} ({getattr(part, large)})",
             fix=f"declare {small} smaller than {large}",
         )
+
+
+def check_cases(cases: int) -> int:
+    """The number of cases, after it was seen that so many can be stored."""
+    if not 1 <= cases <= MAX_CASES:
+        found, fix = str(cases), f"--cases {CASES}, or --no-images for none"
+        raise UsageError("CASES", "cases", found=found, expected=f"a number from 1 to {MAX_CASES}", fix=fix)
+    return cases
 
 
 def check_cues(cues: tuple[str, ...], where: str) -> None:

@@ -20,6 +20,7 @@ from figureground.audit.result import AuditResult
 from figureground.errors import UsageError
 from figureground.reports import catalogue, numbers, page
 from figureground.reports.putting import put
+from figureground.reports.size import fitting
 from figureground.visible import visible
 
 
@@ -46,13 +47,13 @@ def render_report(run: Path | AuditResult, *, out: Path | None = None, lang: str
     Raises
     ------
     UsageError
-        If the run did not finish, or the language is unknown.
+        If the run did not finish, the language is unknown, or one file would be larger than 25 MB.
     """
     result = run if isinstance(run, AuditResult) else AuditResult(Path(run))
-    text = render_html(result, lang)
     name = f"report.{lang}.html"
+    content = fitting(render_html(result, lang).encode(), name)
     target = Path(out) if out is not None else result.path / name
-    return put(result.path, target, text.encode())
+    return put(result.path, target, content)
 
 
 def render_reports(run: Path | AuditResult, langs: Sequence[str], out: Path | None = None) -> tuple[Path, ...]:

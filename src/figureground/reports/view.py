@@ -137,16 +137,17 @@ def table(
     rows: Sequence[Sequence[str]],
     *,
     text_columns: int = 1,
-    note: Callable[[int], str] | None = None,
+    note: Callable[[int, int], str] | None = None,
     limit: int = MAX_ROWS,
 ) -> Table:
-    """Table of the first ``limit`` rows; ``note`` words how many were left out.
+    """Table of the first ``limit`` rows; of all of them where no ``note`` says that it was cut.
 
-    Columns from ``text_columns`` on are numbers and aligned right.
+    ``note`` words how many rows were left out, and of how many. Columns from ``text_columns`` on are numbers and
+    aligned right.
     """
-    left_out = len(rows) - limit
-    words = note(left_out) if note is not None and left_out > 0 else ""
-    shown = tuple(tuple(row) for row in rows[:limit])
+    left_out = 0 if note is None else max(len(rows) - limit, 0)
+    words = note(left_out, len(rows)) if note is not None and left_out else ""
+    shown = tuple(tuple(row) for row in rows[: len(rows) - left_out])
     return Table(caption, tuple(columns), shown, frozenset(range(text_columns, len(columns))), words)
 
 

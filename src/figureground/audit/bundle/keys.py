@@ -71,7 +71,7 @@ class Key:
 
     def digest(self, text: str) -> str:
         """HMAC-SHA-256 of a text (RFC 2104), in hexadecimal."""
-        return hmac.new(self.secret, text.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self.secret, text.encode(), "sha256").hex()
 
     def row_id(self, row_id: int) -> int:
         """Pseudonymous id of a row: 63 bits."""

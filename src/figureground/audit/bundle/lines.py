@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -57,14 +58,16 @@ class Pseudonyms:
     def arrow(self, table: pa.Table) -> pa.Table:
         """The same for a table as it was read, with all its columns as they were."""
         for name in (one for one in IDS if one in table.column_names):
-            new = {old: self.key.row_id(old) for old in table[name].unique().drop_null().to_pylist()}
-            ids = [new.get(old) for old in table[name].to_pylist()]
+            # Each id once, and the lines as places among them: as Python's integers they would take ten times as much.
+            told = table[name].combine_chunks().dictionary_encode()
+            new = pa.array(map(self.key.row_id, told.dictionary.to_pylist()), type=pa.int64())
             at = table.column_names.index(name)
-            table = table.set_column(at, table.schema.field(at), pa.array(ids, type=pa.int64()))
+            table = table.set_column(at, table.schema.field(at), new.take(told.indices))
         return table
 
 
 def _mapped(values: pd.Series, of: Callable[[Any], Any]) -> pd.Series:
     """Each value that is there, changed; none stays none."""
-    new = {value: of(value) for value in values.dropna().unique()}  # ids are repeated often, and a digest takes time
-    return pd.Series([new.get(value) for value in values.astype(object)], index=values.index, dtype=object)
+    codes, known = pd.factorize(values)  # ids are repeated often, and a digest takes time
+    new = np.array([*map(of, known.tolist()), None], dtype=object)  # the last one, at -1, is what is missing
+    return pd.Series(new[codes], index=values.index, dtype=object)

@@ -101,7 +101,7 @@ def judge_run(run: Evidenced) -> Judgement:
     ordered = suspected_order(measured, run.task.classes, run.policy) if one_label else None
     listed = summary.findings(verdict, measured, data, run.preprocessing_source, contrasts, run.policy, failed, ordered)
     listed += summary.about_policy(run.again.deviations if run.again else ())
-    rules = GalleryRules(seed=run.config.seed, target=run.policy.target)
+    rules = GalleryRules(tiles=run.config.cases, seed=run.config.seed, target=run.policy.target)
     further = {
         one.view.finding: [
             *(check for item in one.assayed.values() for check in item.checks),

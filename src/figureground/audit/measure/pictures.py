@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from figureground.audit.classify.subject import Subject
+from figureground.audit.config import CASES
 from figureground.audit.cues import BACKGROUND
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.measure.masked_maps import MaskedMaps, ObjectMasks
@@ -32,8 +33,10 @@ from figureground.audit.task import Task, named
 from figureground.datasets.columns import OBJECT
 from figureground.datasets.datamodule import Row, RowReader
 
-#: Longer side of an encoded picture at most, in pixels.
-MAX_SIDE = 224
+#: Longer side of an encoded picture at most, in pixels: of a few, and of so many that a page would grow too large.
+MAX_SIDE, SMALL_SIDE = 224, 160
+#: Tiles up to which they are few: twelve of each rule, where nobody asks for more.
+FEW = 2 * CASES
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,13 @@ class Painter:
 
     def tiles(self, chosen: pd.DataFrame) -> Iterator[dict[str, Any]]:
         """Rows of ``gallery`` for chosen ``row_id``, ``rule``, ``rank``: the picture and its two maps."""
+        side = MAX_SIDE if len(chosen) <= FEW else SMALL_SIDE
         for row in _rows(chosen):
             item = self.reader(self.rows[int(row.row_id)])
             image, mask = item["image"][None], item["mask"][None].numpy()
             explained = self.explainer(self.subject.module, self.subject.preprocess.normalize(image), self._target())
             keys = self._keys(row, item, explained.logits[0])
-            yield keys | {"panel": "original", "asset": self._store(picture(image[0]))}
+            yield keys | {"panel": "original", "asset": self._store(picture(image[0]), side)}
             masks = ObjectMasks.of(mask)
             if "soft" in item:
                 masks = masks.softened(item["soft"][None].numpy())
@@ -78,7 +82,7 @@ class Painter:
                 found = MaskedMaps.of(heat, masks).background_share
                 share = float(found[0]) if bool(item["has_mask"]) and heat.any() else None
                 tile = overlay(image[0], heat[0], mask[0] == OBJECT)
-                yield keys | {"panel": method, "background_share": share, "asset": self._store(tile)}
+                yield keys | {"panel": method, "background_share": share, "asset": self._store(tile, side)}
 
     def swaps(
         self, chosen: pd.DataFrame, plan: pd.DataFrame, levels: tuple[str, ...], *, masks: bool = True
@@ -146,9 +150,9 @@ class Painter:
             return self.subject.classes[int(label)]
         return named(self.finding, bool(label[self.subject.classes.index(self.finding)] == 1))
 
-    def _store(self, image: Image.Image) -> str:
+    def _store(self, image: Image.Image, side: int = MAX_SIDE) -> str:
         stream = io.BytesIO()
-        image.thumbnail((MAX_SIDE, MAX_SIDE))
+        image.thumbnail((side, side))
         image.save(stream, "WEBP", lossless=max(image.size) <= 128, quality=85, method=6)
         digest = hashlib.sha256(stream.getvalue()).hexdigest()
         if not (self.folder.path / "assets" / f"{digest}.webp").exists():

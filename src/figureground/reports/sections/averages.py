@@ -34,7 +34,10 @@ def mean_maps(context: Context) -> Cases | None:
         [row for row in rows if row["attribute"] == ALL] + [row for row in rows if row["attribute"] != ALL],
     )
     cases = [_case(context, list(group)) for _, group in groupby(order, key=_key)]
-    return Cases(say("mean_maps.title"), say("mean_maps.rule"), tuple(cases[:MAX_CASES]))
+    rule, total = say("mean_maps.rule"), len(cases)
+    if total > MAX_CASES:
+        rule += " " + say("mean_maps.more", shown=MAX_CASES, total=total, file="mean_maps.parquet")
+    return Cases(say("mean_maps.title"), rule, tuple(cases[:MAX_CASES]))
 
 
 def _key(row: dict[str, Any]) -> tuple[str, str, str]:

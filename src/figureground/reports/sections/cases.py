@@ -13,15 +13,13 @@ from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context
 from figureground.reports.view import Case, Cases, Panel, Picture, webp_picture
 
-#: Cases of one rule on the page; the rest stays in the run.
-MAX_CASES = 12
 _SHOWN = ("original", "own_level", "other_level")
 _PANEL_ORDER = (*_SHOWN, *METHODS)
 
 
 def heatmap_cases(context: Context) -> tuple[Cases, ...]:
-    """The worst images by the declared rule, and as many at random."""
-    worst, chance = (cases_of(context, rule, MAX_CASES, context.gallery) for rule in ("worst", "random"))
+    """The worst images by the declared rule, and as many at random: all that the run stored."""
+    worst, chance = (cases_of(context, rule, None, context.gallery) for rule in ("worst", "random"))
     return tuple(found for found in (worst, chance) if found is not None)
 
 
@@ -39,7 +37,7 @@ def _place(row: dict[str, Any]) -> tuple[int, str, str]:
     return at, panel, row["caption_level"] or ""
 
 
-def cases_of(context: Context, rule: str, limit: int, gallery: list[dict[str, Any]]) -> Cases | None:
+def cases_of(context: Context, rule: str, limit: int | None, gallery: list[dict[str, Any]]) -> Cases | None:
     """The cases of a rule among these rows of the gallery; None without any."""
     rows = [row for row in gallery if row["rule"] == rule]
     if not rows:

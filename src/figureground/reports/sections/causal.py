@@ -64,9 +64,8 @@ def tests_table(context: Context) -> Table | None:
     rest = [row for row in rows if row["test"] != "donor_contrast"]
     columns = [say(f"column.{key}") for key in ("test", "what", "estimate", "interval", "ci_level", "p", "n", "units")]
     body = [_test_row(context, row) for row in [*largest, *rest][:_MAX_TESTS]]
-    note = (
-        context.words.plural("table.more", len(rows) - len(body), file="tests.parquet") if len(rows) > len(body) else ""
-    )
+    left_out = len(rows) - len(body)
+    note = more(context, "tests.parquet")(left_out, len(rows)) if left_out else ""
     return replace(table(_caption(context), columns, body, text_columns=2, limit=_MAX_TESTS), note=note)
 
 

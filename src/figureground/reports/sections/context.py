@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import exp
@@ -197,6 +198,10 @@ def chip(context: Context, state: str, words: str | None = None) -> Chip:
     return Chip(state, SHAPES[state], words if words is not None else context.words.say(f"state.{state}"))
 
 
-def more(context: Context, file: str) -> Any:
-    """Words for rows that a table leaves out, pointing at the file that holds them."""
-    return lambda left_out: context.words.plural("table.more", left_out, file=file)
+def more(context: Context, file: str) -> Callable[[int, int], str]:
+    """Words for rows that a table leaves out, of how many, pointing at the file that holds them."""
+
+    def told(left_out: int, total: int) -> str:
+        return context.words.plural("table.more", left_out, shown=total - left_out, total=total, file=file)
+
+    return told

@@ -70,9 +70,14 @@ def composition(context: Context) -> Chart | None:
         say("composition.title"),
         lambda width: matrix_chart(drawn, row_axis=say("column.label"), column_axis=say("column.level"), width=width),
         alt=" ".join(_told(context, matrix) for matrix in matrices),
-        caption=say("composition.caption"),
+        caption=" ".join(filter(None, (say("composition.caption"), _others(context, attributes)))),
         tables=[*(_table(context, matrix) for matrix in matrices), *filter(None, [association.build(context)])],
     )
+
+
+def _others(context: Context, attributes: list[str]) -> str:
+    shown, total = len(attributes[:_MAX_ATTRIBUTES]), len(attributes)
+    return context.words.say("composition.more", shown=shown, total=total, file="audit.json") if total > shown else ""
 
 
 def _matrix(attribute: str, cells: list[Cell]) -> Matrix:

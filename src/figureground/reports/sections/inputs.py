@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from figureground.audit.document import TrainingOverlap
 from figureground.reports.catalogue import Catalogue
 from figureground.reports.sections.context import Context, more
@@ -26,7 +28,7 @@ def joined(context: Context) -> str:
     if found is None:
         return ""
     values = found.model_dump(include={"on", "entries", "matched", "unmatched", "unused"})
-    return context.words.say("ledger.joined", columns=", ".join(found.columns[:_SHOWN]), **values)
+    return context.words.say("ledger.joined", columns=_named(context, found.columns), **values)
 
 
 def unlabelled(context: Context) -> str:
@@ -39,8 +41,13 @@ def absent(context: Context) -> str:
     labels = [label for label, n in context.document.data.labels.items() if n == 0]
     if not labels:
         return ""
-    shown = ", ".join(labels[:_SHOWN]) + (" …" if len(labels) > _SHOWN else "")
-    return context.words.say("ledger.absent", n=len(labels), labels=shown)
+    return context.words.say("ledger.absent", n=len(labels), labels=_named(context, labels))
+
+
+def _named(context: Context, names: Sequence[str]) -> str:
+    """The first names, and how many there are beside them."""
+    shown, left_out = ", ".join(names[:_SHOWN]), len(names) - _SHOWN
+    return shown if left_out <= 0 else context.words.say("fact.and_more", shown=shown, n=left_out)
 
 
 def overlap(context: Context) -> str:

@@ -99,19 +99,19 @@ def confusion(context: Context) -> Chart | None:
         item
         for item in context.performance.confusion
         if item.attribute == ALL or context.is_environment(item.attribute)
-    ][:_MAX_MATRICES]
+    ]
     if not found or not context.document.data.labelled:
         return None
     say = context.words.say
     matrices = [_matrix(context, item) for item in found]
-    drawn = matrices if len(context.classes) <= MAX_CLASSES else [_largest(matrices[0])]
+    drawn = matrices[:_MAX_MATRICES] if len(context.classes) <= MAX_CLASSES else [_largest(matrices[0])]
     return chart(
         "confusion",
         say(context.of_answers("confusion.title")),
         lambda width: matrix_chart(
             drawn, row_axis=say("column.label"), column_axis=say("column.predicted"), width=width
         ),
-        alt=" ".join(_matrix_alt(context, matrix) for matrix in matrices),
+        alt=" ".join(_matrix_alt(context, matrix) for matrix in matrices[:_MAX_MATRICES]),
         caption=say("confusion.caption"),
         tables=[_matrix_table(context, matrices)],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +83,7 @@ def _identity(context: Context) -> Table:
         "started": document.audit.started,
         "ended": document.audit.ended,
         "seed": str(document.audit.seed),
-        "classes": ", ".join(subject.classes[:40]),
+        "classes": _first(context, subject.classes, 40),
         "target_layer": _layer(context),
         "preprocessing": context.words.say(
             "provenance.preprocessing_value",
@@ -117,6 +117,11 @@ def _built(context: Context) -> dict[str, str]:
     if subject.nonfinite:
         found["nonfinite"] = ", ".join(subject.nonfinite[:10]) + ("" if len(subject.nonfinite) <= 10 else ", …")
     return found | ({"target": subject.target} if subject.target is not None else {})
+
+
+def _first(context: Context, names: Sequence[str], most: int) -> str:
+    shown, left_out = ", ".join(names[:most]), len(names) - most
+    return shown if left_out <= 0 else context.words.say("fact.and_more", shown=shown, n=left_out)
 
 
 def _optimised(context: Context) -> dict[str, str]:

@@ -11,6 +11,7 @@ from figureground.reports import catalogue, numbers
 from figureground.reports.html import render_html
 from figureground.reports.putting import put
 from figureground.reports.sections.context import Context
+from figureground.reports.size import fitting
 from figureground.reports.spread import RENDERS
 from figureground.reports.twins.card import model_card
 from figureground.reports.twins.document import word_document
@@ -22,7 +23,8 @@ Files = Mapping[str, bytes]
 
 
 def _html(context: Context) -> Files:
-    return {f"report.{context.words.lang}.html": render_html(context.result, context.words.lang).encode()}
+    name, text = f"report.{context.words.lang}.html", render_html(context.result, context.words.lang)
+    return {name: fitting(text.encode(), name)}
 
 
 def _json(context: Context) -> Files:

@@ -36,10 +36,11 @@ def test_every_row_has_its_words_and_asks_for_known_kinds() -> None:
     assert all(words.say(f"clause.evidence.{kind}") for kind in KINDS)
 
 
-def test_what_nobody_read_is_marked() -> None:
-    verified = {row.id: row.verified for row in pack().provisions}
-    assert verified["ai_4a"] == "to_verify"
-    assert {found for name, found in verified.items() if name.startswith("gdpr")} == {"to_verify"}
+def test_every_row_says_where_its_text_was_read() -> None:
+    sources = {row.id: row.source for row in pack().provisions}
+    assert {row.verified for row in pack().provisions} == {"read"}
+    assert "2026/1744" in sources["ai_4a"]
+    assert all("4.5.2016" in source for name, source in sources.items() if name.startswith("gdpr"))
     assert pack().stale_from - pack().as_of == timedelta(days=180)
 
 

@@ -10,12 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from figureground.api import render_report
+from figureground.audit.document import HumanInput
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import check_seal
 from figureground.cli import app
 from figureground.errors import UsageError
 from figureground.reports.catalogue import languages, load
 from figureground.reports.human_inputs import FIELDS, completed, read_inputs, template, write_sheet
+from figureground.reports.sections import frames, population
+from figureground.reports.sections.context import Context
 
 PURPOSE = "Sorts garments; <b>not</b> for people."
 WORDS = [load(lang) for lang in languages()]
@@ -29,7 +32,7 @@ def filled(tmp_path: Path, **changes: str) -> Path:
     return file
 
 
-def test_the_template_is_read_as_five_empty_fields(tmp_path: Path) -> None:
+def test_the_template_is_read_as_empty_fields(tmp_path: Path) -> None:
     file = tmp_path / "system.toml"
     for words in WORDS:
         file.write_text(template(words))
@@ -47,6 +50,49 @@ def test_a_sheet_says_the_same_in_every_language(tmp_path: Path) -> None:
         book.active["B2"], book.active["C2"], book.active["D2"] = PURPOSE, "A. Martin", datetime.date(2026, 11, 28)
         book.save(file)
         assert read_inputs(file, WORDS) == read_inputs(filled(tmp_path), WORDS)
+
+
+SHARES = {"ground": {"@grass": 0.7, "snow": 0.1}, "site": {"a": 0.5}}
+
+
+def test_a_sheet_gives_shares_in_rows_of_their_own(tmp_path: Path) -> None:
+    for words in WORDS:
+        file, name = tmp_path / f"{words.lang}.xlsx", words.term("human", FIELDS["reference_population"])
+        write_sheet(file, words)
+        book = openpyxl.load_workbook(file)
+        row = 2 + list(FIELDS).index("reference_population")
+        book.active.cell(row, 3).value, book.active.cell(row, 4).value = "A. Martin", "2026-11-28"
+        for attribute, levels in SHARES.items():
+            for level, share in levels.items():
+                book.active.append([f"{name}: {attribute} = {level}", share])
+        book.save(file)
+        found = {item.field: item for item in read_inputs(file, WORDS)}
+        assert found["reference population"].shares == SHARES
+        book.active.append([f"{name}: site = a", 0.2])
+        book.save(file)
+        with pytest.raises(UsageError, match="twice"):
+            read_inputs(file, WORDS)
+
+
+def test_a_population_of_reference_stands_beside_the_data(make_run, tmp_path: Path) -> None:
+    given = HumanInput(field="reference population", value=None, by="A. Martin", at="2026-11-28", shares=SHARES)
+    run = make_run(human_inputs=[given.model_dump()])
+    group = next(group for group in run.document.data.groups if group.attribute == "ground")
+    counts = {level.level: level.n for level in group.levels}
+    found = population.build(Context(run, load("en")))
+    assert found is not None
+    assert "A. Martin on 28 November 2026" in found.lead
+    rows = {row[0]: row[1:] for row in found.table.rows}
+    for level, n in counts.items():
+        name = frames.pair("ground", level)
+        assert rows[name][0] == f"{n:,}"
+        assert rows[name][1] == f"{100 * n / run.document.data.ok:.1f}"
+    grass = rows[frames.pair("ground", "@grass")]
+    assert float(grass[3].replace("−", "-")) == pytest.approx(float(grass[1]) - 70, abs=0.11)
+    snow, site = rows[frames.pair("ground", "snow")], rows[frames.pair("site", "a")]
+    assert (snow[0], snow[-1]) == ("0", "not in these data")
+    assert site[-1] == "no such column made subgroups"
+    assert found.lead in render_report(run, out=tmp_path / "page.html").read_text()
 
 
 def test_a_formula_is_a_text(tmp_path: Path) -> None:
@@ -68,6 +114,14 @@ def test_a_formula_is_a_text(tmp_path: Path) -> None:
         ("[intended_purpose]\nvalue = 3\n", "expected a text"),
         ("[intended_purpose]\nwho = 'x'\n", "no such entry"),
         ("[intended_purpose\n", "expected a file of TOML"),
+        ("[intended_purpose]\nshares.site = { a = 1 }\n", "no such entry"),
+        ("[reference_population]\nshares.site = { a = 1 }\n", "without who gave them"),
+        ("[reference_population]\nshares.site = { a = 1.2 }\n", "a share from 0 to 1"),
+        ("[reference_population]\nshares.site = { a = nan }\n", "a share from 0 to 1"),
+        ("[reference_population]\nshares.site = { a = true }\n", "a share from 0 to 1"),
+        ("[reference_population]\nshares.site = { a = 0.7, b = 0.4 }\n", "add up to 1.1"),
+        ("[reference_population]\nshares.site = 3\n", "a table of levels"),
+        ("[reference_population]\nshares = 3\n", "a table of attributes"),
     ],
 )
 def test_what_is_not_as_it_should_be_is_told_with_its_place(tmp_path: Path, text: str, said: str) -> None:

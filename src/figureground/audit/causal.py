@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -105,16 +106,7 @@ class CausalStage:
         scorers, scores, spent = self._scores(examples, reader, strata, cues)
         folder.write_table("scores.parquet", scores, tables.SCORES)
         plans = self._plans(examples, strata)
-        suite = Suite(
-            self.subject,
-            rows_of(examples.usable),
-            reader,
-            folder,
-            self.config.batch_size,
-            self.config.seed,
-            self.policy.grid_rows,
-            self.progress,
-        )
+        suite = Suite(**self._streams(examples, reader, folder), grid_rows=self.policy.grid_rows)
         run = _Runner(suite, _shape(examples, reader), scorers, _by_cue(scores))
         costs += [_cost("cue scores", len(examples.usable), spent), *run.all(plans, cues)]
         gather(folder)
@@ -185,15 +177,19 @@ class CausalStage:
         """Plain interventions, where the background is asked about; they need masks and no levels."""
         rows = self.policy.plain_rows if BACKGROUND in self.cues else 0
         sample = plain_sample(examples.stored, strata, rows, self.config.seed, masked=True)
-        return PlainStage(
-            self.subject,
-            rows_of(examples.usable),
-            reader,
-            folder,
-            self.config.batch_size,
-            self.config.seed,
-            self.progress,
-        )(sample)
+        return PlainStage(**self._streams(examples, reader, folder))(sample)
+
+    def _streams(self, examples: Examples, reader: RowReader, folder: RunFolder) -> dict[str, Any]:
+        """What every stage that streams interventions is given."""
+        return {
+            "subject": self.subject,
+            "rows": rows_of(examples.usable),
+            "reader": reader,
+            "folder": folder,
+            "batch_size": self.config.batch_size,
+            "seed": self.config.seed,
+            "progress": self.progress,
+        }
 
     def _doses(
         self,
@@ -211,15 +207,7 @@ class CausalStage:
         masks = len(plans.masked) > 0
         plan = plans.masked if masks else plans.anyone
         sample = plain_sample(examples.stored, strata, self.policy.plain_rows, self.config.seed, masked=masks)
-        return DoseStage(
-            self.subject,
-            rows_of(examples.usable),
-            reader,
-            folder,
-            self.config.batch_size,
-            self.config.seed,
-            self.progress,
-        )(
+        return DoseStage(**self._streams(examples, reader, folder))(
             plan[plan["row_id"].isin(sample["row_id"])],
             {cue: sorted(pair) for cue, pair in arms.items()},
             masks=masks,

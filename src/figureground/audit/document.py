@@ -23,7 +23,7 @@ from figureground.audit.document_data import (
     TrainingOverlap,
 )
 from figureground.audit.document_handed import Edition, Purged
-from figureground.audit.document_people import Clause, HumanInput
+from figureground.audit.document_people import HUMAN_FIELDS, Clause, HumanInput
 from figureground.audit.supplied import Party
 
 State = Literal["demonstrated", "suspected", "not_detected", "inconclusive", "not_tested", "error"]
@@ -428,6 +428,7 @@ def json_schema() -> dict[str, Any]:
 
 
 __all__ = [
+    "HUMAN_FIELDS",
     "SCHEMA_VERSION",
     "SEVERITIES",
     "STATE_ORDER",

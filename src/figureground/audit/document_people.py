@@ -8,6 +8,19 @@ from pydantic import Field
 
 from figureground.audit.document_base import Part
 
+#: Fields that only a person can fill: their keys in ``system.toml``, and their names in the document.
+HUMAN_FIELDS = {
+    "intended_purpose": "intended purpose",
+    "risk_tolerance": "risk tolerance",
+    "reference_population": "reference population",
+    "lawful_basis": "lawful basis",
+    "responsible_persons": "responsible persons",
+    "contact": "contact and review",
+    "independence": "independence",
+    "validity": "validity",
+    "dissent": "dissent",
+}
+
 
 class HumanInput(Part):
     """A field that only a person can fill."""
@@ -16,6 +29,9 @@ class HumanInput(Part):
     value: str | None
     by: str | None
     at: str | None
+    shares: dict[str, dict[str, float]] | None = Field(
+        default=None, description="share in [0, 1] of each level of an attribute in the population of reference"
+    )
 
 
 class Clause(Part):

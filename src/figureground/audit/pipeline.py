@@ -455,8 +455,7 @@ def _assets(folder: RunFolder) -> list[document.Asset]:
 
 
 def _human_inputs() -> list[document.HumanInput]:
-    fields = ("intended purpose", "risk tolerance", "reference population", "lawful basis", "responsible persons")
-    return [document.HumanInput(field=name, value=None, by=None, at=None) for name in fields]
+    return [document.HumanInput(field=name, value=None, by=None, at=None) for name in document.HUMAN_FIELDS.values()]
 
 
 def _several_sizes(examples: Examples, where: str) -> UsageError:

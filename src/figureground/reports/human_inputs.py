@@ -11,21 +11,18 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from figureground.audit.document import AuditDocument, HumanInput
+from figureground.audit.document import HUMAN_FIELDS, AuditDocument, HumanInput
 from figureground.audit.files import file_sha256
 from figureground.audit.result import AuditResult
 from figureground.audit.run_folder import RunFolder
 from figureground.errors import UsageError
+from figureground.reports import reference
 from figureground.reports.catalogue import Catalogue
 
 #: Keys in a file, and the names of the fields in ``audit.json``.
-FIELDS = {
-    "intended_purpose": "intended purpose",
-    "risk_tolerance": "risk tolerance",
-    "reference_population": "reference population",
-    "lawful_basis": "lawful basis",
-    "responsible_persons": "responsible persons",
-}
+FIELDS = HUMAN_FIELDS
+#: The field that may also say how large a share each level of an attribute has in use.
+POPULATION = "reference_population"
 #: What is said of each field.
 PARTS = ("value", "by", "at")
 #: Longest text of a cell that a page still reads well with.
@@ -83,6 +80,8 @@ def template(words: Catalogue) -> str:
     for key, name in FIELDS.items():
         lines += ["", f"# {words.term('human', name)}: {words.say(f'system.{key}')}", f"[{key}]"]
         lines += ['value = ""', f'by = ""  # {words.say("column.by")}', f'at = ""  # {words.say("system.date")}']
+        if key == POPULATION:
+            lines += [f"# {words.say('system.shares')}", "# shares.site = { north = 0.6, south = 0.4 }"]
     return "\n".join(lines) + "\n"
 
 
@@ -127,22 +126,41 @@ def _sheet(file: Path, words: Iterable[Catalogue]) -> dict[str, Mapping[str, Any
         if all(cell is None for cell in cells):
             continue
         key = known.get(str(cells[0]).strip().casefold(), str(cells[0]))
-        if key in found:
+        if known.get(str(cells[0]).partition(":")[0].strip().casefold()) == POPULATION and ":" in str(cells[0]):
+            _add_share(file, found, str(cells[0]), cells[1])
+            continue
+        if set(found.get(key, {})) & set(PARTS):
             raise _refused(file, str(cells[0]), "the field twice", "one row for each")
-        found[key] = dict(zip(PARTS, cells[1:], strict=True))
+        # Shares of this field may stand above it.
+        found[key] = dict(zip(PARTS, cells[1:], strict=True)) | dict(found.get(key, {}))
     return found
 
 
+def _add_share(file: Path, found: dict[str, Mapping[str, Any]], field: str, value: Any) -> None:
+    """A row of the sheet that gives one share."""
+    attribute, level, share = reference.from_cell(field, value, lambda *told: _refused(file, *told))
+    population = dict(found.get(POPULATION, {}))
+    given = population.get("shares", {})
+    if level in given.get(attribute, {}):
+        raise _refused(file, field, "the field twice", "one row for each")
+    population["shares"] = given | {attribute: given.get(attribute, {}) | {level: share}}
+    found[POPULATION] = population
+
+
 def _input(file: Path, key: str, given: Mapping[str, Any]) -> HumanInput:
-    strange = sorted(set(given) - set(PARTS))
+    known = (*PARTS, "shares") if key == POPULATION else PARTS
+    strange = sorted(set(given) - set(known))
     if strange:
-        raise _refused(file, f"{key}.{strange[0]}", "no such entry", ", ".join(PARTS))
+        raise _refused(file, f"{key}.{strange[0]}", "no such entry", ", ".join(known))
     value, by, at = (_text(file, f"{key}.{part}", given.get(part)) for part in PARTS)
     if value and not (by and at):
         raise _refused(file, key, "a value without who said it, or when", "by and at beside every value")
     if at:
         _check_date(file, f"{key}.at", at)
-    return HumanInput(field=FIELDS[key], value=value, by=by, at=at)
+    shares = reference.shares(given.get("shares"), lambda where, *told: _refused(file, f"{key}.{where}", *told))
+    if shares and not (by and at):
+        raise _refused(file, f"{key}.shares", "shares without who gave them, or when", "by and at beside them")
+    return HumanInput(field=FIELDS[key], value=value, by=by, at=at, shares=shares)
 
 
 def _text(file: Path, where: str, given: Any) -> str | None:

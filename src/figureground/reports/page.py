@@ -29,9 +29,9 @@ from figureground.reports.view import Cases, Chart, Table
 
 @dataclass(frozen=True)
 class Part:
-    """The evidence of the run, or of one finding; ``suffix`` follows the headings."""
+    """The evidence of the run, or of one finding, which is then named above it."""
 
-    suffix: str
+    name: str
     swaps: tuple[Chart, ...]
     tests: Table | None
     contrast: Chart | None
@@ -92,9 +92,8 @@ def build(result: AuditResult, words: Catalogue) -> Page:
 
 def _part(context: Context, at: int) -> Part:
     """One part of the evidence; the charts of a later part have names of their own."""
-    say = context.words.say
     return Part(
-        suffix="" if context.finding is None else say("finding.suffix", finding=context.finding),
+        name=context.finding or "",
         swaps=tuple(_numbered(found, at) for found in causal.swaps(context)),
         tests=causal.tests_table(context),
         contrast=_own(causal.contrast(context), at),

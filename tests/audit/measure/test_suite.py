@@ -19,7 +19,8 @@ from figureground.audit.classify.subject import as_subject
 from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.observations import observe
 from figureground.audit.measure.donors import SAME_LEVEL, DonorDraw
-from figureground.audit.measure.suite import CueStep, Suite, TupleDataset, shard_ranges, tuples_of, widen
+from figureground.audit.measure.streaming import shard_ranges
+from figureground.audit.measure.suite import CueStep, Suite, TupleDataset, tuples_of, widen
 from figureground.audit.measure.transfers.background import MIN_VISIBLE, BackgroundTransfer, dilation_radius
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.progress import silent
@@ -295,7 +296,7 @@ def streamed(tmp_path, module, frame, pictures, cues=("background",), **draw):
     folder = RunFolder.create(tmp_path / "run")
     subject = as_subject(module, transform=Preprocess())
     plan = DonorDraw(**draw)(lenders(frame))
-    suite = Suite(subject, rows_of(frame), Scenes(pictures), folder, 64, 0, 20, silent)
+    suite = Suite(subject, rows_of(frame), Scenes(pictures), folder, 64, 0, silent, 20)
     transfers = {(cue, None): transfer_for(cue, height=SIDE, width=SIDE) for cue in cues}
     spent = suite("background", plan, transfers, {}, {}, "Swapping")
     rows = read_table(folder.path, "predictions")

@@ -22,11 +22,9 @@ from figureground.audit.classify.subject import Subject
 from figureground.audit.measure.backing_off import take_items
 from figureground.audit.measure.donors import SAME_LEVEL
 from figureground.audit.measure.prediction_rows import ALL_CLASSES, prediction_rows
-from figureground.audit.measure.stream import ShardStream
+from figureground.audit.measure.streaming import Streaming
 from figureground.audit.measure.transfers.tuples import Composite, Transfer, Tuples
-from figureground.audit.progress import Progress
-from figureground.audit.run_folder import RunFolder, read_table
-from figureground.datasets.columns import SHARD_ROWS
+from figureground.audit.run_folder import read_table
 from figureground.datasets.datamodule import Row, RowReader
 
 #: Cues whose value is not read from a composite but known from the donor: where the object stands and how large it is.
@@ -242,28 +240,10 @@ def tuples_of(items: Mapping[str, Any], seed: int) -> Tuples:
 
 
 @dataclass(frozen=True)
-class Suite:
-    """Streams contrasts into ``predictions/``.
+class Suite(Streaming):
+    """Streams contrasts into ``predictions/``; maps by cells are made of ``grid_rows`` of them."""
 
-    Attributes
-    ----------
-    subject : Subject
-    rows : tuple of Row
-        All usable rows in sorted ``row_id``.
-    reader : RowReader
-    folder : RunFolder
-    batch_size, seed, grid_rows : int
-    progress : Progress
-    """
-
-    subject: Subject = field(repr=False)
-    rows: tuple[Row, ...] = field(repr=False)
-    reader: RowReader = field(repr=False)
-    folder: RunFolder = field(repr=False)
-    batch_size: int
-    seed: int
     grid_rows: int
-    progress: Progress
 
     def __call__(
         self,
@@ -295,10 +275,7 @@ class Suite:
         """
         levels = levels_of(plan)
         wide = widen(plan)
-        by_id = {row.row_id: row for row in self.rows}
-        shard_of = {row.row_id: index // SHARD_ROWS for index, row in enumerate(self.rows)}
-        dataset = TupleDataset(wide, by_id, self.reader, levels, masks)
-        batches, shards = shard_ranges([shard_of[int(row)] for row in wide["row_id"]], self.batch_size)
+        dataset = TupleDataset(wide, self.by_id, self.reader, levels, masks)
         step = CueStep(
             self.subject,
             transfers,
@@ -309,9 +286,7 @@ class Suite:
             scores,
             frozenset(self._grid(len(wide))),
         )
-        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, name, step.spent)
-        with self.progress(title, len(dataset)) as advance:
-            stream(self.subject.module, step, dataset, batches, shards, advance)
+        self.run(step, dataset, wide["row_id"], name, step.spent, title)
         return sum(step.spent)
 
     def _grid(self, n: int) -> list[int]:
@@ -338,21 +313,3 @@ def widen(plan: pd.DataFrame) -> pd.DataFrame:
         .reset_index()
         .sort_values(["row_id", "pass"], ignore_index=True)
     )
-
-
-def shard_ranges(shard_of: Sequence[int], batch_size: int) -> tuple[list[list[int]], list[int]]:
-    """Batches of consecutive indices that stay within one shard, and the shard of each.
-
-    Examples
-    --------
-    >>> shard_ranges([0, 0, 0, 1], 2)
-    ([[0, 1], [2], [3]], [0, 0, 1])
-    """
-    batches: list[list[int]] = []
-    shards: list[int] = []
-    for index, shard in enumerate(shard_of):
-        if not batches or shards[-1] != shard or len(batches[-1]) == batch_size:
-            batches.append([])
-            shards.append(shard)
-        batches[-1].append(index)
-    return batches, shards

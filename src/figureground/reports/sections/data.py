@@ -10,7 +10,7 @@ from figureground.audit.document import Cell, Estimate, MaskCoverage
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.matrices import Matrix, matrix_chart
-from figureground.reports.sections import frames, inputs
+from figureground.reports.sections import frames, inputs, population
 from figureground.reports.sections.charts import chart
 from figureground.reports.sections.context import Context, for_finding, more
 from figureground.reports.view import Chart, Table, table
@@ -34,6 +34,7 @@ class DataSection:
     troubles: Table | None
     files: Table | None
     files_sentence: str
+    population: population.Population | None
 
 
 def build(context: Context) -> DataSection:
@@ -51,6 +52,7 @@ def build(context: Context) -> DataSection:
         troubles=_troubles(context),
         files=_files(context),
         files_sentence=_files_sentence(context),
+        population=population.build(context),
     )
 
 

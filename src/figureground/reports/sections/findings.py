@@ -9,6 +9,7 @@ from figureground.audit.document import SEVERITIES as LADDER
 from figureground.audit.document import CueVerdict, Finding, Message, Repeated
 from figureground.audit.tables import ALL
 from figureground.reports import numbers
+from figureground.reports.sections import standards
 from figureground.reports.sections.context import (
     Context,
     chip,
@@ -134,6 +135,7 @@ def _details(context: Context, cue: CueVerdict) -> tuple[str, ...]:
         lines.append(say(f"finding.evidence.{cue.evidence_level}"))
     if cue.min_detectable is not None:
         lines.append(min_detectable(context, cue))
+    lines += standards.lines(context, cue)
     lines += [_repeat(context, other) for other in cue.repeats]
     lines += _beside(context, cue)
     if cue.reasons:

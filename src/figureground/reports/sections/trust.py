@@ -10,6 +10,19 @@ from figureground.reports.sections import second_layer
 from figureground.reports.sections.context import Context, chip, for_finding, more
 from figureground.reports.view import Chip, Table, table
 
+#: How the names of the checks on maps begin.
+_OF_MAPS = (
+    "agreement",
+    "gradient_nonzero",
+    "map_shape",
+    "maps_not_empty",
+    "mask_sensitivity",
+    "randomised_weights",
+    "repeatability",
+    "second_layer",
+    "two_methods",
+)
+
 
 @dataclass(frozen=True)
 class CheckView:
@@ -27,6 +40,8 @@ class CheckView:
 class Trust:
     """Checks, the register of what was not tested, limits, provisions, and what people must add."""
 
+    maps_summary: str
+    maps: tuple[CheckView, ...]
     summary: str
     checks: tuple[CheckView, ...]
     second_layer: Table | None
@@ -40,10 +55,12 @@ class Trust:
 def build(context: Context) -> Trust:
     """The section from the document."""
     checks = context.document.trust
-    counted = {state: sum(check.status == state for check in checks) for state in ("passed", "failed", "not_run")}
+    maps, others = [one for one in checks if _of_maps(one)], [one for one in checks if not _of_maps(one)]
     return Trust(
-        summary=context.words.say("trust.summary", **counted),
-        checks=tuple(_check(context, check) for check in checks),
+        maps_summary=_counted(context, maps),
+        maps=tuple(_check(context, check) for check in maps),
+        summary=_counted(context, others),
+        checks=tuple(_check(context, check) for check in others),
         second_layer=second_layer.build(context),
         not_tested=tuple(
             (for_finding(context, item.finding, context.words.term("cue", item.subject)), _why(context, item))
@@ -54,6 +71,16 @@ def build(context: Context) -> Trust:
         stale=_stale(context),
         human=_human(context),
     )
+
+
+def _of_maps(check: TrustCheck) -> bool:
+    """Whether a check asks if the maps can be trusted; the others ask it of the model's answers and of the audit."""
+    return check.check.startswith(_OF_MAPS)
+
+
+def _counted(context: Context, checks: list[TrustCheck]) -> str:
+    states = ("passed", "failed", "not_run")
+    return context.words.say("trust.summary", **{state: sum(one.status == state for one in checks) for state in states})
 
 
 def _check(context: Context, check: TrustCheck) -> CheckView:

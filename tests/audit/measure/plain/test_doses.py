@@ -94,7 +94,7 @@ def run_of(world, reader, strata_of, tmp_path_factory):
         )
         folder.write_table("predictions/part-measure-00000.parquet", own, tables.PREDICTIONS)
         subject, plan = as_subject(module, transform=Preprocess()), DonorDraw(1, 5, 0)(rows)
-        suite = Suite(subject, rows_of(frame), read, folder, batch_size, 0, 20, silent)
+        suite = Suite(subject, rows_of(frame), read, folder, batch_size, 0, silent, 20)
         suite("tint", plan, {("tint", None): transfer_for("tint", height=16, width=16)}, {}, {}, "Tint", masks=masks)
         run = Run(frame, strata, plan, folder)
         stage = DoseStage(subject, rows_of(frame), read, folder, batch_size, 0, silent)

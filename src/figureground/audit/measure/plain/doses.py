@@ -7,25 +7,20 @@ picture, to the background alone and to the object alone; the null is as much wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pandas as pd
 from torch import Tensor, nn
 
-from figureground.audit import document, plain, tables
-from figureground.audit.classify.subject import Subject
+from figureground.audit import document, plain
 from figureground.audit.measure.plain.forward import Forward, kept_logits
 from figureground.audit.measure.plain.regions import places_of
-from figureground.audit.measure.stream import ShardStream
-from figureground.audit.measure.suite import TupleDataset, levels_of, shard_ranges, tuples_of, widen
+from figureground.audit.measure.streaming import Streaming
+from figureground.audit.measure.suite import TupleDataset, levels_of, tuples_of, widen
 from figureground.audit.measure.transfers.looks import Name, noise_of, part_of_the_way
 from figureground.audit.measure.transfers.tuples import Composite, Tuples, statuses
-from figureground.audit.progress import Progress
-from figureground.audit.run_folder import RunFolder
 from figureground.datasets import compose
-from figureground.datasets.columns import SHARD_ROWS
-from figureground.datasets.datamodule import Row, RowReader
 
 
 @dataclass(frozen=True)
@@ -95,16 +90,8 @@ def _place(tuples: Tuples, given: Composite, place: str) -> tuple[Tensor, tuple[
 
 
 @dataclass(frozen=True)
-class DoseStage:
-    """Streams doses and places into ``predictions/``; arguments as for the plain interventions."""
-
-    subject: Subject = field(repr=False)
-    rows: tuple[Row, ...] = field(repr=False)
-    reader: RowReader = field(repr=False)
-    folder: RunFolder = field(repr=False)
-    batch_size: int
-    seed: int
-    progress: Progress
+class DoseStage(Streaming):
+    """Streams doses and places into ``predictions/``."""
 
     def __call__(self, plan: pd.DataFrame, arms: Mapping[str, Sequence[str]], *, masks: bool) -> document.StageCost:
         """Run them over a plan of donors.
@@ -126,10 +113,6 @@ class DoseStage:
 
     def _stream(self, plan: pd.DataFrame, arms: Mapping[str, Sequence[str]], masks: bool, forward: Forward) -> None:
         wide, levels = widen(plan), levels_of(plan)
-        shard_of = {row.row_id: index // SHARD_ROWS for index, row in enumerate(self.rows)}
-        dataset = TupleDataset(wide, {row.row_id: row for row in self.rows}, self.reader, levels, masks)
-        batches, shards = shard_ranges([shard_of[int(row)] for row in wide["row_id"]], self.batch_size)
+        dataset = TupleDataset(wide, self.by_id, self.reader, levels, masks)
         step = DoseStep(forward, arms, levels, plain.DOSE_PLACES if masks else (plain.ON_WHOLE,), self.seed)
-        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, "dose", forward.spent)
-        with self.progress("Doses and places", len(dataset)) as advance:
-            stream(self.subject.module, step, dataset, batches, shards, advance)
+        self.run(step, dataset, wide["row_id"], "dose", forward.spent, "Doses and places")

@@ -12,20 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from figureground.audit import document, plain, tables
-from figureground.audit.classify.subject import Subject
+from figureground.audit import document, plain
 from figureground.audit.cues import BACKGROUND
 from figureground.audit.measure.plain import changes
 from figureground.audit.measure.plain.forward import Forward, kept_logits
 from figureground.audit.measure.plain.regions import Regions, holes, regions_of
 from figureground.audit.measure.plain.sample import partners, pool_colour
-from figureground.audit.measure.stream import ShardStream
-from figureground.audit.measure.suite import shard_ranges
+from figureground.audit.measure.streaming import Streaming
 from figureground.audit.measure.transfers.background import MIN_VISIBLE, dilation_radius
 from figureground.audit.measure.transfers.tuples import statuses
-from figureground.audit.progress import Progress
-from figureground.audit.run_folder import RunFolder
-from figureground.datasets.columns import OBJECT, SHARD_ROWS
+from figureground.datasets.columns import OBJECT
 from figureground.datasets.datamodule import Row, RowReader
 
 _TIES, _NOISE, _TILES = 0x72, 0x73, 0x74
@@ -143,27 +139,8 @@ def _table(noise: Tensor, orders: list[list[int]]) -> dict[tuple[str, str, float
 
 
 @dataclass(frozen=True)
-class PlainStage:
-    """Streams the plain interventions into ``predictions/``.
-
-    Attributes
-    ----------
-    subject : Subject
-    rows : tuple of Row
-        All usable rows in sorted ``row_id``.
-    reader : RowReader
-    folder : RunFolder
-    batch_size, seed : int
-    progress : Progress
-    """
-
-    subject: Subject = field(repr=False)
-    rows: tuple[Row, ...] = field(repr=False)
-    reader: RowReader = field(repr=False)
-    folder: RunFolder = field(repr=False)
-    batch_size: int
-    seed: int
-    progress: Progress
+class PlainStage(Streaming):
+    """Streams the plain interventions into ``predictions/``."""
 
     def __call__(self, sample: pd.DataFrame) -> document.StageCost:
         """Run all of them on the sample, as :func:`~figureground.audit.measure.plain.sample.plain_sample` draws it."""
@@ -176,11 +153,7 @@ class PlainStage:
         )
 
     def _stream(self, ids: tuple[int, ...], partner: Mapping[int, int], forward: Forward) -> None:
-        by_id = {row.row_id: row for row in self.rows}
-        shard_of = {row.row_id: index // SHARD_ROWS for index, row in enumerate(self.rows)}
+        by_id = self.by_id
         dataset = PlainDataset(ids, partner, by_id, self.reader)
-        batches, shards = shard_ranges([shard_of[row] for row in ids], self.batch_size)
         step = PlainStep(forward, pool_colour([by_id[row] for row in ids], self.reader), self.seed)
-        stream = ShardStream(self.folder, {"predictions": tables.PREDICTIONS}, "plain", forward.spent)
-        with self.progress("Plain interventions", len(dataset)) as advance:
-            stream(self.subject.module, step, dataset, batches, shards, advance)
+        self.run(step, dataset, ids, "plain", forward.spent, "Plain interventions")

@@ -19,10 +19,10 @@ from figureground.cli_seal import seal
 from figureground.cli_train import train
 from figureground.datasets.decoding import Decoding, DecodingOptions
 from figureground.explained import explain as explain_images
+from figureground.given import UNSAID
 from figureground.inputs import check_inputs
 from figureground.options.files import Files
 from figureground.options.groups import Given, OptionGroup, Some, To, takes_groups
-from figureground.options.input import Input
 from figureground.options.model import Weights
 from figureground.sealing import seal_policy
 from figureground.training import train_classifier
@@ -115,19 +115,10 @@ def test_python_has_every_option_under_its_name_and_default(
         assert (value or None) == (default or None), name
 
 
+def test_options_of_weights_are_those_of_python() -> None:
+    assert given_by(Some(Weights)) | {"model_args": None} == UNSAID
+
+
 def test_options_of_files_are_those_of_decoding() -> None:
     assert list(inspect.signature(Files).parameters) == list(DecodingOptions.__annotations__)
     assert Decoding(**given_by(Some(Files))) == Decoding()
-
-
-@pytest.mark.parametrize("group", [Weights, Input])
-def test_python_says_the_same_of_the_model_in_every_verb(group: type[OptionGroup]) -> None:
-    names = given_by(Some(group))
-    of_audit = inspect.signature(run_audit).parameters
-    for _, function in VERBS[1:4]:
-        parameters = inspect.signature(function).parameters
-        for name in names.keys() & parameters.keys():
-            assert (parameters[name].annotation, parameters[name].default) == (
-                of_audit[name].annotation,
-                of_audit[name].default,
-            )

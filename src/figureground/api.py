@@ -13,6 +13,7 @@ from figureground.audit import result as results
 from figureground.audit.config import CASES, AuditConfig, Policy, check_cases, check_cues, check_looking, load_policy
 from figureground.audit.method_choice import method_choice
 from figureground.audit.progress import Progress, silent
+from figureground.given import GivenOptions, parted, spelled_out
 from figureground.launching import handed, hands_of, on_ranks, part_of
 from figureground.rendering import load_run, own_report, render_formats, render_report
 from figureground.said import asked_model, recorded_answers
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from figureground.audit.config import Layout
     from figureground.audit.run_folder import RunFolder
     from figureground.audit.task import Kind
-    from figureground.datasets.decoding import DecodingOptions
     from figureground.datasets.transforms import Preprocess
     from figureground.reports.showing import RowView
 
@@ -50,6 +50,7 @@ class AuditResult(results.AuditResult):
 
 
 @on_ranks(AuditResult)
+@spelled_out
 def run_audit(
     model: Any,
     data: Any,
@@ -57,14 +58,6 @@ def run_audit(
     classes: Sequence[str] | None = None,
     kind: Kind | None = None,
     target: str | Callable[[Any], Any] | None = None,
-    model_class: str | None = None,
-    model_args: Mapping[str, Any] | None = None,
-    weights: str | Path | None = None,
-    expect_sha256: str | None = None,
-    trust_model: str | None = None,
-    allow_globals: Sequence[str] = (),
-    allow_nonfinite: bool = False,
-    python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     expect_predictions: Any | None = None,
     expect: str | None = None,
@@ -108,7 +101,7 @@ def run_audit(
     report: bool = True,
     lang: str | Sequence[str] = "en",
     progress: Progress = silent,
-    **files: Unpack[DecodingOptions],
+    **options: Unpack[GivenOptions],
 ) -> AuditResult:
     """Audit a classifier: where it looks, and whether its answer follows when a cue is changed.
 
@@ -239,10 +232,10 @@ def run_audit(
         Languages of the report, as ``"en,fr"``. They influence no number.
     progress : Progress
         Told how far the work is.
-    **files
-        What is declared about files of pictures and masks: ``exif``, ``alpha_bg``, ``frame``, ``range``,
-        ``mask_mode``, ``mask_threshold``, ``mask_object``, ``mask_ids``, ``mask_ignore``, ``mask_polarity`` and
-        ``keep_going``; see :class:`figureground.datasets.decoding.Decoding`.
+    **options
+        ``model_class`` to ``python_path``, as above; and what is declared about files of pictures and masks: ``exif``,
+        ``alpha_bg``, ``frame``, ``range``, ``mask_mode``, ``mask_threshold``, ``mask_object``, ``mask_ids``,
+        ``mask_ignore``, ``mask_polarity`` and ``keep_going``; see :class:`figureground.datasets.decoding.Decoding`.
 
     Returns
     -------
@@ -265,28 +258,19 @@ def run_audit(
     from figureground.audit.supplied import supplied
     from figureground.audit.training_data import TrainingData
     from figureground.audit.unlabelled import PredictedLabels
-    from figureground.datasets.decoding import Decoding
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
     from figureground.datasets.sources import open_source
     from figureground.reports.catalogue import asked_languages
 
     langs = asked_languages(lang)
-    decoding = Decoding(**files)
+    origin, decoding = parted(options)
     chosen = None if cues is None else tuple(cues)
     check_cues(chosen or (), "cues")
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
-    asked = asked_model(
-        model,
-        model_class,
-        model_args,
-        weights,
-        (expect_sha256, trust_model),
-        (allow_globals, allow_nonfinite, python_path),
-        **said,
-    )
+    asked = asked_model(model, origin, **said)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
-    choice = method_choice(methods, layer, layout, method_options, python_path)
+    choice = method_choice(methods, layer, layout, method_options, origin["python_path"])
     config = AuditConfig(
         seed=seed,
         cues=chosen,
@@ -337,7 +321,8 @@ def run_audit(
     own_labels = ["labels"] if labels else []
     given = ["model", "data", *own_labels, "masks", *(name for name, value in optional.items() if value is not None)]
     suppliers = supplied(supplied_by or {}, given)
-    inputs = tuple(Path(path) for path in (model, weights, data, attributes, train) if isinstance(path, str | Path))
+    files = (model, origin["weights"], data, attributes, train)
+    inputs = tuple(Path(path) for path in files if isinstance(path, str | Path))
     written = Path(mkdtemp(prefix="figureground-")) if out is None else Path(out)
     place, hands = (written if part is None else part.path), hands_of(part)
     goes_on = resume or (part is not None and not overwrite)

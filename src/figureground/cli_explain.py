@@ -3,50 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from figureground.file_options import reads_files
-from figureground.options import (
-    AllowGlobal,
-    AllowNonfinite,
-    Bicubic,
-    Channels,
-    ClassNames,
-    ColumnMap,
-    Crop,
-    ExpectSha,
-    KindOf,
-    LayoutOf,
-    Mean,
-    Methods,
-    ModelArgs,
-    ModelClass,
-    OutputKey,
-    PythonPath,
-    Resize,
-    Std,
-    Thresholds,
-    TrustModel,
-    WeightsFile,
-    as_arguments,
-    as_list,
-    as_mapping,
-    as_preprocess,
-    as_thresholds,
-)
+from figureground.options.common import LayoutOf, Methods, Thresholds
+from figureground.options.data import Table
+from figureground.options.files import OfFiles
+from figureground.options.groups import Given, Some, takes_groups
+from figureground.options.input import Input
+from figureground.options.model import OfOutputs, OfWeights
+from figureground.options.texts import as_list, as_thresholds
 from figureground.progress_bars import bars
 from figureground.visible import one_line
 
 _INSIDE = "Inside the network"
 
 
-@reads_files
+@takes_groups
 def explain(
     model: Annotated[str, typer.Argument(help="Checkpoint, file of weights, or name, as for `audit`.")],
     images: Annotated[list[Path], typer.Argument(help="Pictures, one or more.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the sheets, new or empty.")],
+    *,
     mask: Annotated[
         list[Path] | None,
         typer.Option("--mask", help="Mask of the object, one for each picture, in their order. Repeatable."),
@@ -83,33 +62,18 @@ def explain(
         ),
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many patches.", rich_help_panel=_INSIDE)] = 9,
-    column: ColumnMap = None,
+    table: Annotated[Given, Some(Table, without=("attributes", "on", "dedupe"))],
     root: Annotated[
         Path | None,
         typer.Option("--root", help="Data root; nothing outside it is opened. Default: the folder of the pictures."),
     ] = None,
     threshold: Thresholds = None,
-    model_class: ModelClass = None,
-    model_arg: ModelArgs = None,
-    weights: WeightsFile = None,
-    expect_sha256: ExpectSha = None,
-    trust_model: TrustModel = None,
-    allow_global: AllowGlobal = None,
-    allow_nonfinite: AllowNonfinite = False,
-    python_path: PythonPath = None,
-    classes: ClassNames = None,
-    kind: KindOf = None,
-    output_key: OutputKey = None,
-    resize: Resize = None,
-    crop: Crop = None,
-    mean: Mean = None,
-    std: Std = None,
-    bicubic: Bicubic = False,
-    channels: Channels = None,
+    weights: OfWeights,
+    outputs: OfOutputs,
+    given: Annotated[Given, Some(Input, without=("transform",))],
     lang: Annotated[str, typer.Option("--lang", help="Language of the sheets.")] = "en",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace sheets of the same names.")] = False,
-    *,
-    files: dict[str, Any],
+    files: OfFiles,
 ) -> None:
     """Write a sheet for each single decision; with --layer, look inside the network."""
     from figureground.explained import explain as explain_images
@@ -127,25 +91,12 @@ def explain(
         channel=channel,
         top=top,
         over=over,
-        columns=as_mapping(column),
         root=root,
-        classes=as_list(classes),
-        kind=kind,  # type: ignore[arg-type]  # as for layout
         thresholds=as_thresholds(threshold),
-        transform=as_preprocess(resize, crop, mean, std, bicubic, channels),
-        model_class=model_class,
-        model_args=as_arguments(model_arg),
-        weights=weights,
-        expect_sha256=expect_sha256,
-        trust_model=trust_model,
-        allow_globals=allow_global or (),
-        allow_nonfinite=allow_nonfinite,
-        python_path=python_path or (),
-        output_key=output_key,
         lang=lang,
         overwrite=overwrite,
         progress=bars,
-        **files,
+        **(table | weights | outputs | given | files),
     )
     for sheet in found.sheets:
         why = f"; explained: {sheet.explained}" if about else ""

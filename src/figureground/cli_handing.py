@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from figureground.options.common import FinishedRun
+
 
 def bundle(
-    run: Annotated[Path, typer.Argument(help="Finished run folder; it is read and left alone.")],
+    run: FinishedRun,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, new or empty.")],
     edition: Annotated[
         str,

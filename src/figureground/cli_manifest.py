@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from figureground.options import (
-    ClassMap,
-    DicomTags,
-    SaltFile,
-    as_class_map,
-    as_list,
-)
+from figureground.options.texts import as_list
 from figureground.visible import one_line
 
-if TYPE_CHECKING:
-    pass
+ClassMap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class-map",
+        help="Labels by the names of folders: 1=cat,2=dog, or a JSON file. Needed where folders are numbers.",
+    ),
+]
+DicomTags = Annotated[
+    list[str] | None,
+    typer.Option("--tags", help="Of DICOM: tags that become columns: Manufacturer,PatientSex,PatientAge. Repeatable."),
+]
+SaltFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--salt",
+        help="Of DICOM: file that keys the hashes of patients. Default: random, so that no other table has the same.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 
 
 def build(
@@ -52,7 +64,7 @@ def build(
         masks=masks,
         images=images,
         boxes=boxes,
-        class_map=as_class_map(class_map),
+        class_map=_class_map(class_map),
         tags=as_list(tags),
         salt=None if salt is None else salt.read_bytes(),
         overwrite=overwrite,
@@ -61,3 +73,14 @@ def build(
         typer.echo(one_line(f"{n} {reason}"))
     names = ", ".join(map(str, built.frame.columns))
     typer.echo(one_line(f"{out}: {len(built.frame)} rows with {names}"))
+
+
+def _class_map(given: list[str] | None) -> dict[str, str] | str | None:
+    """``FOLDER=LABEL`` pairs, or the one JSON file that was named."""
+    parts = as_list(given)
+    if parts is None or (len(parts) == 1 and "=" not in parts[0]):
+        return None if parts is None else parts[0]
+    pairs = [part.partition("=") for part in parts]
+    if not all(mark and name and label for name, mark, label in pairs):
+        raise typer.BadParameter(f"{','.join(parts)!r}: expected FOLDER=LABEL", param_hint="--class-map")
+    return {name: label for name, _, label in pairs}

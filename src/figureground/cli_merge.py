@@ -7,17 +7,19 @@ from typing import Annotated
 
 import typer
 
+from figureground.options.common import Overwrite, RunToWrite
+
 
 def merge(
     parts: Annotated[
         list[Path], typer.Argument(help="Folders of `audit --shard`, or the one that holds them (RUN.parts).")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to write, new or empty.")],
+    out: RunToWrite,
     partial: Annotated[
         bool,
         typer.Option("--partial", help="Merge what there is; `audit --resume` then computes what is missing itself."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Collect what the parts of a run have measured; `audit --resume` then judges and seals it."""
     from figureground.audit.merging import merge_parts

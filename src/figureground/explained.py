@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 from figureground.audit.config import AuditConfig, Policy, declare, looking
 from figureground.audit.progress import Progress, silent
 from figureground.errors import DataError, UsageError
+from figureground.given import GivenOptions, parted, spelled_out
 from figureground.said import asked_model
 
 if TYPE_CHECKING:
     from figureground.audit.config import Layout
     from figureground.audit.sheets import Inside, ModelFacts, SetAside, Sheet
     from figureground.audit.task import Kind
-    from figureground.datasets.decoding import DecodingOptions
     from figureground.datasets.transforms import Preprocess
 
 
@@ -44,6 +44,7 @@ class Explained:
     files: tuple[Path, ...] = ()
 
 
+@spelled_out
 def explain(
     model: Any,
     images: Sequence[str | Path] | str | Path,
@@ -64,19 +65,11 @@ def explain(
     kind: Kind | None = None,
     thresholds: Mapping[str, float] | None = None,
     transform: Preprocess | Any | None = None,
-    model_class: str | None = None,
-    model_args: Mapping[str, Any] | None = None,
-    weights: str | Path | None = None,
-    expect_sha256: str | None = None,
-    trust_model: str | None = None,
-    allow_globals: Sequence[str] = (),
-    allow_nonfinite: bool = False,
-    python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     lang: str = "en",
     overwrite: bool = False,
     progress: Progress = silent,
-    **files: Unpack[DecodingOptions],
+    **options: Unpack[GivenOptions],
 ) -> Explained:
     """A sheet for each single decision; with ``layer``, what is seen inside the network as well.
 
@@ -123,8 +116,9 @@ allow_nonfinite, python_path, output_key
         Whether files of the same names in ``out`` are replaced.
     progress : Progress
         Told how far the work is.
-    **files
-        What is declared about files of pictures and masks, as for :func:`figureground.run_audit`.
+    **options
+        ``model_class`` to ``python_path``, and what is declared about files of pictures and masks, as for
+        :func:`figureground.run_audit`.
 
     Raises
     ------
@@ -133,18 +127,16 @@ allow_nonfinite, python_path, output_key
         :class:`~figureground.errors.DataError` is raised where none can.
     """
     from figureground.audit.decisions_run import Asked, explained
-    from figureground.datasets.decoding import Decoding
     from figureground.datasets.singles import open_pictures, open_singles
 
     _check_inside(layer, channel, top, over)
     folder = None if out is None else _folder(Path(out), overwrite)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key}
-    hashes, allowed = (expect_sha256, trust_model), (allow_globals, allow_nonfinite, python_path)
     policy = declare(Policy(), thresholds=thresholds or {}, uncertain=None)
-    decoding, base = Decoding(**files), None if root is None else Path(root)
+    (origin, decoding), base = parted(options), None if root is None else Path(root)
     source = open_singles(_several(images), _several(masks), base, decoding)
     survey = None if over is None else open_pictures(over, base, decoding, columns)
-    subject = asked_model(model, model_class, model_args, weights, hashes, allowed, **said).subject(policy)
+    subject = asked_model(model, origin, **said).subject(policy)
     config = AuditConfig(**looking(methods, cam_layer, layout))
     found = explained(
         subject, policy, source, Asked(config, _named(about), layer, layout, channel, top), survey, progress

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, declare, load_policy
 from figureground.audit.method_choice import method_choice
+from figureground.given import GivenOptions, parted, spelled_out
 from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from figureground.audit.classify.recognising import Fit
     from figureground.audit.config import Layout
     from figureground.audit.task import Kind
-    from figureground.datasets.decoding import DecodingOptions
     from figureground.datasets.findings import Uncertain
     from figureground.datasets.transforms import Preprocess
 
 
+@spelled_out
 def check_inputs(
     data: Any,
     model: Any | None = None,
@@ -42,14 +43,6 @@ def check_inputs(
     kind: Kind | None = None,
     target: str | Callable[[Any], Any] | None = None,
     uncertain: Uncertain | None = None,
-    model_class: str | None = None,
-    model_args: Mapping[str, Any] | None = None,
-    weights: str | Path | None = None,
-    expect_sha256: str | None = None,
-    trust_model: str | None = None,
-    allow_globals: Sequence[str] = (),
-    allow_nonfinite: bool = False,
-    python_path: Sequence[str | Path] = (),
     output_key: str | None = None,
     expect_predictions: Any | None = None,
     expect: str | None = None,
@@ -58,7 +51,7 @@ def check_inputs(
     methods: Sequence[Any] | None = None,
     method_options: Mapping[str, Any] | None = None,
     full: bool = False,
-    **files: Unpack[DecodingOptions],
+    **options: Unpack[GivenOptions],
 ) -> Checked:
     """What is wrong with the inputs, and what this n can and cannot show; computes nothing lasting.
 
@@ -69,24 +62,16 @@ def check_inputs(
     ``train`` every picture is compared with those that the model was trained on, however many there are.
     """
     from figureground.audit.checking import check
-    from figureground.datasets.decoding import Decoding
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
 
-    choice = method_choice(methods, layer, layout, method_options, python_path)
+    origin, decoding = parted(options)
+    choice = method_choice(methods, layer, layout, method_options, origin["python_path"])
     declared = declare(load_policy(policy), thresholds={}, uncertain=uncertain)
     said = {"classes": classes, "transform": transform, "kind": kind, "output_key": output_key, "target": target}
     subject = None
     if model is not None:  # data alone are checked without torch
-        subject = asked_model(
-            model,
-            model_class,
-            model_args,
-            weights,
-            (expect_sha256, trust_model),
-            (allow_globals, allow_nonfinite, python_path),
-            **said,
-        ).subject(declared)
+        subject = asked_model(model, origin, **said).subject(declared)
     mapping = dict(columns or {}) | ({"environment": environment} if environment else {})
     folder = None if root is None else Path(root)
     check_cues(tuple(cues or ()), "cues")
@@ -101,7 +86,7 @@ def check_inputs(
         cues=cues,
         policy=declared,
         recorded=None if expect_predictions is expect is None else recorded_answers(expect_predictions, expect),
-        decoding=Decoding(**files),
+        decoding=decoding,
         looking=check_looking(AuditConfig(**choice.settings)),
         own=choice.own,
         full=full,

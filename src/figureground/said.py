@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from figureground.audit.classify.asking import AskedModel
     from figureground.audit.reconciling import Recorded
+    from figureground.given import OriginOptions
 
 
 def asked_model(
     model: Any,
-    model_class: str | None,
-    model_args: Mapping[str, Any] | None,
-    weights: str | Path | None,
-    hashes: tuple[str | None, str | None],
-    allowed: tuple[Sequence[str], bool, Sequence[str | Path]],
+    origin: OriginOptions,
     **more: Any,
 ) -> AskedModel:
     """The model with everything that was said of it."""
     from figureground.audit.classify.asking import AskedModel
     from figureground.audit.classify.origins import Origin
 
-    file = None if weights is None else Path(weights)
-    names, nonfinite, folders = allowed
-    loading = (*hashes, tuple(names), nonfinite, tuple(map(Path, folders)))
-    return AskedModel(model, origin=Origin(model_class, dict(model_args or {}), file, *loading), **more)
+    file, arguments = origin["weights"], origin["model_args"]
+    found = Origin(
+        model_class=origin["model_class"],
+        arguments=dict(arguments or {}),
+        weights=None if file is None else Path(file),
+        sha256=origin["expect_sha256"],
+        trusted=origin["trust_model"],
+        allow_globals=tuple(origin["allow_globals"]),
+        allow_nonfinite=origin["allow_nonfinite"],
+        python_path=tuple(map(Path, origin["python_path"])),
+    )
+    return AskedModel(model, origin=found, **more)
 
 
 def recorded_answers(given: Any | None, expect: str | None = None) -> Recorded | None:

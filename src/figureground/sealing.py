@@ -10,6 +10,7 @@ from figureground.audit.commitment import Commitment
 from figureground.audit.config import Policy, load_policy
 from figureground.audit.files import file_sha256
 from figureground.errors import UsageError
+from figureground.given import UNSAID, OriginOptions
 from figureground.said import asked_model
 
 if TYPE_CHECKING:
@@ -55,8 +56,16 @@ def seal_policy(
             "COMMITMENT", str(data), found="no file", expected="a manifest", fix="write the data as a manifest first"
         )
     said: dict[str, Any] = {"classes": classes, "kind": kind, "target": target}
-    allowed = (allow_globals, False, python_path)
-    asked = asked_model(model, model_class, model_args, weights, (None, trust_model), allowed, **said)
+    origin: OriginOptions = {
+        **UNSAID,
+        "model_class": model_class,
+        "model_args": model_args,
+        "weights": weights,
+        "trust_model": trust_model,
+        "allow_globals": allow_globals,
+        "python_path": python_path,
+    }
+    asked = asked_model(model, origin, **said)
     found = Commitment(declared.sha256, asked.subject(declared).sha256, file_sha256(manifest))
     found.needed(str(data))
     return found

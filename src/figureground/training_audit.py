@@ -50,8 +50,8 @@ class TrainingAudit:
         UsageError
             An option is none of ``run_audit``, a cue is unknown, or the policy cannot be read.
         """
-        known = [name for name in inspect.signature(run_audit).parameters if name not in (*_OWN, "files")]
-        unknown = next((name for name in self.options if name in _OWN or not (name in known or _of_files(name))), None)
+        known = set(inspect.signature(run_audit).parameters) - set(_OWN)
+        unknown = next((name for name in self.options if name not in known), None)
         if unknown is not None:
             fix = f"leave {unknown} out" if unknown in _OWN else "see help(figureground.run_audit)"
             raise UsageError(
@@ -110,12 +110,6 @@ def _sendable(error: Exception) -> Exception:
 def _rows(data: Any) -> Any:
     """What a loader draws from: an audit reads every row by itself, once and in its own order."""
     return data.dataset if isinstance(data, DataLoader) else data
-
-
-def _of_files(name: str) -> bool:
-    from figureground.datasets.decoding import DecodingOptions
-
-    return name in DecodingOptions.__annotations__
 
 
 def _part(module: nn.Module, name: str) -> nn.Module:

@@ -4,7 +4,7 @@ import pytest
 
 from figureground.audit.supplied import INPUTS, supplied
 from figureground.errors import UsageError
-from figureground.options import as_suppliers
+from figureground.options.texts import as_suppliers
 
 
 def test_every_input_that_was_given_is_listed():

@@ -12,7 +12,7 @@ from figureground.api import run_audit
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import UsageError
 from figureground.inputs import check_inputs
-from figureground.options import as_preprocess
+from figureground.options.input import as_preprocess
 
 CLASSES = ["boot", "coat"]
 

@@ -12,7 +12,7 @@ from figureground.audit.tables import MISSING
 from figureground.datasets.intake import Intake
 from figureground.datasets.sources import open_source
 from figureground.errors import UsageError
-from figureground.options import as_groups
+from figureground.options.texts import as_groups
 
 
 def frame(n=60, **columns):

@@ -15,8 +15,7 @@ from torch import nn
 from figureground.api import run_audit
 from figureground.audit import causal, parts, run_folder
 from figureground.audit.journal import as_ranges
-from figureground.audit.measure import base, suite
-from figureground.audit.measure.plain import doses, interventions
+from figureground.audit.measure import base, streaming
 from figureground.audit.measure.stream import ShardStream
 from figureground.audit.merging import merge_parts
 from figureground.audit.parts import Part, PartDone
@@ -51,7 +50,7 @@ def pictures(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def _small_shards():
     with pytest.MonkeyPatch.context() as patch:
-        for module in (base, suite, parts, doses, interventions):
+        for module in (base, streaming, parts):
             patch.setattr(module, "SHARD_ROWS", SHARD)
         # So small a network moves too little for the last stage, which is to be there.
         patch.setattr(causal, "to_hold", lambda *_: [("background", "corner_top_left")])

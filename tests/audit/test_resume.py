@@ -20,7 +20,7 @@ from torch import nn
 from figureground.api import run_audit
 from figureground.audit import run_folder
 from figureground.audit.journal import JOURNAL, Journal
-from figureground.audit.measure import base, suite
+from figureground.audit.measure import base, streaming
 from figureground.audit.measure.stream import ShardStream
 from figureground.audit.run_folder import RunFolder
 from figureground.audit.run_lock import HOLDER, LOCK, locked
@@ -60,7 +60,7 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch):
-    for module in (base, suite):
+    for module in (base, streaming):
         monkeypatch.setattr(module, "SHARD_ROWS", SHARD)
 
 
@@ -72,7 +72,7 @@ def audited(pictures, out, **options):
 @pytest.fixture(scope="module")
 def whole(pictures, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        for module in (base, suite):
+        for module in (base, streaming):
             patch.setattr(module, "SHARD_ROWS", SHARD)
         return audited(pictures, tmp_path_factory.mktemp("whole") / "run")
 

@@ -267,7 +267,7 @@ def test_sheets_conform(lang: str) -> None:
     [
         ("<main", '<div id="findings"></div><main', "id 'findings' twice"),
         ('href="#findings"', 'href="#nowhere"', "a link to #nowhere, which is nowhere"),
-        ('aria-labelledby="evidence-title"', 'aria-labelledby="gone"', "aria-labelledby=gone: no such id"),
+        ('aria-labelledby="who-title"', 'aria-labelledby="gone"', "aria-labelledby=gone: no such id"),
         ("<h2", "<h5>x</h5><h2", "h5 'x' follows h1"),
         ('scope="col"', "", "headers of scope"),
         ("<ul>", "<ul><p>x</p>", "<p> in <ul>"),

@@ -163,6 +163,13 @@ def test_a_mean_without_variance_has_no_width_unless_its_range_is_known():
     assert intervals.mean_t(varied, np.arange(20), bounds=(-1, 1)) == intervals.mean_t(varied, np.arange(20))
 
 
+def test_no_interval_reaches_beyond_what_is_possible() -> None:
+    nearly_all = np.r_[np.full(48, -1.0), 0.0, 0.0]
+    free, bounded = (intervals.mean_t(nearly_all, np.arange(50), bounds=bounds) for bounds in (None, (-1, 1)))
+    assert free.low < -1 == bounded.low
+    assert (bounded.high, bounded.estimate) == (free.high, free.estimate)
+
+
 @pytest.mark.parametrize("function", [intervals.mean_t, intervals.logit_t, intervals.clustered_wilson])
 @pytest.mark.parametrize(
     ("values", "estimate", "n"), [([], math.nan, 0), ([1.0, 0.0], 0.5, 2), ([math.nan, 1.0], 1.0, 1)]

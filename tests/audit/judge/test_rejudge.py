@@ -24,7 +24,7 @@ from figureground.audit.judge import stored
 from figureground.audit.judge.again import check_measured, deviations
 from figureground.audit.judge.decisions import apply_decisions
 from figureground.audit.judge.evidenced import Evidenced
-from figureground.audit.run_folder import check_seal, read_seal
+from figureground.audit.run_folder import RunFolder, check_seal, read_seal
 from figureground.cli import app
 from figureground.errors import IntegrityError, UsageError
 
@@ -181,7 +181,7 @@ def test_a_run_of_an_earlier_version_is_refused_by_name(run, tmp_path):
     shutil.copytree(run, copy)
     seal = json.loads((copy / "COMPLETE.json").read_text())
     del seal["files"]["measured.json"]
-    (copy / "COMPLETE.json").write_text(json.dumps(seal))
+    RunFolder(copy).write_json("COMPLETE.json", seal)
     with pytest.raises(UsageError, match="RUN_FORMAT"):
         judged(copy, tmp_path / "again")
 

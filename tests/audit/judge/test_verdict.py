@@ -284,7 +284,7 @@ CASES = {
         SETTING,
         {"assay": UNSIZED},
         "inconclusive",
-        ["assay_missed"],
+        ["assay_missed_native"],
     ),
     "a number of which too little is known": (
         contrast(0.5, 3.0, halves=(0.1, 0.9), **(NUMBER | {"equivalence": WIDE})),
@@ -320,7 +320,7 @@ def test_every_state_and_reason_of_the_machine_is_in_the_table():
     other = {"not_legal", "subsample", "grid_coarse", "global_whole_picture", "attribution_alone", "agrees"}
     other |= {"not_everyday_errors", "compositing_artificial", "these_backgrounds_only", "label_strata_blind"}
     other |= {"assumes_independent_images", "not_comparable", "maps_not_trusted", "looks_does_not_use"}
-    other |= {"uses_not_visible", "more_images_no_help", "few_with_finding"}
+    other |= {"uses_not_visible", "more_images_no_help", "few_with_finding", "assay_missed_odds"}
     assert {key for key in said if not key.startswith(("next_", "alt_"))} - other == reasons
 
 

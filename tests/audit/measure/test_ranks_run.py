@@ -20,7 +20,7 @@ from torch import nn
 from figureground.api import run_audit
 from figureground.audit import run_folder
 from figureground.audit.journal import journals
-from figureground.audit.measure import base, ranks, suite
+from figureground.audit.measure import base, ranks, streaming
 from figureground.datasets.planted import Planted
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ class Small(nn.Module):
 
 def script(data, out, devices):
     """What a user would write; ``devices`` 0: no ranks."""
-    base.SHARD_ROWS = suite.SHARD_ROWS = ranks.SHARD_ROWS = SHARD
+    base.SHARD_ROWS = streaming.SHARD_ROWS = ranks.SHARD_ROWS = SHARD
     torch.set_num_threads(1)
     options = {"devices": devices, "accelerator": "cpu"} if devices else {}
     found = run_audit(

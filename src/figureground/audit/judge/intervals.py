@@ -219,7 +219,7 @@ def mean_t(
     bounds : tuple of float, optional
         Smallest and largest value that is possible at all, for example (-1, 1) for differences of decisions.
         Where all clusters agree, t gives an interval without width, which would "show" equivalence from a
-        handful of clusters; with bounds :func:`unanimous_bounds` takes its place.
+        handful of clusters; with bounds :func:`unanimous_bounds` takes its place. The interval ends at the bounds.
     weights : array_like, optional
         Design weights, ``[N]``, positive; a cluster's is the mean over its observations. With means m and weights
         w the estimate is ``sum w m / sum w``, its variance ``G / (G - 1) sum (w (m - estimate))² / (sum w)²``.
@@ -234,6 +234,8 @@ def mean_t(
     low, high = t_bounds(estimate, error, df, level)
     if error == 0 and bounds is not None:
         low, high = unanimous_bounds(estimate, effective_clusters(codes, weighed), level, *bounds)
+    if bounds is not None:  # what is not possible is in no interval
+        low, high = max(low, bounds[0]), min(high, bounds[1])
     return Interval(estimate, low, high, level, n, groups, error, df)
 
 

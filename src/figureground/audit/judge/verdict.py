@@ -190,8 +190,9 @@ class CueJudge:
         if evidence.contrast.scale == "native":
             own = declared_number(self.policy).written(size)
             return [Message(key="assay_missed_native", args=args | {"size": own})]
-        key = "assay_missed_odds" if evidence.contrast.scale == "log_odds" else "assay_missed"
-        return [Message(key=key, args=args)]
+        if evidence.contrast.scale == "log_odds":
+            return [Message(key="assay_missed_odds", args=args)]
+        return [Message(key="assay_missed", args=args)]
 
     def _gap(self, setting: Setting) -> list[Message]:
         if setting.gap is None or setting.gap < self.policy.delta_material:

@@ -10,7 +10,14 @@ from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context, scale_of
 
 #: Checks whose number is a share of something.
-_SHARES = ("fragility", "maps_not_empty", "outputs_are_logits", "predictions_reconciled", "share_intervals")
+_SHARES = (
+    "false_alarms",
+    "fragility",
+    "maps_not_empty",
+    "outputs_are_logits",
+    "predictions_reconciled",
+    "share_intervals",
+)
 #: Checks whose number counts something.
 _COUNTS = (
     "donor_reuse",

@@ -21,10 +21,10 @@ from torch.nn import functional as F
 from figureground.audit.classify.subject import Subject, as_subject
 from figureground.audit.explain.layers import CamLayer, choose_layer
 from figureground.audit.explain.single_pass import SinglePass
-from figureground.audit.faster import faster
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.audit.measure.base import measure_images
 from figureground.audit.progress import silent
-from figureground.audit.run_folder import RunFolder
+from figureground.audit.stages.faster import faster
 from figureground.datasets.datamodule import ExampleDataset, Row, RowReader
 from figureground.datasets.sources import open_source
 from figureground.datasets.transforms import Preprocess

@@ -23,11 +23,11 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from figureground.audit import tables
-from figureground.audit.files import file_sha256
-from figureground.audit.parts import STREAMED
-from figureground.audit.run_folder import RunFolder
-from figureground.audit.same_run import DECLARED
+from figureground.audit.dividing.parts import STREAMED
+from figureground.audit.dividing.same_run import DECLARED
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.files import file_sha256
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.datasets.columns import SHARD_ROWS
 
 WATCHING = runpy.run_path(str(Path(__file__).with_name("watching.py")))

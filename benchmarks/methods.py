@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from figureground.audit.classify.networks import build_network
 from figureground.audit.explain.registry import explainer_for
-from figureground.audit.method_options import MethodOptions
-from figureground.audit.method_specs import BY_NAME
+from figureground.audit.methods.options import MethodOptions
+from figureground.audit.methods.specs import BY_NAME
 
 OPTIONS = MethodOptions()
 

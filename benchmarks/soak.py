@@ -35,8 +35,8 @@ from torch import nn
 
 import figureground as fg
 from figureground import api
-from figureground.audit import tables
-from figureground.audit.run_folder import RunFolder, read_seal, read_table
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.run_folder import RunFolder, read_seal, read_table
 from figureground.datasets.transforms import Preprocess
 
 WATCHING = runpy.run_path(str(Path(__file__).with_name("watching.py")))

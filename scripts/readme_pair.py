@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 
 SIDE, GAP, FOOT, EDGE = 320, 24, 64, 6
 INK, CALM, ALARM = "#1b2733", "#5a6672", "#b04a00"

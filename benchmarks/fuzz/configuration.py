@@ -12,8 +12,8 @@ import runpy
 import sys
 from pathlib import Path
 
-from figureground.audit.config import load_policy
-from figureground.audit.policy_file import EXAMPLE_TARGET, policy_toml
+from figureground.audit.declared.config import load_policy
+from figureground.audit.declared.policy_file import EXAMPLE_TARGET, policy_toml
 
 _TARGET = {"target": dict(EXAMPLE_TARGET), "thresholds": {"a": 0.5}, "subgroups": ["site", "site*sex"]}
 _DECISION = """[[decision]]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.assay import SpikeIn
 from figureground.audit.judge.contrast import DonorContrast
 from figureground.audit.judge.effects import Clusterings, hypotheses

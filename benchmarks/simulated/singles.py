@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from figureground.audit.config import Policy
-from figureground.audit.document import Direction
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import Direction
 from figureground.audit.judge.intervals import Interval, clustered_wilson, logit_t, mean_t
 from figureground.audit.judge.multiplicity import benjamini_yekutieli, holm
 from figureground.audit.judge.observations import SwapObservations

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.polynomial.hermite_e import hermegauss
 
 from figureground.audit.measure.donors import SAME_LEVEL, DonorDraw
-from figureground.audit.recipients import split_halves
+from figureground.audit.rows.recipients import split_halves
 
 LEVELS = ("grass", "gravel", "sand")
 #: Images per cluster and intraclass correlation of the differences between arms.

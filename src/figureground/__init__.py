@@ -16,11 +16,11 @@ from typing import Any
 
 _HOME = {
     "AuditCallback": "figureground.callback",
-    "AuditConfig": "figureground.audit.config",
+    "AuditConfig": "figureground.audit.declared.config",
     "AuditResult": "figureground.api",
     "Classifier": "figureground.audit.classify.module",
     "Planted": "figureground.datasets.planted",
-    "Policy": "figureground.audit.config",
+    "Policy": "figureground.audit.declared.config",
     "OwnTransform": "figureground.datasets.own_transform",
     "Preprocess": "figureground.datasets.transforms",
     "SinglePass": "figureground.audit.explain.single_pass",
@@ -37,7 +37,7 @@ _HOME = {
     "judge_again": "figureground.api",
     "load_run": "figureground.api",
     "log_density_ratio": "figureground.audit.measure.shares",
-    "merge_parts": "figureground.audit.merging",
+    "merge_parts": "figureground.audit.dividing.merging",
     "purge_rows": "figureground.handing",
     "recognise_weights": "figureground.inputs",
     "render_formats": "figureground.api",

@@ -9,8 +9,16 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Unpack
 
-from figureground.audit import result as results
-from figureground.audit.config import CASES, AuditConfig, Policy, check_cases, check_cues, check_looking, load_policy
+from figureground.audit.declared.config import (
+    CASES,
+    AuditConfig,
+    Policy,
+    check_cases,
+    check_cues,
+    check_looking,
+    load_policy,
+)
+from figureground.audit.keeping import result as results
 from figureground.audit.method_choice import method_choice
 from figureground.audit.progress import Progress, silent
 from figureground.given import GivenOptions, parted, spelled_out
@@ -19,9 +27,9 @@ from figureground.rendering import load_run, own_report, render_formats, render_
 from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
-    from figureground.audit.config import Layout
-    from figureground.audit.run_folder import RunFolder
-    from figureground.audit.task import Kind
+    from figureground.audit.declared.config import Layout
+    from figureground.audit.declared.task import Kind
+    from figureground.audit.keeping.run_folder import RunFolder
     from figureground.datasets.transforms import Preprocess
     from figureground.reports.showing import RowView
 
@@ -172,8 +180,8 @@ def run_audit(
         Subgroups: attribute columns, numbers cut at edges as ``"age:18,40,65"``, crossings as ``"site*sex"``.
         Default: every column with 2 to 20 levels.
     cues : sequence of str, optional
-        What the model might lean on, see :mod:`figureground.audit.cues`; by default every cue that the data allows to
-        test.
+        What the model might lean on, see :mod:`figureground.audit.declared.cues`; by default every cue that the data
+        allows to test.
     environment : str, optional
         The column that says which background, site or scanner an image has: the strata of the causal test.
     transform : Preprocess, torchvision preset, OwnTransform, callable or str, optional
@@ -196,7 +204,7 @@ def run_audit(
         :class:`~figureground.audit.explain.own.OwnMethod`.
     method_options : mapping, optional
         Settings of the methods, such as ``{"steps": 64}``; see
-        :class:`~figureground.audit.method_options.MethodOptions`.
+        :class:`~figureground.audit.methods.options.MethodOptions`.
     split, seed, batch_size, images, overwrite
         As on the command line.
     nonce : str, optional
@@ -249,15 +257,15 @@ def run_audit(
     """
     part = part_of(shard, out, time)
     from figureground.audit.commitment import Commitment, seeded
-    from figureground.audit.declaring import declared_task
-    from figureground.audit.files import file_sha256
+    from figureground.audit.declared.outputs import declared_task
+    from figureground.audit.document.supplied import supplied
+    from figureground.audit.keeping.files import file_sha256
+    from figureground.audit.keeping.run_folder import RunFolder
     from figureground.audit.pipeline import Pipeline
-    from figureground.audit.resuming import finished
-    from figureground.audit.run_folder import RunFolder
-    from figureground.audit.sampling import check_asked
-    from figureground.audit.supplied import supplied
-    from figureground.audit.training_data import TrainingData
-    from figureground.audit.unlabelled import PredictedLabels
+    from figureground.audit.rows.training_data import TrainingData
+    from figureground.audit.stages.resuming import finished
+    from figureground.audit.stages.sampling import check_asked
+    from figureground.audit.stages.unlabelled import PredictedLabels
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
     from figureground.datasets.sources import open_source

@@ -100,7 +100,7 @@ def judge(
 ) -> None:
     """Ask the stored numbers of a run something new; needs no model."""
     from figureground.api import judge_again
-    from figureground.audit.config import load_policy
+    from figureground.audit.declared.config import load_policy
     from figureground.audit.exits import exit_code
 
     result = judge_again(
@@ -121,7 +121,7 @@ def init(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier file.")] = False,
 ) -> None:
     """Write a policy with every field, its default, unit and meaning, to be edited before the audit."""
-    from figureground.audit.policy_file import write_policy
+    from figureground.audit.declared.policy_file import write_policy
 
     typer.echo(f"policy: {write_policy(out, overwrite=overwrite)}")
 
@@ -131,7 +131,7 @@ def schema() -> None:
     """Print the JSON Schema of a policy."""
     import json
 
-    from figureground.audit.policy_file import policy_schema
+    from figureground.audit.declared.policy_file import policy_schema
 
     typer.echo(json.dumps(policy_schema(), indent=1, ensure_ascii=False))
 
@@ -181,7 +181,7 @@ def verify(
     ] = None,
 ) -> None:
     """Say whether a folder is a finished run whose evidence is as it was sealed."""
-    from figureground.audit.verifying import verify as verified
+    from figureground.audit.keeping.verifying import verify as verified
 
     found = verified(run)
     if found.listed:

@@ -67,7 +67,7 @@ def audit(
 ) -> None:
     """Measure, test, judge, report."""
     from figureground.api import run_audit
-    from figureground.audit.config import declare, load_policy
+    from figureground.audit.declared.config import declare, load_policy
     from figureground.audit.exits import exit_code
     from figureground.launching import is_first
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from figureground.audit.result import AuditResult
+    from figureground.audit.keeping.result import AuditResult
 
 
 def tell_run(result: AuditResult, folder: Path, lang: str) -> None:

@@ -22,7 +22,7 @@ def merge(
     overwrite: Overwrite = False,
 ) -> None:
     """Collect what the parts of a run have measured; `audit --resume` then judges and seals it."""
-    from figureground.audit.merging import merge_parts
+    from figureground.audit.dividing.merging import merge_parts
     from figureground.progress_bars import bars
 
     found = merge_parts(parts, out=out, partial=partial, overwrite=overwrite, progress=bars)

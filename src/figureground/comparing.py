@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from figureground.audit.compare.document import ComparisonDocument, CueChange
-from figureground.audit.config import Policy, Severity, load_policy
-from figureground.audit.files import published
-from figureground.audit.result import AuditResult
+from figureground.audit.declared.config import Policy, Severity, load_policy
+from figureground.audit.keeping.files import published
+from figureground.audit.keeping.result import AuditResult
 
 if TYPE_CHECKING:
     import pandas as pd

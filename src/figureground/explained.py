@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from figureground.audit.config import AuditConfig, Policy, declare, looking
+from figureground.audit.declared.config import AuditConfig, Policy, declare, looking
 from figureground.audit.progress import Progress, silent
 from figureground.errors import DataError, UsageError
 from figureground.given import GivenOptions, parted, spelled_out
 from figureground.said import asked_model
 
 if TYPE_CHECKING:
-    from figureground.audit.config import Layout
-    from figureground.audit.sheets import Inside, ModelFacts, SetAside, Sheet
-    from figureground.audit.task import Kind
+    from figureground.audit.declared.config import Layout
+    from figureground.audit.declared.task import Kind
+    from figureground.audit.document.sheets import Inside, ModelFacts, SetAside, Sheet
     from figureground.datasets.transforms import Preprocess
 
 
@@ -126,7 +126,7 @@ allow_nonfinite, python_path, output_key
         With what was found, what was expected and what to do. A picture that cannot be read is set aside and named;
         :class:`~figureground.errors.DataError` is raised where none can.
     """
-    from figureground.audit.decisions_run import Asked, explained
+    from figureground.audit.decisions.order import Asked, explained
     from figureground.datasets.singles import open_pictures, open_singles
 
     _check_inside(layer, channel, top, over)
@@ -193,7 +193,7 @@ def _none_left(set_aside: Sequence[SetAside]) -> DataError:
 def _written(
     folder: Path, sheets: Sequence[Sheet], inside: Inside | None, model: ModelFacts, lang: str
 ) -> tuple[Path, ...]:
-    from figureground.audit.files import published
+    from figureground.audit.keeping.files import published
     from figureground.reports.decision import figure, html
 
     pages: dict[str, bytes] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from figureground.audit.document_handed import EditionName
+    from figureground.audit.document.handed import EditionName
 
 
 def bundle_run(
@@ -56,8 +56,8 @@ def bundle_run(
     """
     from figureground.audit.bundle.keys import Key
     from figureground.audit.bundle.making import Edit, check_edition, list_files
-    from figureground.audit.result import AuditResult
-    from figureground.audit.run_folder import RunFolder, check_seal
+    from figureground.audit.keeping.result import AuditResult
+    from figureground.audit.keeping.run_folder import RunFolder, check_seal
     from figureground.rendering import own_report
 
     run, out = Path(run), Path(out)
@@ -106,8 +106,8 @@ def purge_rows(
         The run is not as it was sealed, or holds files that are not its own.
     """
     from figureground.audit.bundle.purging import Asked, Purge, named_in
+    from figureground.audit.keeping.result import AuditResult
     from figureground.audit.rejudge import Stored
-    from figureground.audit.result import AuditResult
     from figureground.rendering import own_report
 
     stored = Stored.open(Path(run))

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from figureground.audit.config import AuditConfig, Policy, check_cues, check_looking, declare, load_policy
+from figureground.audit.declared.config import AuditConfig, Policy, check_cues, check_looking, declare, load_policy
 from figureground.audit.method_choice import method_choice
 from figureground.given import GivenOptions, parted, spelled_out
 from figureground.said import asked_model, recorded_answers
 
 if TYPE_CHECKING:
-    from figureground.audit.checked import Checked
+    from figureground.audit.checks.checked import Checked
     from figureground.audit.classify.recognising import Fit
-    from figureground.audit.config import Layout
-    from figureground.audit.task import Kind
+    from figureground.audit.declared.config import Layout
+    from figureground.audit.declared.task import Kind
     from figureground.datasets.findings import Uncertain
     from figureground.datasets.transforms import Preprocess
 
@@ -61,7 +61,7 @@ def check_inputs(
     decodes all, as ``expect_predictions`` does. Without ``labels`` every picture is shown to the model once, and with
     ``train`` every picture is compared with those that the model was trained on, however many there are.
     """
-    from figureground.audit.checking import check
+    from figureground.audit.checks.checking import check
     from figureground.datasets.joining import Attributes
     from figureground.datasets.normalized import Normalized
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from figureground.errors import UsageError
 
 if TYPE_CHECKING:
-    from figureground.audit.hands import Hands
-    from figureground.audit.parts import Part
-    from figureground.audit.result import AuditResult
-    from figureground.audit.run_folder import RunFolder
+    from figureground.audit.dividing.parts import Part
+    from figureground.audit.keeping.hands import Hands
+    from figureground.audit.keeping.result import AuditResult
+    from figureground.audit.keeping.run_folder import RunFolder
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R", bound="AuditResult")
@@ -60,7 +60,7 @@ def _check_alone(options: Any) -> None:
 
 def part_of(shard: tuple[int, int] | None, out: object, time: str | None) -> Part | None:
     """The part that is asked for; None for a whole run. Raises :class:`UsageError` where there can be no parts."""
-    from figureground.audit.parts import Part
+    from figureground.audit.dividing.parts import Part
 
     if shard is None:
         return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from figureground.audit.document import AuditDocument, CueVerdict, State
+from figureground.audit.document.audit_json import AuditDocument, CueVerdict, State
 
 PREFIX = "figureground"
 #: A state as a number, the worse the higher. A chart can show no words.

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from figureground.audit import result as results
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping import result as results
+from figureground.audit.keeping.result import AuditResult
 from figureground.errors import UsageError
 
 
 def load_run(run: str | Path) -> AuditResult:
     """A finished run, after every file was found as it was sealed; raises ``IntegrityError`` otherwise."""
-    from figureground.audit.run_folder import check_seal
+    from figureground.audit.keeping.run_folder import check_seal
 
     check_seal(Path(run))
     return AuditResult(Path(run))

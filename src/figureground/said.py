@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from figureground.audit.checks.reconciling import Recorded
     from figureground.audit.classify.asking import AskedModel
-    from figureground.audit.reconciling import Recorded
     from figureground.given import OriginOptions
 
 
@@ -36,7 +36,7 @@ def asked_model(
 
 def recorded_answers(given: Any | None, expect: str | None = None) -> Recorded | None:
     """Recorded answers, or the accuracy that stands in place of them; None where neither was given."""
-    from figureground.audit.reconciling import Recorded
+    from figureground.audit.checks.reconciling import Recorded
     from figureground.errors import UsageError
 
     if given is not None and expect is not None:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from figureground.audit.commitment import Commitment
-from figureground.audit.config import Policy, load_policy
-from figureground.audit.files import file_sha256
+from figureground.audit.declared.config import Policy, load_policy
+from figureground.audit.keeping.files import file_sha256
 from figureground.errors import UsageError
 from figureground.given import UNSAID, OriginOptions
 from figureground.said import asked_model
 
 if TYPE_CHECKING:
-    from figureground.audit.task import Kind
+    from figureground.audit.declared.task import Kind
 
 
 def seal_policy(

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from figureground.api import AuditResult, run_audit
-from figureground.audit.config import check_cues, load_policy
+from figureground.audit.declared.config import check_cues, load_policy
 from figureground.audit.exits import exit_code
 from figureground.errors import FiguregroundError, SubjectError, UsageError
 from figureground.logged import Outcome, metrics_of, unknown_metrics

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from figureground.audit.clauses.mapping import KINDS, clause_map, pack
-from figureground.audit.config import Policy
-from figureground.audit.document import AuditDocument
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import AuditDocument
 from figureground.reports.catalogue import load
 
 

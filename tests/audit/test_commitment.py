@@ -8,7 +8,7 @@ import json
 import pytest
 
 from figureground.audit.commitment import Commitment, check_commitment, seed_of, seeded
-from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.declared.config import AuditConfig, Policy
 from figureground.errors import IntegrityError, UsageError
 from figureground.sealing import seal_policy
 

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from figureground.audit.config import Policy
-from figureground.audit.document import (
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import (
     STATE_ORDER,
     AuditDocument,
     CueVerdict,

@@ -18,8 +18,8 @@ from scipy.special import expit
 from figureground.api import run_audit
 from figureground.audit.classify.checkpoint import load_checkpoint
 from figureground.audit.classify.train import TrainConfig
-from figureground.audit.run_folder import read_table
-from figureground.audit.task import named
+from figureground.audit.declared.task import named
+from figureground.audit.keeping.run_folder import read_table
 from figureground.datasets.planted_findings import PlantedFindings
 from figureground.training import train_classifier
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from figureground.api import run_audit
-from figureground.audit.files import file_sha256
+from figureground.audit.keeping.files import file_sha256
 
 pytestmark = pytest.mark.slow
 OPTIONS = {"cues": ["background"], "report": True}

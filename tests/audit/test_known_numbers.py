@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 import figureground as fg
 from figureground.api import judge_again, run_audit
 from figureground.audit.classify.checkpoint import save_checkpoint
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import read_table
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import read_table
 from figureground.cli import app
 from figureground.datasets.columns import NUMBER
 from figureground.errors import UsageError

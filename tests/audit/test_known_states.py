@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from figureground.audit.config import Policy
-from figureground.audit.document import Assay, Direction, TrustCheck
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import Assay, Direction, TrustCheck
 from figureground.audit.judge.contrast import Contrast, Equivalence, Simultaneous
 from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.evidence import Evidence, Setting

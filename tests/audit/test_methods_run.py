@@ -11,7 +11,7 @@ import torch
 from figureground.api import run_audit
 from figureground.audit.classify.opaque import Answering
 from figureground.audit.classify.subject import as_subject
-from figureground.audit.config import AuditConfig
+from figureground.audit.declared.config import AuditConfig
 from figureground.audit.explain.choosing import choose_explainer
 from figureground.audit.explain.several import Several
 from figureground.audit.method_choice import method_choice

@@ -13,10 +13,10 @@ from sklearn.metrics import accuracy_score
 
 import figureground as fg
 from figureground.api import run_audit
-from figureground.audit import run_folder
 from figureground.audit.classify.checkpoint import save_checkpoint
-from figureground.audit.document import json_schema
+from figureground.audit.document.audit_json import json_schema
 from figureground.audit.exits import exit_code
+from figureground.audit.keeping import run_folder
 
 TABLES = ("examples", "attributions", "predictions", "subgroups", "tests", "gallery")
 
@@ -293,7 +293,7 @@ def test_show_and_card_speak_of_the_run(shortcut_run):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_are_frames_with_their_columns(shortcut_run, name):
-    from figureground.audit.tables import SCHEMAS
+    from figureground.audit.keeping.tables import SCHEMAS
 
     frame = getattr(shortcut_run, name)
     assert len(frame) > 0

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 import datasets as library
 from figureground.api import judge_again, run_audit
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.exits import exit_code
-from figureground.audit.run_folder import read_table
+from figureground.audit.keeping.run_folder import read_table
 from figureground.cli import app
 from figureground.datasets.own_transform import OwnTransform
 from figureground.datasets.transforms import Preprocess

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from figureground.audit import tables
+from figureground.audit.keeping import tables
 from figureground.datasets.columns import IGNORE, OBJECT
 from figureground.datasets.decoding import Decoding
 from figureground.datasets.images import RowFault

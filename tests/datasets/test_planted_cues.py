@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from figureground.audit.cues import is_known
+from figureground.audit.declared.cues import is_known
 from figureground.datasets.planted_cues import FAMILIES, PlantedCue
 from figureground.errors import UsageError
 

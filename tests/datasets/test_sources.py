@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from figureground.audit.tables import EXAMPLES, conform
+from figureground.audit.keeping.tables import EXAMPLES, conform
 from figureground.datasets import files
 from figureground.datasets.decoding import PLAIN, Decoding
 from figureground.datasets.images import RowFault

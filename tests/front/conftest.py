@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 
 SIDE = 32
 #: Few draws: what is looked at is how a verdict is shown, not how sure it is.

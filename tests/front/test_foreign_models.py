@@ -8,8 +8,8 @@ import torch
 from typer.testing import CliRunner
 
 from figureground.api import run_audit
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import read_table
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import read_table
 from figureground.cli import app
 from figureground.errors import UsageError
 

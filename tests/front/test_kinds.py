@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 from figureground.cli import app
 from figureground.comparing import compare_runs
 from figureground.handing import bundle_run, purge_rows

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from figureground.audit.document import STATE_ORDER
+from figureground.audit.document.audit_json import STATE_ORDER
 from figureground.datasets.planted import Planted
 from figureground.logged import STATUS
 

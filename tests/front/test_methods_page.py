@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from figureground.audit.method_options import MethodOptions
-from figureground.audit.method_specs import SPECS
+from figureground.audit.methods.options import MethodOptions
+from figureground.audit.methods.specs import SPECS
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 import typer
 
-from figureground.audit.document import Message
+from figureground.audit.document.audit_json import Message
 from figureground.audit.judge.next_steps import COMMANDS, NO_COMMAND, with_commands
 from figureground.cli import app
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 import figureground as fg
-from figureground.audit.run_folder import read_table
+from figureground.audit.keeping.run_folder import read_table
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import UsageError
 

@@ -18,7 +18,7 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 
 from figureground.api import run_audit
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import IntegrityError
 

@@ -13,10 +13,10 @@ from functools import partial
 import pytest
 
 from figureground.api import run_audit
-from figureground.audit import clock
 from figureground.audit.classify.checkpoint import save_checkpoint
-from figureground.audit.journal import JOURNAL
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping import clock
+from figureground.audit.keeping.journal import JOURNAL
+from figureground.audit.keeping.result import AuditResult
 
 pytestmark = pytest.mark.slow
 #: The command line in a process of its own, in which no socket can be opened.

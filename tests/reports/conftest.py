@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from figureground.audit import tables
-from figureground.audit.config import AuditConfig, Policy
-from figureground.audit.document import AuditDocument
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder
+from figureground.audit.declared.config import AuditConfig, Policy
+from figureground.audit.document.audit_json import AuditDocument
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import RunFolder
 
 N = 800
 ALL = "(all)"

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import figureground
 from figureground.api import render_report
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [

@@ -9,7 +9,7 @@ from importlib import resources
 
 import pytest
 
-from figureground.audit.document import Message
+from figureground.audit.document.audit_json import Message
 from figureground.errors import FiguregroundError, UsageError
 from figureground.reports import catalogue
 from figureground.reports.catalogue import Catalogue

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from figureground.audit import plain
-from figureground.audit.tables import ALL, SUBGROUPS, TESTS
+from figureground.audit.declared import plain
+from figureground.audit.keeping.tables import ALL, SUBGROUPS, TESTS
 from figureground.reports import catalogue, numbers
 from figureground.reports.sections import charts, chosen, doses, enrichment, frames, quadrant, rates, swapped
 from figureground.reports.sections.context import Context

@@ -15,8 +15,7 @@ import html5lib
 import numpy as np
 import pytest
 
-from figureground.audit.result import AuditResult
-from figureground.audit.sheets import (
+from figureground.audit.document.sheets import (
     Agreement,
     Answer,
     Covering,
@@ -29,6 +28,7 @@ from figureground.audit.sheets import (
     Sheet,
     Strongest,
 )
+from figureground.audit.keeping.result import AuditResult
 from figureground.comparing import compare_runs
 from figureground.handing import bundle_run
 from figureground.reports.decision.html import inside_html, sheet_html

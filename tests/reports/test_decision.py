@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from figureground.audit.sheets import (
+from figureground.audit.document.sheets import (
     Agreement,
     Answer,
     Covering,

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import catalogue
 from figureground.reports.html import render_html
 from figureground.reports.sections import data, groups

@@ -17,11 +17,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from figureground.audit import tables
 from figureground.audit.bundle.keys import Key
-from figureground.audit.document import AuditDocument
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder, check_seal, read_table
+from figureground.audit.document.audit_json import AuditDocument
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import RunFolder, check_seal, read_table
 from figureground.errors import IntegrityError, UsageError
 from figureground.handing import bundle_run
 from figureground.reports.catalogue import load

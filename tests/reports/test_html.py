@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from figureground.audit import run_folder
+from figureground.audit.keeping import run_folder
 from figureground.errors import FiguregroundError, UsageError
 from figureground.reports.html import render_html, render_report
 

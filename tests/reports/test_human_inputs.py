@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from figureground.api import render_report
-from figureground.audit.document import HumanInput
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import check_seal
+from figureground.audit.document.audit_json import HumanInput
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import check_seal
 from figureground.cli import app
 from figureground.errors import UsageError
 from figureground.reports.catalogue import languages, load

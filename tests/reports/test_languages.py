@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from figureground import judge_again, render_report, run_audit
-from figureground.audit.document import Message
+from figureground.audit.document.audit_json import Message
 from figureground.cli import app
 from figureground.errors import UsageError
 from figureground.reports import catalogue, numbers

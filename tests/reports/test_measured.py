@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from figureground.audit.document import TrustCheck
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.reports import catalogue, numbers
 from figureground.reports.sections import measured
 from figureground.reports.sections.context import Context

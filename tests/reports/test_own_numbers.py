@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from figureground.audit.judge.intervals import wilson
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 from figureground.reports import catalogue, numbers
 from figureground.reports.figures import style
 from figureground.reports.figures.differences import agreement_chart, difference_chart

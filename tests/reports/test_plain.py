@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from figureground.audit import plain
-from figureground.audit.config import Policy
+from figureground.audit.declared import plain
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.plain import PlainJudge
 from figureground.audit.judge.plain_answers import PlainAnswers
 from figureground.reports import catalogue

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figureground.audit import tables
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.reports.twins import print as printing
 
 pytestmark = pytest.mark.slow

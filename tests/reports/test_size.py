@@ -12,8 +12,8 @@ import pytest
 
 import figureground
 from figureground.api import render_formats, render_report
-from figureground.audit.config import CASES, MAX_CASES
-from figureground.audit.result import AuditResult
+from figureground.audit.declared.config import CASES, MAX_CASES
+from figureground.audit.keeping.result import AuditResult
 from figureground.errors import UsageError
 from figureground.rendering import own_report
 from figureground.reports import catalogue, size, view

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import LEDGER, RENDERED, SEAL, RunFolder
-from figureground.audit.verifying import BUNDLE, SUMS, verify
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import LEDGER, RENDERED, SEAL, RunFolder
+from figureground.audit.keeping.verifying import BUNDLE, SUMS, verify
 from figureground.cli import app
 from figureground.errors import IntegrityError, UsageError
 from figureground.handing import bundle_run

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from figureground.audit.config import AuditConfig, canonical_sha256
+from figureground.audit.declared.config import AuditConfig, canonical_sha256
 from figureground.audit.rejudge import Stored
 from figureground.errors import IntegrityError, UsageError
 

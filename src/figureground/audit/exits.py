@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from figureground.audit.config import Policy
-from figureground.audit.document import SEVERITIES, AuditDocument, CueVerdict
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import SEVERITIES, AuditDocument, CueVerdict
 from figureground.audit.judge.summary import identity
 
 _OPEN = ("inconclusive", "not_tested", "error")

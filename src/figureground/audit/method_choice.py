@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from figureground.audit.config import looking
-from figureground.audit.method_options import MethodOptions
+from figureground.audit.declared.config import looking
+from figureground.audit.methods.options import MethodOptions
 from figureground.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class MethodChoice:
     Attributes
     ----------
     settings : mapping of str to Any
-        Of :class:`~figureground.audit.config.AuditConfig`.
+        Of :class:`~figureground.audit.declared.config.AuditConfig`.
     own : tuple of OwnMethod
     """
 
@@ -48,7 +48,7 @@ def method_choice(
         :class:`~figureground.audit.explain.own.OwnMethod`.
     layer, layout : str, optional
     options : mapping, optional
-        Settings of the methods by name; see :class:`~figureground.audit.method_options.MethodOptions`.
+        Settings of the methods by name; see :class:`~figureground.audit.methods.options.MethodOptions`.
     python_path : sequence of paths
         Folders in which code that is named is looked for, after all others.
 

@@ -19,26 +19,31 @@ import pandas as pd
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from figureground.audit import clock, document, tables
-from figureground.audit.causal import CausalStage, Caused
+from figureground.audit.checks.probing import Probed, probed
+from figureground.audit.checks.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.classify.subject import Subject, evaluating
 from figureground.audit.clauses.mapping import clause_map
 from figureground.audit.commitment import Commitment
-from figureground.audit.config import AuditConfig, Policy, canonical_sha256
-from figureground.audit.cues import PLACES, default_cues
-from figureground.audit.declaring import declared_task
+from figureground.audit.declared.config import AuditConfig, Policy, canonical_sha256
+from figureground.audit.declared.cues import PLACES, default_cues
+from figureground.audit.declared.outputs import declared_task
+from figureground.audit.declared.task import Task
+from figureground.audit.document import audit_json as document
+from figureground.audit.document.supplied import Party
 from figureground.audit.exits import with_exit_code
 from figureground.audit.explain.choosing import SINGLE_PASS_COST, Explaining
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
 from figureground.audit.explain.own import OwnMethod
-from figureground.audit.faster import PROBE_ROWS, Faster, faster
-from figureground.audit.files import file_sha256
-from figureground.audit.hands import gather, shared_reading
 from figureground.audit.judge.evidenced import Evidenced, Judgement
 from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.mean_cells import OF_ALL, within
 from figureground.audit.judge.stored import measured
+from figureground.audit.keeping import clock, tables
+from figureground.audit.keeping.files import file_sha256
+from figureground.audit.keeping.hands import gather, shared_reading
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import RunFolder, read_table
 from figureground.audit.measure.base import measure_images
 from figureground.audit.measure.cue_pictures import cue_pictures
 from figureground.audit.measure.mean_maps import MeanMaps
@@ -46,19 +51,15 @@ from figureground.audit.measure.pictures import Painter
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.trust.checks import MapChecks, MapReport
 from figureground.audit.measure.trust.limits import FEW_PASSES, Limits
-from figureground.audit.probing import Probed, probed
 from figureground.audit.progress import Progress, silent
-from figureground.audit.reconciling import Reconcile, Recorded, not_reconciled
 from figureground.audit.rejudge import MEASURED
-from figureground.audit.result import AuditResult
-from figureground.audit.resuming import check_data, declare, declared_of, memory_of
-from figureground.audit.run_folder import RunFolder, read_table
-from figureground.audit.sampling import recorded
-from figureground.audit.settling import settled
-from figureground.audit.supplied import Party
-from figureground.audit.taking_in import TakeIn
-from figureground.audit.task import Task
-from figureground.audit.training_data import TrainingData
+from figureground.audit.rows.settling import settled
+from figureground.audit.rows.training_data import TrainingData
+from figureground.audit.stages.causal import CausalStage, Caused
+from figureground.audit.stages.faster import PROBE_ROWS, Faster, faster
+from figureground.audit.stages.resuming import check_data, declare, declared_of, memory_of
+from figureground.audit.stages.sampling import recorded
+from figureground.audit.stages.taking_in import TakeIn
 from figureground.datasets.datamodule import ExampleDataset, RowReader, rows_of
 from figureground.datasets.intake import Examples
 from figureground.datasets.sources import Source
@@ -125,7 +126,7 @@ class Pipeline:
 
     @cached_property
     def declared(self) -> dict[str, Any]:
-        """What the run is of, by which it is known again: see :func:`~figureground.audit.resuming.declared_of`."""
+        """What the run is of, and known again by: see :func:`~figureground.audit.stages.resuming.declared_of`."""
         return declared_of(self.subject, self.config, self.policy, self._origin(), self.source.table(), software())
 
     def __call__(self, folder: RunFolder) -> AuditResult:

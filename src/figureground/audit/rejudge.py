@@ -15,9 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from figureground.audit import clock, document, run_folder, tables
 from figureground.audit.clauses.mapping import clause_map
-from figureground.audit.config import AuditConfig, Policy, canonical_sha256, load_policy
+from figureground.audit.declared.config import AuditConfig, Policy, canonical_sha256, load_policy
+from figureground.audit.document import audit_json as document
 from figureground.audit.exits import with_exit_code
 from figureground.audit.judge.again import Again, check_measured, deviations
 from figureground.audit.judge.evidenced import Evidenced, Judgement
@@ -25,9 +25,10 @@ from figureground.audit.judge.grouping import check_groups
 from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.repeat import check_thresholds, shared_images, what_differs
 from figureground.audit.judge.stored import evidence_of
-from figureground.audit.recipients import has_environment
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder, check_seal, read_seal, read_table
+from figureground.audit.keeping import clock, run_folder, tables
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import RunFolder, check_seal, read_seal, read_table
+from figureground.audit.rows.recipients import has_environment
 from figureground.errors import IntegrityError, UsageError
 
 #: What a run that was judged again knows of the first one; and what judging needs beside the tables.

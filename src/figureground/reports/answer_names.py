@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from figureground.audit.document import AuditDocument
-from figureground.audit.target import Target
-from figureground.audit.task import named
+from figureground.audit.declared.target import Target
+from figureground.audit.declared.task import named
+from figureground.audit.document.audit_json import AuditDocument
 from figureground.reports import numbers
 from figureground.reports.catalogue import Catalogue
 

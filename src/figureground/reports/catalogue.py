@@ -17,8 +17,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from figureground.audit.cues import apart
-from figureground.audit.document import Message
+from figureground.audit.declared.cues import apart
+from figureground.audit.document.audit_json import Message
 from figureground.errors import FiguregroundError, UsageError
 from figureground.reports import numbers
 from figureground.reports.said import recognised, templates_of

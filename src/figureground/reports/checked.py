@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from figureground.audit.checked import Checked
-from figureground.audit.tables import ALL
+from figureground.audit.checks.checked import Checked
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import catalogue, numbers
 from figureground.reports.scales import EffectScale
 from figureground.reports.sections.inputs import shared_words

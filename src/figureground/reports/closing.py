@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from figureground.audit import document
-from figureground.audit.result import AuditResult
+from figureground.audit.document import audit_json as document
+from figureground.audit.keeping.result import AuditResult
 from figureground.reports import numbers
 from figureground.reports.catalogue import load
 from figureground.reports.sections.context import Context, cue_name, for_finding, odds, scale_of, state_line

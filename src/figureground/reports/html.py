@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 from figureground.errors import UsageError
 from figureground.reports import catalogue, numbers, page
 from figureground.reports.putting import put

@@ -11,10 +11,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from figureground.audit.document import HUMAN_FIELDS, AuditDocument, HumanInput
-from figureground.audit.files import file_sha256
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder
+from figureground.audit.document.audit_json import HUMAN_FIELDS, AuditDocument, HumanInput
+from figureground.audit.keeping.files import file_sha256
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.errors import UsageError
 from figureground.reports import reference
 from figureground.reports.catalogue import Catalogue

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from figureground.audit.files import published
-from figureground.audit.run_folder import RunFolder
+from figureground.audit.keeping.files import published
+from figureground.audit.keeping.run_folder import RunFolder
 
 
 def put(run: Path, target: Path, content: bytes) -> Path:

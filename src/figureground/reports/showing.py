@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from figureground.audit.result import AuditResult
-from figureground.audit.task import Task
+from figureground.audit.declared.task import Task
+from figureground.audit.keeping.result import AuditResult
 from figureground.errors import UsageError
 from figureground.reports import catalogue, numbers
 from figureground.reports.html import render_fragment

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 from figureground.reports.html import render_html
 from figureground.reports.putting import put
 

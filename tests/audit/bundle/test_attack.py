@@ -25,9 +25,9 @@ from scipy.sparse import lil_matrix
 from torch import nn
 
 import figureground as fg
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import read_table
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import read_table
+from figureground.audit.keeping.tables import ALL
 from figureground.datasets.planted import Planted
 from figureground.datasets.transforms import Preprocess
 from figureground.handing import bundle_run

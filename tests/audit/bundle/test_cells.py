@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from figureground.audit.bundle.cells import TOTAL, Count, Key, Shown, hide
 from figureground.audit.bundle.families import hidden_cells
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 
 def counts_of(table: list[list[int]], attribute: str = "site") -> dict[Key, Count]:

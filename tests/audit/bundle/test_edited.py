@@ -12,7 +12,7 @@ from figureground.audit.bundle.numbers import false_alarms, reliability
 from figureground.audit.bundle.secrets import Secrets
 from figureground.audit.judge.measures import MEASURES
 from figureground.audit.judge.number_measures import ERRORS as NUMBER_MEASURES
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 HIDDEN = Hidden(
     {None: frozenset({("site", "rare", ALL), ("site", "rare", "coat"), ("site", "big", "coat"), ("site", "big", ALL)})},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from figureground.audit.bundle.ends import Ends
-from figureground.audit.document import Group, Level
+from figureground.audit.document.audit_json import Group, Level
 
 
 def group(attribute: str, levels: list[str], edges: list[float] | None) -> Group:

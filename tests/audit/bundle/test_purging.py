@@ -11,8 +11,8 @@ import pytest
 
 from figureground.api import judge_again
 from figureground.audit.bundle.purging import _without_cases, named_in
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import check_seal
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import check_seal
 from figureground.errors import IntegrityError, UsageError
 from figureground.handing import purge_rows
 

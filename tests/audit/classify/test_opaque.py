@@ -13,7 +13,7 @@ from figureground.audit.classify.opaque import Answering, is_program, load_progr
 from figureground.audit.classify.origins import Origin
 from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import as_subject, load_subject
-from figureground.audit.files import file_sha256
+from figureground.audit.keeping.files import file_sha256
 from figureground.errors import IntegrityError, SubjectError, UsageError
 
 CLASSES = ("coat", "pullover", "shirt")

@@ -12,8 +12,8 @@ from figureground.audit.classify.lasting import hook_counts
 from figureground.audit.classify.module import Classifier
 from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.subject import as_subject, weights_sha256
-from figureground.audit.document import TrustCheck
-from figureground.audit.task import Kind
+from figureground.audit.declared.task import Kind
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.errors import SubjectError
 
 NAMES = [

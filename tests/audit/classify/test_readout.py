@@ -16,8 +16,8 @@ from figureground.audit.classify.named_code import load_named, name_of
 from figureground.audit.classify.probes import check_auditable
 from figureground.audit.classify.readout import OneNumber, Picked, TwoClasses
 from figureground.audit.classify.subject import as_number, as_subject, weights_sha256
+from figureground.audit.declared.target import Target
 from figureground.audit.explain.single_pass import SinglePass
-from figureground.audit.target import Target
 from figureground.errors import SubjectError, UsageError
 
 CLASSES = ("healthy", "sick")

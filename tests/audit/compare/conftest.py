@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figureground.audit.config import Policy
-from figureground.audit.run_folder import RunFolder, read_table
+from figureground.audit.declared.config import Policy
+from figureground.audit.keeping.run_folder import RunFolder, read_table
 
 #: Few draws where none is looked at: what is compared are effects, not assays.
 POLICY = Policy(assay_redraws=20, placebo_draws=50)

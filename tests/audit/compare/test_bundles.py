@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figureground.audit import tables
-from figureground.audit.files import file_sha256
-from figureground.audit.run_folder import RunFolder, read_table
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.files import file_sha256
+from figureground.audit.keeping.run_folder import RunFolder, read_table
 from figureground.comparing import compare_runs
 from figureground.errors import IntegrityError, UsageError
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import figureground as fg
 from figureground.audit.compare.document import json_schema
-from figureground.audit.run_folder import read_table
+from figureground.audit.keeping.run_folder import read_table
 from figureground.cli import app
 from figureground.comparing import compare_runs
 from figureground.errors import IntegrityError, UsageError

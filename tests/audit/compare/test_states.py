@@ -9,8 +9,8 @@ from figureground.audit.compare.differing import Ruler, of_rows
 from figureground.audit.compare.document import CueChange, Difference, MeasureChange
 from figureground.audit.compare.gate import gate
 from figureground.audit.compare.states import Moved, cue_state, measure_state
-from figureground.audit.config import Policy
-from figureground.audit.document import STATE_ORDER, CueVerdict
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import STATE_ORDER, CueVerdict
 from figureground.audit.judge.clustered import multiway_mean
 
 TESTED = ("demonstrated", "suspected", "not_detected", "inconclusive")

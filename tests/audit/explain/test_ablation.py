@@ -15,7 +15,7 @@ from figureground.audit.explain.anatomy import Anatomies
 from figureground.audit.explain.asked import Asked
 from figureground.audit.explain.occlusion import Answers, OcclusionMaps
 from figureground.audit.explain.registry import explainer_for
-from figureground.audit.method_options import MethodOptions
+from figureground.audit.methods.options import MethodOptions
 from figureground.errors import UsageError
 
 TARGET = torch.tensor([0, 2, 1])

@@ -12,8 +12,8 @@ from scipy.stats import spearmanr
 from torch import from_numpy
 from torch.nn.functional import adaptive_avg_pool2d
 
+from figureground.audit.document.sheets import MapShown
 from figureground.audit.explain.agreement import agreement, agreements, cell_means, top_overlap
-from figureground.audit.sheets import MapShown
 
 
 def shown(method, values, cells=None):

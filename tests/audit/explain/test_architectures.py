@@ -17,7 +17,7 @@ from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformerB
 from figureground.audit.explain.layers import CamLayer, check_layer, usable_layers
 from figureground.audit.explain.second_choice import second_choice
 from figureground.audit.explain.single_pass import SinglePass
-from figureground.audit.layouts import cells_of
+from figureground.audit.forward.layouts import cells_of
 from figureground.errors import UsageError
 
 Built = Callable[[], nn.Module]

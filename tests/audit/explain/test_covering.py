@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from figureground.audit.declared.task import Task
 from figureground.audit.explain.covering import Coverer, filled, grid_of, pixels
 from figureground.audit.explain.decisions import Decisions
-from figureground.audit.task import Task
 from figureground.datasets.transforms import Preprocess
 
 

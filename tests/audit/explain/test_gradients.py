@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from figureground.audit.explain.explanation import Explanation
 from figureground.audit.explain.gradients import generator_of
 from figureground.audit.explain.registry import explainer_for
-from figureground.audit.method_options import MethodOptions
+from figureground.audit.methods.options import MethodOptions
 
 SAMPLED = ("integrated_gradients", "smoothgrad", "gradient_shap")
 FEW = MethodOptions(steps=6, samples=4)

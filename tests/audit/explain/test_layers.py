@@ -11,7 +11,7 @@ import torchvision
 from captum._utils.gradient import compute_layer_gradients_and_eval
 from torch import Tensor, nn
 
-from figureground.audit.config import Layout
+from figureground.audit.declared.config import Layout
 from figureground.audit.explain.layers import CamLayer, check_layer, choose_layer, find_layer
 from figureground.audit.explain.single_pass import SinglePass
 from figureground.errors import SubjectError, UsageError

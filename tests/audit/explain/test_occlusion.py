@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from figureground.audit.classify.opaque import Answering
-from figureground.audit.config import AuditConfig
+from figureground.audit.declared.config import AuditConfig
 from figureground.audit.explain.choosing import choose_explainer
 from figureground.audit.explain.occlusion import OcclusionMaps
 from figureground.audit.explain.single_pass import SinglePass

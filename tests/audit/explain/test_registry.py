@@ -15,8 +15,8 @@ from figureground.audit.classify.opaque import Answering
 from figureground.audit.explain.layers import CamLayer, choose_layer
 from figureground.audit.explain.registry import CAM_METHODS, explainer_for
 from figureground.audit.explain.several import ATTRIBUTIONS, Several
-from figureground.audit.method_options import MethodOptions
-from figureground.audit.method_specs import BY_NAME, EVIDENCE, FAMILIES, ILLUSTRATION, SPECS, MethodSpec
+from figureground.audit.methods.options import MethodOptions
+from figureground.audit.methods.specs import BY_NAME, EVIDENCE, FAMILIES, ILLUSTRATION, SPECS, MethodSpec
 from figureground.errors import UsageError
 
 OPTIONS = MethodOptions(steps=3, samples=2, cells=3)

@@ -11,7 +11,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from figureground.audit.classify.readout import TwoClasses
 from figureground.audit.explain.registry import explainer_for
 from figureground.audit.explain.relevance import RULED
-from figureground.audit.method_options import MethodOptions
+from figureground.audit.methods.options import MethodOptions
 from figureground.errors import UsageError
 
 TARGET = torch.tensor([0, 2, 1])

@@ -7,16 +7,17 @@ import pandas as pd
 import pytest
 from scipy.special import logsumexp
 
-from figureground.audit import document, tables
 from figureground.audit.clauses.mapping import clause_map
-from figureground.audit.config import AuditConfig, Policy
+from figureground.audit.declared.config import AuditConfig, Policy
+from figureground.audit.declared.task import Task
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.evidenced import Evidenced
 from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.stored import measured
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.run_folder import RunFolder, _to_pandas
 from figureground.audit.measure.donors import SAME_LEVEL, DonorDraw
-from figureground.audit.run_folder import RunFolder, _to_pandas
-from figureground.audit.strata import StrataDraw, by_environment, by_label, usable_rows
-from figureground.audit.task import Task
+from figureground.audit.rows.strata import StrataDraw, by_environment, by_label, usable_rows
 
 CLASSES = ("cat", "dog")
 NATIVE = {"grass": "cat", "gravel": "dog", "sand": "dog"}

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 
-from figureground.audit import tables
-from figureground.audit.config import AuditConfig, Policy
-from figureground.audit.declaring import declared_task
+from figureground.audit.declared.config import AuditConfig, Policy
+from figureground.audit.declared.outputs import declared_task
+from figureground.audit.declared.task import Task
 from figureground.audit.judge.asked import asked_findings
 from figureground.audit.judge.competence import competence
 from figureground.audit.judge.contrast import DonorContrast
@@ -21,9 +21,9 @@ from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.observations import observe
 from figureground.audit.judge.performance import scored
 from figureground.audit.judge.views import views
+from figureground.audit.keeping import tables
 from figureground.audit.measure.donors import SAME_LEVEL, DonorDraw
-from figureground.audit.strata import StrataDraw, by_environment, usable_rows
-from figureground.audit.task import Task
+from figureground.audit.rows.strata import StrataDraw, by_environment, usable_rows
 from figureground.errors import UsageError
 from figureground.reports import catalogue
 

@@ -8,13 +8,13 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.target import Target
 from figureground.audit.judge.assay import SpikeIn
 from figureground.audit.judge.contrast_check import as_check, auroc_interval, check_contrast
 from figureground.audit.judge.implant import Implant
 from figureground.audit.judge.observations import SwapObservations
 from figureground.audit.judge.placebo import placebo
-from figureground.audit.target import Target
 
 
 def world(seed=0, n=300, carried=1.0, pull=0.0, per_cluster=1, flips=0.05):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats.contingency import association as scipy_association
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.association import associations, cramers_v, phi_squared
 from figureground.audit.judge.grouping import Group
 

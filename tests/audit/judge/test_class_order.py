@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from figureground.audit import document
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.class_order import suspected_order
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 NAMES = ("ant", "bee", "cat")
 

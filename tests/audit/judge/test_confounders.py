@@ -9,7 +9,7 @@ import statsmodels.api as sm
 from scipy.special import logit
 from sklearn.linear_model import LinearRegression
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge import confounders
 from figureground.audit.judge.confounders import Confounders, coefficient, coefficients, redrawn, weights
 from figureground.audit.judge.differences import difference, make_units

@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 from scipy.special import softmax
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.target import Target
 from figureground.audit.judge import contrast as module
 from figureground.audit.judge.changes import changed_answers
 from figureground.audit.judge.clustered import multiway_mean
@@ -18,7 +19,6 @@ from figureground.audit.judge.contrast import DonorContrast, rarest_share
 from figureground.audit.judge.effects import Clusterings, Hypothesis, hypotheses
 from figureground.audit.judge.multiplicity import tost
 from figureground.audit.judge.observations import SwapObservations
-from figureground.audit.target import Target
 
 LEVELS, CLASSES = ("grass", "gravel", "sand"), ("cat", "dog", "eel")
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from figureground.audit.config import Policy
-from figureground.audit.cues import apart, can_be_held, explanations, together
-from figureground.audit.document import Estimate, Explained
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import apart, can_be_held, explanations, together
+from figureground.audit.document.audit_json import Estimate, Explained
 from figureground.audit.judge.contrasts import largest_effect, to_hold, yielding
 from figureground.reports.catalogue import load
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from figureground.audit.config import DecisionEntry
-from figureground.audit.document import Finding, Message
+from figureground.audit.declared.config import DecisionEntry
+from figureground.audit.document.audit_json import Finding, Message
 from figureground.audit.judge.decisions import UNMATCHED, apply_decisions
 
 DAY = date(2026, 11, 23)

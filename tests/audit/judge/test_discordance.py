@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from figureground.audit.judge.decisions import apply_decisions
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 from figureground.reports.html import render_html
 
 
@@ -56,7 +56,7 @@ def test_where_they_agree_or_the_maps_say_nothing_there_is_none(run, reliance, d
 def test_a_decision_about_the_disagreement_marks_it_and_not_the_cue(run):
     from datetime import date
 
-    from figureground.audit.config import DecisionEntry
+    from figureground.audit.declared.config import DecisionEntry
 
     entry = DecisionEntry(
         finding="cue-background-maps", decision="disputed", reason="r", by="A", expires=date(2027, 1, 31)

@@ -8,7 +8,7 @@ import pytest
 
 from figureground.audit.judge.edges import cut_at, join_edges, split_edges
 from figureground.audit.judge.grouping import MOST_LEVELS, check_groups, group_rows
-from figureground.audit.tables import MISSING
+from figureground.audit.keeping.tables import MISSING
 from figureground.datasets.intake import Intake
 from figureground.datasets.sources import open_source
 from figureground.errors import UsageError

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
+from figureground.audit.declared.target import Target
 from figureground.audit.judge.contrasts import Contrasted
 from figureground.audit.judge.cue_pairs import MAX_CUES, CuesOf, cue_pairs
 from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.gallery import GalleryRules, true_probability
 from figureground.audit.judge.observations import SwapObservations
-from figureground.audit.target import Target
 
 CLASSES = ("cat", "dog")
 PRIMARY = Hypothesis(0, 0, 1)

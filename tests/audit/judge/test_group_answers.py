@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
-from figureground.audit import plain
-from figureground.audit.config import Policy
+from figureground.audit.declared import plain
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.contrasts import contrast_cues
 from figureground.audit.judge.group_answers import ARMS, CHANGES, LABELLED, AnswerTable
 from figureground.audit.judge.grouping import group_rows
 from figureground.audit.judge.performance import scored
-from figureground.audit.tables import ALL, SUBGROUPS, conform
+from figureground.audit.keeping.tables import ALL, SUBGROUPS, conform
 
 CLASSES = ("cat", "dog")
 LEVEL = 0.95

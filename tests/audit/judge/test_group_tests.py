@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge import differences, group_tests
 from figureground.audit.judge.families import adjust_in_turn, benjamini_hochberg
 from figureground.audit.judge.group_tests import OTHERS, GroupTests, not_compared
 from figureground.audit.judge.grouping import group_rows
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
-from figureground.audit.tables import TESTS, conform
+from figureground.audit.keeping.tables import TESTS, conform
 
 KEY = ["cue", "test", "scale", "arm", "reference", "method", "attribute"]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from figureground.audit.judge.grouping import BINS, group_rows
-from figureground.audit.tables import MISSING
+from figureground.audit.keeping.tables import MISSING
 from figureground.errors import UsageError
 
 

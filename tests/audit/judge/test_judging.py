@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figureground.audit import tables
-from figureground.audit.config import AuditConfig, Policy
-from figureground.audit.document import TrustCheck
+from figureground.audit.declared.config import AuditConfig, Policy
+from figureground.audit.declared.task import Task
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.audit.judge.competence import _aligned_accuracy
 from figureground.audit.judge.evidenced import Evidenced
 from figureground.audit.judge.judging import judge_run
 from figureground.audit.judge.observations import observe
 from figureground.audit.judge.records import records
-from figureground.audit.strata import StrataDraw, by_environment, by_label
-from figureground.audit.task import Task
+from figureground.audit.keeping import tables
+from figureground.audit.rows.strata import StrataDraw, by_environment, by_label
 from figureground.reports import catalogue
 
 CLASSES = ("cat", "dog")

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.grouping import group_rows
 from figureground.audit.judge.mask_coverage import mask_coverage, without_masks
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 
 def world(n=200, seed=0):

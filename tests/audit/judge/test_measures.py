@@ -8,14 +8,14 @@ import pytest
 from scipy.special import expit, logit, logsumexp, softmax
 from sklearn import metrics
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.task import Task
 from figureground.audit.judge.answers import answers_of
 from figureground.audit.judge.grouping import group_rows
 from figureground.audit.judge.measures import MEASURES, PerformanceTable
 from figureground.audit.judge.performance import accuracy, scored
 from figureground.audit.judge.views import views
-from figureground.audit.tables import ALL, SUBGROUPS, conform
-from figureground.audit.task import Task
+from figureground.audit.keeping.tables import ALL, SUBGROUPS, conform
 
 
 def world(classes=("cat", "dog"), n=240, seed=0, per_cluster=1, keep=None):

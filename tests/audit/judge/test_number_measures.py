@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge import number_measures
 from figureground.audit.judge.answers import Answers
 from figureground.audit.judge.number_measures import spearman_influence

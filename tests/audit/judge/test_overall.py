@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from figureground.audit.config import Policy
-from figureground.audit.document import STATE_ORDER
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import STATE_ORDER
 from figureground.audit.judge.verdict import CueJudge, overall
 
 

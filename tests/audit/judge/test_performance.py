@@ -8,12 +8,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, confusion_matrix
 
-from figureground.audit.config import Policy
-from figureground.audit.document import Direction
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import Direction
 from figureground.audit.judge.grouping import group_rows
 from figureground.audit.judge.performance import accuracy, performance, performance_gap, scored
 from figureground.audit.judge.subgroups import SubgroupTable
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 CLASSES = ("cat", "dog", "eel")
 TOWARDS = Direction(class_name="cat", arm="grass", reference="gravel")

@@ -8,13 +8,14 @@ import pytest
 from scipy.special import logsumexp, softmax
 from scipy.stats import binomtest, ttest_1samp
 
-from figureground.audit import plain, tables
-from figureground.audit.config import Policy
-from figureground.audit.cues import DEFAULT_CUES
+from figureground.audit.declared import plain
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import DEFAULT_CUES
 from figureground.audit.judge.plain import plain_tests
 from figureground.audit.judge.plain_answers import plain_answers
 from figureground.audit.judge.plain_untested import plain_untested
-from figureground.audit.run_folder import _to_pandas
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.run_folder import _to_pandas
 
 CLASSES = ("cat", "dog")
 N = 60

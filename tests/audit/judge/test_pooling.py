@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.meta_analysis import combine_effects
 
 from figureground.audit.judge.pooling import pool_crossings, shrink
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 
 def test_the_mean_and_the_spread_are_those_of_statsmodels():

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from figureground.audit.config import Policy
-from figureground.audit.cues import DEFAULT_CUES
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import DEFAULT_CUES
 from figureground.audit.judge.intervals import mean_t
 from figureground.audit.judge.multiplicity import tost
 from figureground.audit.judge.power import planning_spread, units_to_certify, units_to_detect

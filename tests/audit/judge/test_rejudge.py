@@ -16,15 +16,15 @@ import pytest
 from typer.testing import CliRunner
 
 from figureground.api import judge_again
-from figureground.audit import document
-from figureground.audit.config import MEASURED_FIELDS, AuditConfig, DecisionEntry, Policy, load_policy
-from figureground.audit.cues import BACKGROUND, DEFAULT_CUES, can_be_held
+from figureground.audit.declared.config import MEASURED_FIELDS, AuditConfig, DecisionEntry, Policy, load_policy
+from figureground.audit.declared.cues import BACKGROUND, DEFAULT_CUES, can_be_held
+from figureground.audit.document import audit_json as document
 from figureground.audit.exits import exit_code
 from figureground.audit.judge import stored
 from figureground.audit.judge.again import check_measured, deviations
 from figureground.audit.judge.decisions import apply_decisions
 from figureground.audit.judge.evidenced import Evidenced
-from figureground.audit.run_folder import RunFolder, check_seal, read_seal
+from figureground.audit.keeping.run_folder import RunFolder, check_seal, read_seal
 from figureground.cli import app
 from figureground.errors import IntegrityError, UsageError
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge import relabelled
 from figureground.audit.judge.differences import permute
 from figureground.audit.judge.grouping import Group

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from sklearn.calibration import calibration_curve
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.answers import Answers
 from figureground.audit.judge.calibration import calibrate
 from figureground.audit.judge.grouping import Group

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from figureground.api import judge_again
-from figureground.audit.config import MEASURED_FIELDS, Policy
-from figureground.audit.document import CueVerdict, Direction, OtherRun
+from figureground.audit.declared.config import MEASURED_FIELDS, Policy
+from figureground.audit.document.audit_json import CueVerdict, Direction, OtherRun
 from figureground.audit.judge.next_steps import with_commands
 from figureground.audit.judge.repeat import FREE_FIELDS, other_thresholds, same_direction, what_differs, with_repeats
-from figureground.audit.run_folder import check_seal
+from figureground.audit.keeping.run_folder import check_seal
 from figureground.errors import UsageError
 
 POLICY = Policy(assay_redraws=20, placebo_draws=50)
@@ -189,7 +189,7 @@ def test_what_is_no_repeat_is_refused_by_name(runs, tmp_path, name, code, words)
 
 
 def test_other_classes_are_refused(runs, make, evidence_from, sealed, tmp_path, monkeypatch):
-    from figureground.audit.task import Task
+    from figureground.audit.declared.task import Task
 
     examples, predictions, _ = make(reliance=0.6, n=102)
     renamed = examples.assign(label=examples["label"].map({"cat": "cat", "dog": "wolf"}))

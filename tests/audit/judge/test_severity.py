@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from figureground.audit.config import Policy
-from figureground.audit.document import SEVERITIES
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import SEVERITIES
 from figureground.audit.judge.severity import NOT_DECLARED, consequence_of, severity_of, step, times_material
 
 

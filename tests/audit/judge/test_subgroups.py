@@ -12,7 +12,7 @@ from fairlearn.metrics import MetricFrame
 from scipy import special, stats
 from sklearn.metrics import accuracy_score
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.cells import MAX_LABELS, make_cells
 from figureground.audit.judge.contrast import DonorContrast
 from figureground.audit.judge.contrasts import Contrasted
@@ -21,7 +21,7 @@ from figureground.audit.judge.grouping import group_rows
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
 from figureground.audit.judge.observations import SwapObservations
 from figureground.audit.judge.subgroups import SubgroupTable
-from figureground.audit.tables import ALL, SUBGROUPS, conform
+from figureground.audit.keeping.tables import ALL, SUBGROUPS, conform
 
 LABELS, SITES = ["cat", "dog"], ["A", "B", "C", "gone"]
 MEASURES = ["background_share", "background_area", "bleed_floor", "ldr"]

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from figureground.audit import document
-from figureground.audit.config import Policy
-from figureground.audit.document import Data, Estimate, GroupPerformance, Performance, TrustCheck
+from figureground.audit.declared.config import Policy
+from figureground.audit.document import audit_json as document
+from figureground.audit.document.audit_json import Data, Estimate, GroupPerformance, Performance, TrustCheck
 from figureground.audit.judge import summary
 from figureground.audit.judge.intervals import Interval
 from figureground.audit.judge.verdict import CueJudge, overall

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from figureground.audit.config import Policy
-from figureground.audit.document import Assay, Direction, Estimate, Explained, TrustCheck
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import Assay, Direction, Estimate, Explained, TrustCheck
 from figureground.audit.judge import verdict as verdict_module
 from figureground.audit.judge.contrast import Contrast, Equivalence, Simultaneous
 from figureground.audit.judge.effects import Hypothesis

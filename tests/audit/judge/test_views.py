@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
+from figureground.audit.declared.task import Task
 from figureground.audit.judge.views import views
-from figureground.audit.task import Task
 
 FINDINGS = ("mass", "effusion")
 

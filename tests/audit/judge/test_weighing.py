@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.answers import answers_of
 from figureground.audit.judge.contrast import DonorContrast
 from figureground.audit.judge.effects import Clusterings
@@ -18,7 +18,7 @@ from figureground.audit.judge.performance import scored
 from figureground.audit.judge.subgroups import SubgroupTable
 from figureground.audit.judge.weighing import weights_of
 from figureground.audit.judge.worst_group import group_weighted, simultaneous_lows
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 from figureground.errors import IntegrityError
 
 CLASSES = ("cat", "dog")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.verdict import CueJudge
 from figureground.reports import catalogue
 

@@ -9,12 +9,12 @@ from fairlearn.metrics import MetricFrame
 from scipy import stats
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.grouping import group_rows
 from figureground.audit.judge.intervals import mean_t, unanimous_bounds, wilson
 from figureground.audit.judge.margins import certifiable, certifiable_margin
 from figureground.audit.judge.worst_group import averages, group_weighted, simultaneous_lows, worst_bound
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 
 def rows_of(n=400, seed=0, per_cluster=1, share=(0.9, 0.7, 0.8)):

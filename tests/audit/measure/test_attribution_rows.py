@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figureground.audit import tables
+from figureground.audit.keeping import tables
 from figureground.audit.measure import shares
 from figureground.audit.measure.attribution_rows import attribution_rows
 from figureground.errors import UsageError

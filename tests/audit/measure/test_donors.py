@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from figureground.audit.measure.donors import SAME_LEVEL, DonorDraw, assign
-from figureground.audit.recipients import split_halves
+from figureground.audit.rows.recipients import split_halves
 
 
 def table(sizes, labels=2, per_cluster=1, seed=0):

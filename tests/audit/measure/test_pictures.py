@@ -15,13 +15,13 @@ from torch import nn
 
 from figureground.audit.classify.subject import as_subject
 from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.audit.measure.cue_pictures import CuePlan, cue_pictures
 from figureground.audit.measure.donors import DonorDraw
 from figureground.audit.measure.pictures import MAX_SIDE, Painter, outline, overlay, picture
 from figureground.audit.measure.regions import border_frame
 from figureground.audit.measure.suite import widen
-from figureground.audit.run_folder import RunFolder
-from figureground.audit.strata import StrataDraw, by_environment
+from figureground.audit.rows.strata import StrataDraw, by_environment
 from figureground.datasets.datamodule import rows_of
 from figureground.datasets.transforms import Preprocess
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from figureground.audit import tables
+from figureground.audit.keeping import tables
 from figureground.audit.measure.prediction_rows import ALL_CLASSES, TOP_CLASSES, kept_classes, prediction_rows
 
 KEYS = {"cue": "none", "intervention": "none", "arm": "own", "dose": 0.0, "pass": 0}

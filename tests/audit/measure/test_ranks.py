@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from figureground.audit.explain.single_pass import SinglePass
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.audit.measure.stream import ShardStream
-from figureground.audit.run_folder import RunFolder
 
 SCHEMA = pa.schema([("row_id", pa.int64())])
 LAUNCHERS = {

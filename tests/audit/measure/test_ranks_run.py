@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from figureground.api import run_audit
-from figureground.audit import run_folder
-from figureground.audit.journal import journals
+from figureground.audit.keeping import run_folder
+from figureground.audit.keeping.journal import journals
 from figureground.audit.measure import base, ranks, streaming
 from figureground.datasets.planted import Planted
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from figureground.audit.journal import Journal
+from figureground.audit.keeping.journal import Journal
+from figureground.audit.keeping.run_folder import RunFolder, read_ledger
 from figureground.audit.measure.stream import ShardStream
-from figureground.audit.run_folder import RunFolder, read_ledger
 
 SCHEMA = pa.schema([("row_id", pa.int64()), ("value", pa.float64()), ("slope", pa.float64())])
 

@@ -14,18 +14,18 @@ import pytest
 import torch
 from torch import nn
 
-from figureground.audit import tables
 from figureground.audit.classify.subject import as_subject
 from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.observations import observe
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.run_folder import RunFolder, read_table
 from figureground.audit.measure.donors import SAME_LEVEL, DonorDraw
 from figureground.audit.measure.streaming import shard_ranges
 from figureground.audit.measure.suite import CueStep, Suite, TupleDataset, tuples_of, widen
 from figureground.audit.measure.transfers.background import MIN_VISIBLE, BackgroundTransfer, dilation_radius
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.progress import silent
-from figureground.audit.run_folder import RunFolder, read_table
-from figureground.audit.strata import StrataDraw, by_environment
+from figureground.audit.rows.strata import StrataDraw, by_environment
 from figureground.datasets import compose
 from figureground.datasets.datamodule import rows_of
 from figureground.datasets.transforms import Preprocess

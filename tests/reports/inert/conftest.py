@@ -13,10 +13,10 @@ import html5lib
 import pandas as pd
 import pytest
 
-from figureground.audit import tables
-from figureground.audit.document import AuditDocument
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder, read_table
+from figureground.audit.document.audit_json import AuditDocument
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import RunFolder, read_table
 
 LONG = "long " + "\u0142\u00f6ng " * 2000
 CORPUS: dict[str, str] = {

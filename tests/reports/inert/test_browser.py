@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import figureground
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 from figureground.reports.html import render_report
 from figureground.reports.spread import render_spread
 from figureground.reports.twins.print import pdf

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 from figureground.reports.catalogue import load
 from figureground.reports.closing import closing_lines
 from figureground.reports.numbers import written_in

@@ -13,8 +13,7 @@ from PIL import Image
 
 import figureground
 from figureground.audit.compare.document import ComparisonDocument
-from figureground.audit.result import AuditResult
-from figureground.audit.sheets import (
+from figureground.audit.document.sheets import (
     Agreement,
     Answer,
     Covering,
@@ -27,6 +26,7 @@ from figureground.audit.sheets import (
     Sheet,
     Strongest,
 )
+from figureground.audit.keeping.result import AuditResult
 from figureground.reports.comparison.html import render_html
 from figureground.reports.comparison.lines import comparison_lines
 from figureground.reports.decision.figure import inside_png, sheet_png

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import html5lib
 import pytest
 
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 from figureground.handing import bundle_run
 from figureground.reports.html import render_html
 from figureground.reports.spread import render_spread

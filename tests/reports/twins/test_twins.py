@@ -18,9 +18,9 @@ import pytest
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.exits import exit_code, with_exit_code
-from figureground.audit.result import AuditResult
+from figureground.audit.keeping.result import AuditResult
 from figureground.errors import UsageError
 from figureground.reports import catalogue
 from figureground.reports.catalogue import load

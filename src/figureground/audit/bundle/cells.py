@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 #: Attribute, level, label; ``ALL`` is a margin.
 Key = tuple[str, str, str]

@@ -10,7 +10,7 @@ from typing import Any
 from figureground.audit.bundle import numbers
 from figureground.audit.bundle.families import Hidden
 from figureground.audit.bundle.secrets import Secrets
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 LEFT_OUT = "(left out)"
 #: A folder before the name of a file.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from figureground.audit.bundle.cells import TOTAL, Count, Key, hide
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 #: Fewer people than this are a small cell.
 SMALL = 10

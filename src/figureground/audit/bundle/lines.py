@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from figureground.audit.bundle.keys import Key
-from figureground.audit.tables import EXAMPLES
-from figureground.audit.task import LABEL_PREFIX, MASK_PREFIX
+from figureground.audit.declared.task import LABEL_PREFIX, MASK_PREFIX
+from figureground.audit.keeping.tables import EXAMPLES
 
 #: Columns of ids, in any table.
 IDS = ("row_id", "donor_row_id")

@@ -12,20 +12,20 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from figureground.audit import tables
 from figureground.audit.bundle.edited import Editor, Json, bare
 from figureground.audit.bundle.ends import Ends
 from figureground.audit.bundle.families import NOTHING, SMALL, Hidden, hidden_cells
 from figureground.audit.bundle.keys import Key
 from figureground.audit.bundle.lines import Pseudonyms
 from figureground.audit.bundle.secrets import Secrets, secrets_of
-from figureground.audit.document import AuditDocument, Edition, Message
-from figureground.audit.document_handed import EditionName
-from figureground.audit.files import file_sha256
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import RunFolder
-from figureground.audit.run_lock import HOLDER, LOCK
-from figureground.audit.tables import ALL
+from figureground.audit.document.audit_json import AuditDocument, Edition, Message
+from figureground.audit.document.handed import EditionName
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.files import file_sha256
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import RunFolder
+from figureground.audit.keeping.run_lock import HOLDER, LOCK
+from figureground.audit.keeping.tables import ALL
 from figureground.errors import IntegrityError, UsageError
 
 BUNDLE, SUMS = "bundle.json", "SHA256SUMS"

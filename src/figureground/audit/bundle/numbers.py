@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from figureground.audit.bundle.families import Hidden
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from figureground.audit.bundle.keys import Key
 from figureground.audit.bundle.lines import Pseudonyms
 from figureground.audit.compare.side import Side
-from figureground.audit.tables import EXAMPLES
+from figureground.audit.keeping.tables import EXAMPLES
 from figureground.errors import UsageError
 
 

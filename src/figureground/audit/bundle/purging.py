@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from figureground.audit import clock
-from figureground.audit.document import Purged
+from figureground.audit.document.audit_json import Purged
+from figureground.audit.keeping import clock
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.run_folder import LEDGER, SEAL, RunFolder, check_strangers, read_ledger, read_seal
+from figureground.audit.keeping.run_lock import locked
 from figureground.audit.rejudge import MEASURED, ORIGIN, Rejudge, Stored
-from figureground.audit.result import AuditResult
-from figureground.audit.run_folder import LEDGER, SEAL, RunFolder, check_strangers, read_ledger, read_seal
-from figureground.audit.run_lock import locked
 from figureground.errors import UsageError
 
 _IDS = ("row_id", "donor_row_id")

@@ -10,9 +10,9 @@ from functools import cached_property
 import pandas as pd
 
 from figureground.audit.bundle.families import Hidden
-from figureground.audit.result import AuditResult
-from figureground.audit.tables import EXAMPLES, MISSING
-from figureground.audit.task import LABEL_PREFIX, MASK_PREFIX
+from figureground.audit.declared.task import LABEL_PREFIX, MASK_PREFIX
+from figureground.audit.keeping.result import AuditResult
+from figureground.audit.keeping.tables import EXAMPLES, MISSING
 
 _BETWEEN = re.compile(r"[\s,;:=/×*()\[\]|+]+")
 #: A word of fewer letters is found in any text; it is a name only where it is all of it.

@@ -11,9 +11,9 @@ from figureground.audit.classify.named_code import name_of
 from figureground.audit.classify.origins import UNSAID, Origin
 from figureground.audit.classify.own_transforms import own_transform
 from figureground.audit.classify.subject import Subject, as_number, as_subject, load_subject
-from figureground.audit.config import Policy
-from figureground.audit.declaring import declared_target
-from figureground.audit.task import Kind
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.outputs import declared_target
+from figureground.audit.declared.task import Kind
 from figureground.datasets.own_transform import OwnTransform
 from figureground.errors import UsageError
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from figureground.audit.classify.outcomes import result
-from figureground.audit.document import TrustCheck
-from figureground.audit.forward_errors import REGISTRIES, hook_named, hooks_of
+from figureground.audit.document.audit_json import TrustCheck
+from figureground.audit.forward.errors import REGISTRIES, hook_named, hooks_of
 from figureground.errors import SubjectError
 
 #: Passes after which a module that keeps the last output is told apart from one that keeps them all.

@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
 
 from figureground.audit.classify.networks import build_network
-from figureground.audit.task import Task, check_thresholds
+from figureground.audit.declared.task import Task, check_thresholds
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import DataError, UsageError
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from figureground.audit.classify.archive import damaged
-from figureground.audit.files import file_sha256
+from figureground.audit.keeping.files import file_sha256
 from figureground.errors import IntegrityError, SubjectError, UsageError
 
 #: Files that hold a program and not only weights.

@@ -17,7 +17,7 @@ from figureground.audit.classify.named_code import importable
 from figureground.audit.classify.opaque import is_program, load_program
 from figureground.audit.classify.pretrained import is_pretrained, load_pretrained
 from figureground.audit.classify.weights import Weights, check_sha256, fit_weights, nonfinite_names, read_weights
-from figureground.audit.files import file_sha256
+from figureground.audit.keeping.files import file_sha256
 from figureground.errors import UsageError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from figureground.audit.document import TrustCheck
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.errors import SubjectError
 
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from figureground.audit.classify.outcomes import bad_output, result
 from figureground.audit.classify.readout import TwoClasses, told
-from figureground.audit.document import TrustCheck
-from figureground.audit.forward_errors import forward_failed
-from figureground.audit.task import Task
+from figureground.audit.declared.task import Task
+from figureground.audit.document.audit_json import TrustCheck
+from figureground.audit.forward.errors import forward_failed
 
 #: How far the sum of a row of probabilities may be from one: half precision, with a margin.
 SUM_TOLERANCE = 1e-2

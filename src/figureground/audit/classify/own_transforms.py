@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from figureground.audit.classify.named_code import importable, load_named, name_of
-from figureground.audit.document import TrustCheck
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.datasets.marker_probe import LIMIT, Moved, moved
 from figureground.datasets.own_transform import OwnTransform
 from figureground.datasets.row_faults import RowFault

@@ -14,9 +14,9 @@ from figureground.audit.classify.lasting import hook_counts, hooks_restored, not
 from figureground.audit.classify.outcomes import not_run, result
 from figureground.audit.classify.outputs import are_logits, finite_rows, logits_of, output_shape
 from figureground.audit.classify.subject import Subject, evaluating, weights_sha256
-from figureground.audit.config import Layout
-from figureground.audit.document import TrustCheck
-from figureground.audit.layouts import MIN_CELLS, cells_of
+from figureground.audit.declared.config import Layout
+from figureground.audit.document.audit_json import TrustCheck
+from figureground.audit.forward.layouts import MIN_CELLS, cells_of
 from figureground.errors import SubjectError
 
 #: Largest relative difference between the logits of an image alone and in a batch: rounding, with a margin.

@@ -17,9 +17,9 @@ from figureground.audit.classify.named_code import importable, load_named, name_
 from figureground.audit.classify.opaque import Answering
 from figureground.audit.classify.origins import UNSAID, Built, Origin, load_module
 from figureground.audit.classify.readout import OneNumber, Picked, TwoClasses
-from figureground.audit.methods import Access
-from figureground.audit.target import Target
-from figureground.audit.task import DECLARED_KINDS, Kind, Task, check_thresholds
+from figureground.audit.declared.target import Target
+from figureground.audit.declared.task import DECLARED_KINDS, Kind, Task, check_thresholds
+from figureground.audit.methods.reported import Access
 from figureground.datasets.transforms import Preprocess
 from figureground.errors import SubjectError, UsageError
 from figureground.visible import is_text

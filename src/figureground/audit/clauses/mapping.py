@@ -10,8 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from figureground.audit.config import Policy
-from figureground.audit.document import AuditDocument, Clause
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import AuditDocument, Clause
 
 State = Literal["available", "partial", "human_input_required", "not_applicable"]
 #: States of a cue that rest on a test.

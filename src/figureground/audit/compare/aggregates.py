@@ -11,10 +11,10 @@ from figureground.audit.compare.cue_rows import CueRows, Names
 from figureground.audit.compare.differing import Ruler, of_aggregates, sum_bounds
 from figureground.audit.compare.document import Difference
 from figureground.audit.compare.map_rows import Method, shared_methods
-from figureground.audit.document import AuditDocument, CueVerdict, Estimate, Performance
+from figureground.audit.document.audit_json import AuditDocument, CueVerdict, Estimate, Performance
 from figureground.audit.judge.effects import Scale
 from figureground.audit.judge.observations import WHOLE
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 Documents = tuple[AuditDocument, AuditDocument]
 

@@ -25,7 +25,7 @@ from figureground.audit.judge.intervals import (
     unequal_weights,
 )
 from figureground.audit.judge.worst_group import MAX_CORRELATED
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 #: Draws behind the interval of the worst group.
 DRAWS = 10_000

@@ -29,8 +29,8 @@ from figureground.audit.compare.matched import SEED, Matched, common_rows, match
 from figureground.audit.compare.pairing import Pairing
 from figureground.audit.compare.side import Side
 from figureground.audit.compare.states import measure_state, tested
-from figureground.audit.config import Policy, canonical_sha256
-from figureground.audit.document import CueVerdict
+from figureground.audit.declared.config import Policy, canonical_sha256
+from figureground.audit.document.audit_json import CueVerdict
 from figureground.audit.judge.effects import Scale, material, negligible
 from figureground.audit.judge.summary import identity
 

@@ -8,8 +8,8 @@ from figureground.audit.compare.cue_rows import CueRows, Names, direction_of, na
 from figureground.audit.compare.document import CueChange, Difference
 from figureground.audit.compare.inputs import Key
 from figureground.audit.compare.states import Moved, cue_state, falls, negligible, powered, rises
-from figureground.audit.document import CueVerdict
-from figureground.audit.document_base import Message
+from figureground.audit.document.audit_json import CueVerdict
+from figureground.audit.document.base import Message
 from figureground.audit.judge.repeat import same_direction
 
 Bounds = tuple[float, float]

@@ -18,7 +18,7 @@ import pandas as pd
 
 from figureground.audit.compare.differing import Ruler, of_rows
 from figureground.audit.compare.document import Difference
-from figureground.audit.document import CueVerdict, Direction
+from figureground.audit.document.audit_json import CueVerdict, Direction
 from figureground.audit.judge.clustered import cluster_influence, multiway_mean
 from figureground.audit.judge.effects import Hypothesis, Scale, limits, scales
 from figureground.audit.judge.intervals import Interval

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from figureground.audit.document import Deviation, Direction, State
-from figureground.audit.document_base import Estimate, Message, Part
-from figureground.audit.tables import ALL
+from figureground.audit.document.audit_json import Deviation, Direction, State
+from figureground.audit.document.base import Estimate, Message, Part
+from figureground.audit.keeping.tables import ALL
 
 SCHEMA_VERSION = "1.0"
 ChangeState = Literal[

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from figureground.audit.compare.document import CueChange, Gate, MeasureChange
-from figureground.audit.config import Policy
-from figureground.audit.document import SEVERITIES
-from figureground.audit.document_base import Message
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import SEVERITIES
+from figureground.audit.document.base import Message
 
 Answers = Sequence[MeasureChange]
 

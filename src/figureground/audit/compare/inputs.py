@@ -8,9 +8,9 @@ from typing import Any
 from figureground.audit.compare.document import Compared, InputChange, Untested
 from figureground.audit.compare.side import Side
 from figureground.audit.compare.states import tested
-from figureground.audit.config import canonical_sha256
-from figureground.audit.document import AuditDocument, CueVerdict, Deviation
-from figureground.audit.document_base import Message
+from figureground.audit.declared.config import canonical_sha256
+from figureground.audit.document.audit_json import AuditDocument, CueVerdict, Deviation
+from figureground.audit.document.base import Message
 
 Key = tuple[str, str | None]
 

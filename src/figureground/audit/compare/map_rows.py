@@ -14,7 +14,7 @@ import pandas as pd
 from figureground.audit.compare.differing import Ruler, of_rows
 from figureground.audit.compare.document import Difference
 from figureground.audit.judge.intervals import FloatArray, mean_t
-from figureground.audit.methods import reported_in
+from figureground.audit.methods.reported import reported_in
 
 #: Attribution method and sign.
 Method = tuple[str, str]

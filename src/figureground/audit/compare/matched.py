@@ -14,13 +14,13 @@ from figureground.audit.compare.document import Difference
 from figureground.audit.compare.map_rows import Method, share_differences
 from figureground.audit.compare.pairing import Pairing, pair
 from figureground.audit.compare.side import Side
-from figureground.audit.cues import cue_spec
+from figureground.audit.declared.cues import cue_spec
+from figureground.audit.declared.task import LABEL_PREFIX, MASK_PREFIX
 from figureground.audit.judge.grouping import Group, group_rows
 from figureground.audit.judge.observations import observe
 from figureground.audit.judge.performance import scored
 from figureground.audit.judge.views import View, views
-from figureground.audit.tables import EXAMPLES
-from figureground.audit.task import LABEL_PREFIX, MASK_PREFIX
+from figureground.audit.keeping.tables import EXAMPLES
 
 #: Tables without which rows cannot be compared.
 NEEDED = ("examples", "predictions")

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import ValidationError
 
-from figureground.audit import run_folder
-from figureground.audit.config import Policy, load_policy
-from figureground.audit.document import AuditDocument
-from figureground.audit.files import file_sha256
-from figureground.audit.task import Task
+from figureground.audit.declared.config import Policy, load_policy
+from figureground.audit.declared.task import Task
+from figureground.audit.document.audit_json import AuditDocument
+from figureground.audit.keeping import run_folder
+from figureground.audit.keeping.files import file_sha256
 from figureground.errors import IntegrityError, UsageError
 
 BUNDLE = "bundle.json"

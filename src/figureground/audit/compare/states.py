@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from figureground.audit.compare.document import ChangeState, Difference
-from figureground.audit.document import CueVerdict
+from figureground.audit.document.audit_json import CueVerdict
 
 #: States of a cue whose test did not come to an end.
 _UNTESTED = ("not_tested", "error")

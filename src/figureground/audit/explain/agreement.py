@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
-from figureground.audit.sheets import Agreement, Map, MapShown
+from figureground.audit.document.sheets import Agreement, Map, MapShown
 
 #: The strongest cells that are compared.
 TOP_SHARE = 0.1

@@ -12,7 +12,7 @@ from figureground.audit.explain.anatomy import Anatomies, Anatomy
 from figureground.audit.explain.explanation import Explanation
 from figureground.audit.explain.layers import model_dtype
 from figureground.audit.explain.single_pass import checked_logits
-from figureground.audit.method_options import MethodOptions
+from figureground.audit.methods.options import MethodOptions
 from figureground.errors import UsageError
 
 

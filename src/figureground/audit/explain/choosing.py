@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from figureground.audit.config import AuditConfig
+from figureground.audit.declared.config import AuditConfig
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer, find_layer, model_dtype
 from figureground.audit.explain.occlusion import OcclusionMaps
@@ -16,7 +16,7 @@ from figureground.audit.explain.own import OwnMethod
 from figureground.audit.explain.registry import CAM_METHODS, explainer_for
 from figureground.audit.explain.several import Several
 from figureground.audit.explain.single_pass import SinglePass
-from figureground.audit.methods import Access
+from figureground.audit.methods.reported import Access
 from figureground.errors import UsageError
 
 #: What a forward pass of somebody else's code raises when the input does not suit it.

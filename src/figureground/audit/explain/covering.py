@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
+from figureground.audit.document.sheets import Covering, Fill, Flip, PartShown
 from figureground.audit.explain.decisions import Decisions
 from figureground.audit.explain.layers import model_dtype
 from figureground.audit.explain.single_pass import checked_logits
-from figureground.audit.sheets import Covering, Fill, Flip, PartShown
 from figureground.datasets.columns import GROUND, OBJECT
 from figureground.datasets.transforms import Preprocess
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from figureground.audit.sheets import Answer
-from figureground.audit.task import Task, named
+from figureground.audit.declared.task import Task, named
+from figureground.audit.document.sheets import Answer
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Explanation:
     maps : dict of (method, sign) to Tensor
         float32 ``[B, H, W]``, non-negative, at input resolution; NaN in a row that a method cannot explain. Keys as
         ``("saliency", "absolute")``, ``("gradcam", "positive")``, ``("gradcam", "absolute")``: a method and the signs
-        of its :class:`~figureground.audit.method_specs.MethodSpec`, the one that is reported first. What was not asked
+        of its :class:`~figureground.audit.methods.specs.MethodSpec`, the one that is reported first. What was not asked
         for, or cannot be had of the model, is not there.
     native : dict of method to Tensor
         float32 ``[B, h, w]``, signed, at the method's own resolution: of the layer, of the input, or of cells.

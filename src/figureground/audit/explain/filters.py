@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from figureground.audit.document.sheets import Filters, Map
 from figureground.audit.explain.layers import model_dtype
-from figureground.audit.sheets import Filters, Map
 
 #: Frequencies at which spectra are taken, in each direction.
 _POINTS = 64

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from figureground.audit.config import LAYOUTS, Layout
-from figureground.audit.forward_errors import forward_failed
-from figureground.audit.layouts import MIN_CELLS, Size, as_map, cells_of, layout_of
+from figureground.audit.declared.config import LAYOUTS, Layout
+from figureground.audit.forward.errors import forward_failed
+from figureground.audit.forward.layouts import MIN_CELLS, Size, as_map, cells_of, layout_of
 from figureground.errors import UsageError
 
 #: They hand on, or thin out, the map of the layer before them; that layer is the one to name.

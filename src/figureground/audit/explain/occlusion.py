@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from figureground.audit.explain.explanation import Explanation
 from figureground.audit.explain.layers import model_dtype
 from figureground.audit.explain.single_pass import checked_logits, checked_target
-from figureground.audit.method_options import Baseline
+from figureground.audit.methods.options import Baseline
 
 #: Windows in each direction.
 CELLS = 8

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from figureground.audit.method_specs import BY_NAME, Sign
+from figureground.audit.methods.specs import BY_NAME, Sign
 from figureground.errors import SubjectError, UsageError
 
 #: Largest difference between a picture's map in a batch and alone, relative to the largest value of the map.

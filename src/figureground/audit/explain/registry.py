@@ -14,8 +14,8 @@ from figureground.audit.explain.occlusion import Answers, OcclusionMaps
 from figureground.audit.explain.own import OwnMethod, as_own, check_alone
 from figureground.audit.explain.several import Several
 from figureground.audit.explain.single_pass import SinglePass
-from figureground.audit.method_options import MethodOptions
-from figureground.audit.method_specs import BY_NAME, SPECS, Access
+from figureground.audit.methods.options import MethodOptions
+from figureground.audit.methods.specs import BY_NAME, SPECS, Access
 from figureground.errors import UsageError
 
 #: They look at the layer of Grad-CAM.
@@ -37,7 +37,7 @@ def explainer_for(
     Parameters
     ----------
     methods : sequence of str, or of a caller's own methods
-        Names as in :data:`~figureground.audit.method_specs.SPECS`, and objects or classes like
+        Names as in :data:`~figureground.audit.methods.specs.SPECS`, and objects or classes like
         :class:`~figureground.audit.explain.own.OwnMethod`.
     model : nn.Module, optional
         In evaluation mode; only looked at together with ``sample``.

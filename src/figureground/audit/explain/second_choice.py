@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from torch import nn
 
 from figureground.audit.explain.layers import CamLayer
-from figureground.audit.layouts import Size
+from figureground.audit.forward.layouts import Size
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 

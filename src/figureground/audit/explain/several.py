@@ -20,8 +20,8 @@ from figureground.audit.explain.occlusion import Answers, OcclusionMaps
 from figureground.audit.explain.own import OwnMethod, own_maps, sign_of
 from figureground.audit.explain.relevance import deeplift, lrp
 from figureground.audit.explain.single_pass import SinglePass
-from figureground.audit.method_options import MethodOptions
-from figureground.audit.method_specs import BACKWARD_COST, BY_NAME, SPECS, Sign
+from figureground.audit.methods.options import MethodOptions
+from figureground.audit.methods.specs import BACKWARD_COST, BY_NAME, SPECS, Sign
 
 #: A method that does not come from the single pass: signed maps ``[B, h, w]`` at their own resolution.
 Attribution = Callable[[Asked], Tensor]

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from figureground.audit.config import Layout
+from figureground.audit.declared.config import Layout
 from figureground.audit.explain.explanation import Explanation, MapKey
 from figureground.audit.explain.layers import CamLayer, model_dtype
-from figureground.audit.layouts import Size, as_map, cells_of
+from figureground.audit.forward.layouts import Size, as_map, cells_of
 from figureground.errors import SubjectError, UsageError
 
 _PRODUCT = "input_x_gradient"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from figureground.audit.forward_errors import hooks_of
+from figureground.audit.forward.errors import hooks_of
 
 #: With more channels than this the plain backward pass is as fast.
 MAX_CHANNELS = 4

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from figureground.audit.document.sheets import Patch
 from figureground.audit.explain.covering import pixels
 from figureground.audit.explain.units import Met, UnitLayer, projection, seen_by
-from figureground.audit.sheets import Patch
 from figureground.datasets.transforms import Preprocess
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from figureground.audit.config import Layout
+from figureground.audit.declared.config import Layout
 from figureground.audit.explain.layers import model_dtype
 from figureground.audit.explain.rectified import Rectifying, Spreading
-from figureground.audit.layouts import Size, as_map, cells_of
+from figureground.audit.forward.layouts import Size, as_map, cells_of
 from figureground.errors import UsageError
 
 #: Top, left, bottom, right; the last two excluded.

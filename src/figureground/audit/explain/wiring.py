@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from figureground.audit.forward_errors import hooks_of
+from figureground.audit.forward.errors import hooks_of
 
 _NORMS = {nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d}
 _CONVOLUTIONS = {nn.Conv1d, nn.Conv2d, nn.Conv3d}

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from figureground.audit.config import MEASURED_FIELDS, Policy
-from figureground.audit.cues import can_be_held
-from figureground.audit.document import Deviation, OtherRun, TrustCheck
+from figureground.audit.declared.config import MEASURED_FIELDS, Policy
+from figureground.audit.declared.cues import can_be_held
+from figureground.audit.document.audit_json import Deviation, OtherRun, TrustCheck
 from figureground.audit.judge.contrasts import Contrasted, to_hold
 from figureground.errors import UsageError
 

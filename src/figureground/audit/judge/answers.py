@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import softmax
 
+from figureground.audit.declared.target import Target
 from figureground.audit.judge.intervals import FloatArray, IntArray
 from figureground.audit.judge.weighing import weights_of
-from figureground.audit.target import Target
 from figureground.datasets.columns import NUMBER
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from figureground.audit import document
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.task import LABEL_PREFIX, Task
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.performance import accuracy
 from figureground.audit.judge.rows import as_estimate
 from figureground.audit.judge.views import View, known_labels, own_masks
 from figureground.audit.judge.weighing import weights_of
-from figureground.audit.task import LABEL_PREFIX, Task
 from figureground.datasets.findings import is_uncertain
 
 

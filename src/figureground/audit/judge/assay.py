@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from figureground.audit.config import Policy
-from figureground.audit.document import Assay
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import Assay
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.effects import UNBOUNDED, Clusterings, Scale, material
 from figureground.audit.judge.implant import Implant

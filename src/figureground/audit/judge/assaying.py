@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from figureground.audit import document
-from figureground.audit.config import Policy
-from figureground.audit.cues import BACKGROUND
-from figureground.audit.document import TrustCheck
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import BACKGROUND
+from figureground.audit.document import audit_json as document
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.audit.judge.assay import SpikeIn
 from figureground.audit.judge.contrast_check import as_check, check_contrast
 from figureground.audit.judge.contrasts import Contrasted

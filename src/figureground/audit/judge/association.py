@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from figureground.audit import document
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.intervals import FloatArray, IntArray, Interval, cluster_codes, count_clusters
 from figureground.audit.judge.rows import as_estimate

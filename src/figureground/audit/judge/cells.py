@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from figureground.audit.judge.grouping import Group
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 #: Beyond this many labels the crossing label x attribute is not tabulated.
 MAX_LABELS = 20

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from figureground.audit import document
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.intervals import wilson
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 
 def suspected_order(

@@ -23,7 +23,7 @@ import pandas as pd
 from scipy import special
 from sklearn.linear_model import LinearRegression
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.differences import Difference, Units, difference, make_units
 from figureground.audit.judge.influence import welch_p
 from figureground.audit.judge.intervals import FloatArray, Interval, cluster_codes, t_bounds

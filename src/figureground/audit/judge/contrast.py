@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.changes import changed_answers
 from figureground.audit.judge.clustered import cluster_influence, multiway_mean
 from figureground.audit.judge.effects import (

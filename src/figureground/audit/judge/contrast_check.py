@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from figureground.audit.config import Policy
-from figureground.audit.document import TrustCheck
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.audit.judge.roc import auroc_interval
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from figureground.audit import document
-from figureground.audit.config import Policy
-from figureground.audit.cues import BACKGROUND, apart, explanations, together
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import BACKGROUND, apart, explanations, together
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.contrast import Contrast, DonorContrast
 from figureground.audit.judge.effects import Clusterings, Scale, limits, material

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from figureground.audit.cues import BACKGROUND
-from figureground.audit.document import STATE_ORDER, CueVerdict
+from figureground.audit.declared.cues import BACKGROUND
+from figureground.audit.document.audit_json import STATE_ORDER, CueVerdict
 from figureground.audit.judge.contrasts import Contrasted
 from figureground.audit.judge.gallery import GalleryRules
 from figureground.audit.judge.observations import WHOLE

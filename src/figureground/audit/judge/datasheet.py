@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from figureground.audit import document
-from figureground.audit.config import AuditConfig, Policy, canonical_sha256
+from figureground.audit.declared.config import AuditConfig, Policy, canonical_sha256
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.association import associations
 from figureground.audit.judge.file_facts import duplicates, mask_troubles, read_notes
 from figureground.audit.judge.grouping import Grouping
 from figureground.audit.judge.mask_coverage import mask_coverage
-from figureground.audit.recipients import has_environment
-from figureground.audit.tables import MISSING
+from figureground.audit.keeping.tables import MISSING
+from figureground.audit.rows.recipients import has_environment
 
 
 def data_sheet(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from figureground.audit.config import DecisionEntry
-from figureground.audit.document import Decision, Finding, Message
+from figureground.audit.declared.config import DecisionEntry
+from figureground.audit.document.audit_json import Decision, Finding, Message
 
 #: Id of the finding that names decisions about findings that this run does not have.
 UNMATCHED = "decision-unmatched"

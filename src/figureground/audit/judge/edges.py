@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from figureground.audit.tables import MISSING
+from figureground.audit.keeping.tables import MISSING
 from figureground.errors import UsageError
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp, softmax
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.target import Target
+from figureground.audit.declared.task import named
 from figureground.audit.judge.intervals import cluster_codes
 from figureground.audit.judge.observations import WHOLE, Reals, SwapObservations
-from figureground.audit.target import Target
-from figureground.audit.task import named
 
 Scale = Literal["decision", "probability", "log_odds", "native"]
 #: Scales without a largest effect.

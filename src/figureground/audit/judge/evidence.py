@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from figureground.audit import document
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.contrast import Contrast
 from figureground.audit.judge.plain_doses import DoseResponse
-from figureground.audit.strata import Source
+from figureground.audit.rows.strata import Source
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from figureground.audit import document
-from figureground.audit.config import AuditConfig, Policy
-from figureground.audit.document import TrustCheck
+from figureground.audit.declared.config import AuditConfig, Policy
+from figureground.audit.declared.task import Task
+from figureground.audit.document import audit_json as document
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.audit.judge.again import Again
 from figureground.audit.judge.grouping import Grouping, group_rows
 from figureground.audit.judge.records import records
-from figureground.audit.task import Task
 
 
 @dataclass(frozen=True)

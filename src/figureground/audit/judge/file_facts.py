@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from figureground.audit import document
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.grouping import Group
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 from figureground.datasets.columns import MASK_ABSENT
 
 LABEL = "label"

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from figureground.audit.declared.target import Target
 from figureground.audit.judge.effects import Hypothesis
 from figureground.audit.judge.observations import SwapObservations
-from figureground.audit.target import Target
 from figureground.datasets.columns import NUMBER
 
 

@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from figureground.audit import plain
-from figureground.audit.config import Policy
-from figureground.audit.cues import BACKGROUND
+from figureground.audit.declared import plain
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import BACKGROUND
 from figureground.audit.judge.cells import Cell, make_cells
 from figureground.audit.judge.changes import row_changes
 from figureground.audit.judge.contrasts import Contrasted
@@ -41,7 +41,7 @@ from figureground.audit.judge.intervals import Interval, logit_t, mean_t
 from figureground.audit.judge.observations import Ints, Names, Reals, SwapObservations
 from figureground.audit.judge.plain_answers import PlainAnswers, plain_answers
 from figureground.audit.judge.rows import estimate_columns
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 CHANGES = ("changed_other_level", "changed_same_level", "changed_minus_same")
 ARMS = ("same_level", "other_level", "object_only", "background_only")

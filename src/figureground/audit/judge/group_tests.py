@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from figureground.audit import document
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.confounders import Confounders
 from figureground.audit.judge.contrasts import Contrasted
 from figureground.audit.judge.differences import Difference, Permuted, Units, difference, make_units, permute
@@ -36,7 +36,7 @@ from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.multiplicity import benjamini_yekutieli
 from figureground.audit.judge.rows import estimate_columns
 from figureground.audit.judge.weighing import weights_of
-from figureground.audit.methods import reported_in
+from figureground.audit.methods.reported import reported_in
 
 #: The reference of a level that is compared with all others together.
 OTHERS = "(others)"

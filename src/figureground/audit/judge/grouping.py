@@ -9,10 +9,10 @@ from itertools import pairwise, product
 import numpy as np
 import pandas as pd
 
-from figureground.audit import document
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.edges import cut_at, split_edges
-from figureground.audit.recipients import has_environment
-from figureground.audit.tables import MISSING
+from figureground.audit.keeping.tables import MISSING
+from figureground.audit.rows.recipients import has_environment
 from figureground.errors import UsageError
 
 MIN_LEVELS, MAX_LEVELS, BINS = 2, 20, 4

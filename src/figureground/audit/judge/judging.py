@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from figureground.audit import document
-from figureground.audit.config import Policy
-from figureground.audit.cues import BACKGROUND, GLOBALS, apart, cue_spec
-from figureground.audit.document import STATE_ORDER, Message, TrustCheck
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import BACKGROUND, GLOBALS, apart, cue_spec
+from figureground.audit.document import audit_json as document
+from figureground.audit.document.audit_json import STATE_ORDER, Message, TrustCheck
 from figureground.audit.judge import summary
 from figureground.audit.judge.again import unheld
 from figureground.audit.judge.answers import Answers, answers_of, number_answers
@@ -60,7 +60,7 @@ from figureground.audit.judge.untested import why_not
 from figureground.audit.judge.verdict import CueJudge, overall
 from figureground.audit.judge.views import View, views
 from figureground.audit.judge.worst_group import averages, worst_bound
-from figureground.audit.methods import reported_in
+from figureground.audit.methods.reported import reported_in
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from figureground.audit.cues import BACKGROUND, PLACES, REGION, cue_spec
+from figureground.audit.declared.cues import BACKGROUND, PLACES, REGION, cue_spec
 from figureground.audit.judge.evidence import Look
 from figureground.audit.judge.intervals import Interval, mean_t
 from figureground.audit.judge.weighing import weights_of
-from figureground.audit.methods import reported_in
+from figureground.audit.methods.reported import reported_in
 
 #: Cues that are a property of the picture or of the object, or a mark on it, and no place beside it.
 NO_PLACE = ("global", "geometry", "object")

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from figureground.audit import document
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.performance import accuracy
 from figureground.audit.judge.rows import as_estimate
 from figureground.audit.judge.weighing import weights_of
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 #: Attribute of the lines by label.
 LABEL = "label"

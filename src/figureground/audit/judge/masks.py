@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from figureground.audit.config import Policy
-from figureground.audit.cues import cue_spec
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import cue_spec
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.contrasts import Contrasted
 from figureground.audit.judge.effects import Clusterings, limits, material

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge import number_measures
 from figureground.audit.judge.answers import Answers
 from figureground.audit.judge.calibration import calibrate
@@ -41,7 +41,7 @@ from figureground.audit.judge.multiplicity import benjamini_yekutieli
 from figureground.audit.judge.performance import accuracy
 from figureground.audit.judge.roc import auroc_influence, precision_influence
 from figureground.audit.judge.rows import estimate_columns
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 MEASURES = ("balanced_accuracy", "auroc", "auprc", "sensitivity", "specificity", "brier", "calibration_error")
 _Curve = Callable[[FloatArray, np.ndarray, FloatArray | None], tuple[float, FloatArray]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from figureground.audit.document import Message
+from figureground.audit.document.audit_json import Message
 
 _CHECK = "figureground check DATA --model MODEL"
 _AGAIN = "figureground audit MODEL DATA -o RUN2"

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from figureground.audit import document
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.intervals import (
     Interval,
@@ -23,7 +23,7 @@ from figureground.audit.judge.intervals import (
     wilson,
 )
 from figureground.audit.judge.rows import estimate_columns
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 PERMUTATIONS = 2000
 #: Why nothing is said of accuracy.

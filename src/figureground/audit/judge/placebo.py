@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.effects import UNBOUNDED, Scale
 from figureground.audit.judge.intervals import cluster_codes
 from figureground.audit.judge.observations import Reals, SwapObservations

@@ -30,9 +30,9 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from figureground.audit import plain
-from figureground.audit.config import Policy
-from figureground.audit.cues import BACKGROUND
+from figureground.audit.declared import plain
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import BACKGROUND
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.intervals import Interval, clustered_wilson
 from figureground.audit.judge.plain_answers import PlainAnswers, plain_answers

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from figureground.audit.plain import INTERVENTIONS
+from figureground.audit.declared.plain import INTERVENTIONS
 
 Reals = npt.NDArray[np.float64]
 _KEY = ["intervention", "part", "dose"]

@@ -24,17 +24,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from figureground.audit.config import Policy
-from figureground.audit.cues import GLOBALS
-from figureground.audit.document import Message
-from figureground.audit.judge.clustered import multiway_mean
-from figureground.audit.judge.contrast import Contrast
-from figureground.audit.judge.contrasts import Contrasted, fires
-from figureground.audit.judge.effects import Clusterings, Hypothesis, Scale, Which, limits
-from figureground.audit.judge.intervals import Interval
-from figureground.audit.judge.observations import SwapObservations, observe
-from figureground.audit.judge.rows import estimate_columns, p_value
-from figureground.audit.plain import (
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import GLOBALS
+from figureground.audit.declared.plain import (
     DOSE,
     DOSE_CONTROL,
     DOSE_NULL,
@@ -47,6 +39,14 @@ from figureground.audit.plain import (
     ON_OBJECT,
     ON_WHOLE,
 )
+from figureground.audit.document.audit_json import Message
+from figureground.audit.judge.clustered import multiway_mean
+from figureground.audit.judge.contrast import Contrast
+from figureground.audit.judge.contrasts import Contrasted, fires
+from figureground.audit.judge.effects import Clusterings, Hypothesis, Scale, Which, limits
+from figureground.audit.judge.intervals import Interval
+from figureground.audit.judge.observations import SwapObservations, observe
+from figureground.audit.judge.rows import estimate_columns, p_value
 
 Place = Literal["background", "object", "both", "neither", "unclear"]
 _AS_SWAP = {DOSE: "swap", DOSE_NULL: "control"}

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from figureground.audit.declared.plain import NOISE, NOISE_SIZES, NOISE_TOTAL, TOTAL_SIZES
 from figureground.audit.judge.intervals import Interval, clustered_wilson, t_bounds
-from figureground.audit.plain import NOISE, NOISE_SIZES, NOISE_TOTAL, TOTAL_SIZES
 
 Reals = npt.NDArray[np.float64]
 #: Kinds of noise with their sizes.

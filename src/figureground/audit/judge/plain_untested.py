@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from figureground.audit.cues import BACKGROUND, GLOBALS
-from figureground.audit.document import NotTested
-from figureground.audit.plain import DOSE, INTERVENTIONS, ON_WHOLE
-from figureground.audit.strata import usable_rows
+from figureground.audit.declared.cues import BACKGROUND, GLOBALS
+from figureground.audit.declared.plain import DOSE, INTERVENTIONS, ON_WHOLE
+from figureground.audit.document.audit_json import NotTested
+from figureground.audit.rows.strata import usable_rows
 
 
 def plain_untested(examples: pd.DataFrame, predictions: pd.DataFrame, cues: Sequence[str]) -> list[NotTested]:

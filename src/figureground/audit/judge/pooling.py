@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from figureground.audit.judge.intervals import FloatArray
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 #: Measures of crossings that are pooled.
 POOLED = ("accuracy", "ldr", "background_share", "contrast")

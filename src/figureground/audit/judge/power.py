@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil, sqrt
 
-from figureground.audit.config import Policy
-from figureground.audit.cues import cue_spec
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import cue_spec
 from figureground.audit.judge.intervals import min_detectable
 from figureground.audit.judge.margins import certifiable_margin
 

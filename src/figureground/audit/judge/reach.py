@@ -10,16 +10,16 @@ from typing import Any
 
 import pandas as pd
 
-from figureground.audit.config import Policy
-from figureground.audit.cues import cue_spec
-from figureground.audit.document import TrustCheck
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import cue_spec
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.intervals import min_detectable
 from figureground.audit.judge.margins import certifiable_margin
 from figureground.audit.judge.power import planning_spread, units_to_certify
 from figureground.audit.judge.untested import obstacle
-from figureground.audit.strata import usable_rows
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
+from figureground.audit.rows.strata import usable_rows
 
 #: Rows and clusters by attribute and level.
 Counts = Mapping[tuple[str, str], tuple[int, int]]

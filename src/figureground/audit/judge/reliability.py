@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from figureground.audit import document
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.answers import Answers
 from figureground.audit.judge.calibration import bin_edges
 from figureground.audit.judge.cells import make_cells
@@ -19,7 +19,7 @@ from figureground.audit.judge.intervals import FloatArray, cluster_codes
 from figureground.audit.judge.measures import stated_and_true
 from figureground.audit.judge.performance import accuracy, estimate_of
 from figureground.audit.judge.rows import as_estimate
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 #: Groups shown beside all images: the worst calibrated, and the best.
 WORST, BEST = 2, 1

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from figureground.audit.config import MEASURED_FIELDS, Policy
-from figureground.audit.document import CueVerdict, Direction, OtherRun, Repeated
+from figureground.audit.declared.config import MEASURED_FIELDS, Policy
+from figureground.audit.document.audit_json import CueVerdict, Direction, OtherRun, Repeated
 from figureground.audit.judge.effects import material
 from figureground.errors import UsageError
 

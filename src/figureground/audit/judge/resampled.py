@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from figureground.audit.document import TrustCheck
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.audit.judge.intervals import Interval, cluster_means
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 RESAMPLES = 999
 #: Fewer cluster means than this have too few different resamples; beyond the other, both intervals are the normal one.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from figureground.audit.config import Policy
-from figureground.audit.document import TrustCheck
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.audit.judge.observations import SwapObservations
 
 

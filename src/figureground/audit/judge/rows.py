@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from figureground.audit import document
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.intervals import Interval, min_detectable
 from figureground.audit.judge.margins import certifiable
 

@@ -16,8 +16,8 @@ log-odds scale. There is nothing below ``low`` and nothing above ``critical``. A
 
 from __future__ import annotations
 
-from figureground.audit.config import Policy
-from figureground.audit.document import SEVERITIES
+from figureground.audit.declared.config import Policy
+from figureground.audit.document.audit_json import SEVERITIES
 from figureground.audit.judge.effects import Scale, material
 
 NOT_DECLARED = "not_declared"

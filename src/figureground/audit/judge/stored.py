@@ -12,11 +12,11 @@ from typing import Any, get_type_hints
 import pandas as pd
 from pydantic import TypeAdapter
 
-from figureground.audit.config import AuditConfig, Policy
-from figureground.audit.declaring import declared_task
+from figureground.audit.declared.config import AuditConfig, Policy
+from figureground.audit.declared.outputs import declared_task
 from figureground.audit.judge.again import Again
 from figureground.audit.judge.evidenced import Evidenced
-from figureground.audit.run_folder import read_table
+from figureground.audit.keeping.run_folder import read_table
 
 #: Fields that are declared, or asked anew, rather than measured.
 GIVEN = ("config", "policy", "today", "again")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from figureground.audit.config import Policy
-from figureground.audit.cues import cue_spec
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import cue_spec
 from figureground.audit.judge.cells import Cell, make_cells
 from figureground.audit.judge.clustered import multiway_mean
 from figureground.audit.judge.contrasts import Contrasted
@@ -26,8 +26,8 @@ from figureground.audit.judge.pooling import pool_crossings
 from figureground.audit.judge.resampled import DISAGREES, MATERIAL, bca_distance
 from figureground.audit.judge.rows import estimate_columns, p_value
 from figureground.audit.judge.weighing import weights_of
-from figureground.audit.methods import reported_in
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
+from figureground.audit.methods.reported import reported_in
 
 #: Why the measures of maps are missing where a row has no mask: the status of its row in ``attributions``.
 MASK_ABSENT = "mask_absent"

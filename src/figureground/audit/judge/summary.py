@@ -7,9 +7,9 @@ from math import isfinite
 
 import numpy as np
 
-from figureground.audit import document
-from figureground.audit.config import Policy
-from figureground.audit.document import Finding, Message, NotTested, TrustCheck
+from figureground.audit.declared.config import Policy
+from figureground.audit.document import audit_json as document
+from figureground.audit.document.audit_json import Finding, Message, NotTested, TrustCheck
 from figureground.audit.judge.contrast import Contrast
 from figureground.audit.judge.file_facts import without_most_masks
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from figureground.audit.cues import BACKGROUND, REGION, cue_spec
-from figureground.audit.document import TrustCheck
-from figureground.audit.strata import usable_rows
-from figureground.audit.tables import ALL
+from figureground.audit.declared.cues import BACKGROUND, REGION, cue_spec
+from figureground.audit.document.audit_json import TrustCheck
+from figureground.audit.keeping.tables import ALL
+from figureground.audit.rows.strata import usable_rows
 
 #: Cues that carry the object's own properties: between labels they differ rightly, so labels cannot be their levels.
 NEEDS_ENVIRONMENT = ("global", "geometry", "object", "grid")

@@ -14,10 +14,10 @@ from typing import Any
 
 from scipy import stats
 
-from figureground.audit import document
-from figureground.audit.config import Policy
-from figureground.audit.cues import GLOBALS, cue_spec
-from figureground.audit.document import CueVerdict, Message, State
+from figureground.audit.declared.config import Policy
+from figureground.audit.declared.cues import GLOBALS, cue_spec
+from figureground.audit.document import audit_json as document
+from figureground.audit.document.audit_json import CueVerdict, Message, State
 from figureground.audit.judge.contrast import Contrast
 from figureground.audit.judge.effects import declared_number, material, negligible
 from figureground.audit.judge.evidence import Evidence, Setting

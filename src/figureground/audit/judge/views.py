@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from figureground.audit.cues import cue_spec, is_known
+from figureground.audit.declared.cues import cue_spec, is_known
+from figureground.audit.declared.task import LABEL_PREFIX, MASK_PREFIX, Task, named
 from figureground.audit.judge.effects import Scale
 from figureground.audit.judge.weighing import weights_of
-from figureground.audit.task import LABEL_PREFIX, MASK_PREFIX, Task, named
 from figureground.datasets.findings import Uncertain, check_uncertain, read_cell
 
 

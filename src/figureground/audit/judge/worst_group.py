@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from figureground.audit import document
-from figureground.audit.config import Policy
+from figureground.audit.declared.config import Policy
+from figureground.audit.document import audit_json as document
 from figureground.audit.judge.cells import Cell, make_cells
 from figureground.audit.judge.grouping import Group
 from figureground.audit.judge.influence import linearised, mean_influence
@@ -27,7 +27,7 @@ from figureground.audit.judge.multiplicity import max_t
 from figureground.audit.judge.performance import accuracy
 from figureground.audit.judge.rows import as_estimate
 from figureground.audit.judge.weighing import weights_of
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 
 DRAWS = 4000
 #: With more groups than this Bonferroni's bound is used, which needs no draws and is only a little wider.

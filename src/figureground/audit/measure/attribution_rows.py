@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from figureground.audit.keeping.tables import ATTRIBUTIONS
 from figureground.audit.measure.masked_maps import (
     BoolArray,
     FloatArray,
@@ -20,7 +21,6 @@ from figureground.audit.measure.masked_maps import (
     ratio,
 )
 from figureground.audit.measure.places import Place, places
-from figureground.audit.tables import ATTRIBUTIONS
 from figureground.datasets.columns import MASK_ABSENT, NO_OBJECT
 from figureground.errors import UsageError
 
@@ -77,7 +77,7 @@ def attribution_rows(
     Returns
     -------
     pandas.DataFrame
-        Columns of :data:`figureground.audit.tables.ATTRIBUTIONS`; B rows per map, maps in the order given.
+        Columns of :data:`figureground.audit.keeping.tables.ATTRIBUTIONS`; B rows per map, maps in the order given.
         Missing numbers are NaN, missing reasons None; ``region_shares`` is a list of (name, share or None)
         pairs. ``status``:
 

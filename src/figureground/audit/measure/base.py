@@ -11,10 +11,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from figureground.audit import tables
 from figureground.audit.classify.subject import Subject
 from figureground.audit.explain.explanation import Explainer, Explanation
 from figureground.audit.explain.several import Several
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.audit.measure.attribution_rows import attribution_rows
 from figureground.audit.measure.backing_off import Tables
 from figureground.audit.measure.overlapping import Pending
@@ -22,7 +23,6 @@ from figureground.audit.measure.prediction_rows import ALL_CLASSES, kept_classes
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.stream import ShardStream
 from figureground.audit.progress import Progress
-from figureground.audit.run_folder import RunFolder
 from figureground.datasets.columns import MASK_STATUSES, SHARD_ROWS
 from figureground.datasets.datamodule import ExampleDataset, as_batch, shard_batches
 from figureground.datasets.schema import Batch

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from figureground.audit.recipients import HALVES
+from figureground.audit.rows.recipients import HALVES
 
 #: Arm of the second donor from the recipient's own level: a new background, but no other kind.
 SAME_LEVEL = "(same level)"

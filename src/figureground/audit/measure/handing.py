@@ -7,8 +7,8 @@ from typing import Any
 
 import cloudpickle
 
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.audit.measure.stream import StreamJob
-from figureground.audit.run_folder import RunFolder
 from figureground.errors import FiguregroundError, ResourceError, UsageError
 
 

@@ -16,7 +16,7 @@ from torch.utils.data import default_collate
 
 from figureground.audit.classify.subject import Subject
 from figureground.audit.explain.explanation import Explainer
-from figureground.audit.methods import REPORTED
+from figureground.audit.methods.reported import REPORTED
 from figureground.audit.progress import Advance
 from figureground.datasets.datamodule import Row, RowReader
 

@@ -21,15 +21,15 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from figureground.audit.classify.subject import Subject
-from figureground.audit.config import CASES
-from figureground.audit.cues import BACKGROUND
+from figureground.audit.declared.config import CASES
+from figureground.audit.declared.cues import BACKGROUND
+from figureground.audit.declared.task import Task, named
 from figureground.audit.explain.explanation import Explainer
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.audit.measure.masked_maps import MaskedMaps, ObjectMasks
 from figureground.audit.measure.suite import TupleDataset, tuples_of
 from figureground.audit.measure.transfers.registry import transfer_for
-from figureground.audit.methods import first_signs
-from figureground.audit.run_folder import RunFolder
-from figureground.audit.task import Task, named
+from figureground.audit.methods.reported import first_signs
 from figureground.datasets.columns import OBJECT
 from figureground.datasets.datamodule import Row, RowReader
 

@@ -23,14 +23,14 @@ from torch import distributed
 from torch.utils.data import DataLoader, Dataset
 
 from figureground.audit.classify.quiet import interruptible, quiet_lightning
-from figureground.audit.hands import Folder
-from figureground.audit.hands import Job as AnyJob
-from figureground.audit.journal import Journal, shard_name
+from figureground.audit.keeping.hands import Folder
+from figureground.audit.keeping.hands import Job as AnyJob
+from figureground.audit.keeping.journal import Journal, shard_name
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.audit.measure.handing import bare, packed, told, unpacked
 from figureground.audit.measure.lost_ranks import Address, Lookout, accepted, connected, listening
 from figureground.audit.measure.stream import StreamJob, quiet_trainer
 from figureground.audit.progress import Advance
-from figureground.audit.run_folder import RunFolder
 from figureground.datasets.columns import SHARD_ROWS
 from figureground.datasets.reading import Found, Reads, Task
 from figureground.errors import UsageError

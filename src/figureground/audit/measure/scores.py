@@ -24,12 +24,12 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from figureground.audit.classify.subject import Subject
-from figureground.audit.cues import BACKGROUND, GRID, INSIDE, PLACES, REGION
+from figureground.audit.declared.cues import BACKGROUND, GRID, INSIDE, PLACES, REGION
 from figureground.audit.measure.descriptors import describe
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.transfers.background import dilation_radius
 from figureground.audit.progress import Advance
-from figureground.audit.recipients import HALVES
+from figureground.audit.rows.recipients import HALVES
 from figureground.datasets import compose, look
 from figureground.datasets.columns import GROUND, OBJECT
 from figureground.datasets.datamodule import Row, RowReader

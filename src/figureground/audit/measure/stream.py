@@ -22,12 +22,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from figureground.audit.classify.quiet import interruptible, quiet_lightning
-from figureground.audit.files import file_sha256
-from figureground.audit.journal import Done, shard_name
+from figureground.audit.keeping.files import file_sha256
+from figureground.audit.keeping.journal import Done, shard_name
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.audit.measure.backing_off import BackingOff, Step, Tables
 from figureground.audit.measure.overlapping import Ahead, Pending, settled
 from figureground.audit.progress import Advance
-from figureground.audit.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from figureground.audit import tables
 from figureground.audit.classify.subject import Subject
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.run_folder import RunFolder
 from figureground.audit.measure.backing_off import Step
 from figureground.audit.measure.stream import ShardStream
 from figureground.audit.progress import Progress
-from figureground.audit.run_folder import RunFolder
 from figureground.datasets.columns import SHARD_ROWS
 from figureground.datasets.datamodule import Row, RowReader
 

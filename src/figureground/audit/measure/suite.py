@@ -17,14 +17,14 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from figureground.audit import tables
 from figureground.audit.classify.subject import Subject
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.run_folder import read_table
 from figureground.audit.measure.backing_off import take_items
 from figureground.audit.measure.donors import SAME_LEVEL
 from figureground.audit.measure.prediction_rows import ALL_CLASSES, prediction_rows
 from figureground.audit.measure.streaming import Streaming
 from figureground.audit.measure.transfers.tuples import Composite, Transfer, Tuples
-from figureground.audit.run_folder import read_table
 from figureground.datasets.datamodule import Row, RowReader
 
 #: Cues whose value is not read from a composite but known from the donor: where the object stands and how large it is.

@@ -8,7 +8,7 @@ from math import exp
 import pandas as pd
 
 from figureground.audit.compare.document import CHANGE_ORDER, CueChange, Difference, MeasureChange
-from figureground.audit.document_base import Message
+from figureground.audit.document.base import Message
 from figureground.reports import numbers
 from figureground.reports.comparison.words import Told
 from figureground.reports.figures.frequency import frequency_chart

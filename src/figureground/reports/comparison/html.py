@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from figureground.audit.compare.document import CHANGE_ORDER, ComparisonDocument
-from figureground.audit.files import published
+from figureground.audit.keeping.files import published
 from figureground.reports import catalogue, numbers
 from figureground.reports.comparison import cards, charts, slopes, tables
 from figureground.reports.comparison.words import Told

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from figureground.audit.compare.document import Difference, GroupChange
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.comparison.words import Told
 from figureground.reports.figures.slopes import slope_chart

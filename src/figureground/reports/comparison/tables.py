@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from figureground.audit.compare.document import Compared, CueChange, Difference, MeasureChange
-from figureground.audit.config import canonical_json
+from figureground.audit.declared.config import canonical_json
 from figureground.reports import numbers
 from figureground.reports.comparison.words import Told
 from figureground.reports.view import Table, table

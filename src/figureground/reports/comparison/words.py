@@ -14,8 +14,8 @@ from figureground.audit.compare.document import (
     MeasureChange,
     group_name,
 )
-from figureground.audit.cues import BACKGROUND, apart, cue_spec, is_known
-from figureground.audit.document_base import Message
+from figureground.audit.declared.cues import BACKGROUND, apart, cue_spec, is_known
+from figureground.audit.document.base import Message
 from figureground.reports import numbers
 from figureground.reports.catalogue import Catalogue
 from figureground.reports.scales import EffectScale

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figureground.audit.sheets import Inside, ModelFacts, Sheet
+from figureground.audit.document.sheets import Inside, ModelFacts, Sheet
 from figureground.reports import catalogue, numbers
 from figureground.reports.decision import inside_page, page
 from figureground.reports.decision.page import Tile

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from figureground.audit.sheets import Inside, ModelFacts, Sheet
+from figureground.audit.document.sheets import Inside, ModelFacts, Sheet
 from figureground.reports import catalogue, numbers
 from figureground.reports.decision import inside_page, page
 from figureground.reports.decision.pictures import as_picture

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from figureground.audit.sheets import FeatureMaps, Filters, Inside, ModelFacts, Patch, Strongest
+from figureground.audit.document.sheets import FeatureMaps, Filters, Inside, ModelFacts, Patch, Strongest
 from figureground.reports import numbers
 from figureground.reports.catalogue import Catalogue
 from figureground.reports.decision.page import Fact, Tile, model_facts

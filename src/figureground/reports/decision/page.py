@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from figureground.audit.sheets import Agreement, Covering, MapShown, ModelFacts, PartShown, Sheet
+from figureground.audit.document.sheets import Agreement, Covering, MapShown, ModelFacts, PartShown, Sheet
 from figureground.reports import numbers
 from figureground.reports.catalogue import Catalogue
 from figureground.reports.decision.pictures import Pixels, enlarged, hatched, outlined, overlay

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from figureground.audit.document import AlarmRate, FalseAlarms
+from figureground.audit.document.audit_json import AlarmRate, FalseAlarms
 from figureground.reports import numbers
 from figureground.reports.figures.uniformity import Words, uniformity_chart
 from figureground.reports.sections.charts import chart

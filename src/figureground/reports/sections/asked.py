@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from figureground.audit.document import Finding
+from figureground.audit.document.audit_json import Finding
 from figureground.reports.sections.context import Context, cue_name, for_finding
 
 #: States of a cue that ask for a decision, worst first.

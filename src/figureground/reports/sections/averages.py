@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.answer_names import renamed
 from figureground.reports.sections import frames

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from figureground.audit.cues import BACKGROUND
-from figureground.audit.methods import METHODS
-from figureground.audit.target import Target
+from figureground.audit.declared.cues import BACKGROUND
+from figureground.audit.declared.target import Target
+from figureground.audit.methods.reported import METHODS
 from figureground.reports import numbers
 from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context

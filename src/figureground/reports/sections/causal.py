@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from figureground.audit.cues import BACKGROUND
-from figureground.audit.plain import DOSE_TESTS, PLAIN_TESTS
+from figureground.audit.declared.cues import BACKGROUND
+from figureground.audit.declared.plain import DOSE_TESTS, PLAIN_TESTS
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
 from figureground.reports.figures.swap import swap_chart

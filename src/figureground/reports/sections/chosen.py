@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 from figureground.reports.sections.context import Context
 from figureground.reports.sections.frames import MAX_CHART_ROWS, Row
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from figureground.audit.document import Confusion
-from figureground.audit.tables import ALL
+from figureground.audit.document.audit_json import Confusion
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.differences import difference_chart, row_differences
 from figureground.reports.figures.matrices import Matrix

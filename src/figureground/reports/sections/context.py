@@ -8,10 +8,10 @@ from functools import cached_property
 from math import exp
 from typing import Any
 
-from figureground.audit.cues import apart
-from figureground.audit.document import STATE_ORDER, AuditDocument, CueVerdict, Performance
-from figureground.audit.result import AuditResult
-from figureground.audit.target import Target
+from figureground.audit.declared.cues import apart
+from figureground.audit.declared.target import Target
+from figureground.audit.document.audit_json import STATE_ORDER, AuditDocument, CueVerdict, Performance
+from figureground.audit.keeping.result import AuditResult
 from figureground.reports.answer_names import Names, answer_names, renamed, renamed_document
 from figureground.reports.catalogue import Catalogue
 from figureground.reports.scales import EffectScale

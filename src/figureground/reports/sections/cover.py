@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from figureground.audit.cues import BACKGROUND, cue_spec
-from figureground.audit.document import STATE_ORDER, CueVerdict, Direction, Estimate
+from figureground.audit.declared.cues import BACKGROUND, cue_spec
+from figureground.audit.document.audit_json import STATE_ORDER, CueVerdict, Direction, Estimate
 from figureground.reports import numbers
 from figureground.reports.figures.frequency import frequency_chart
 from figureground.reports.scales import EffectScale

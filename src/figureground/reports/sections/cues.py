@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from figureground.audit.cues import BACKGROUND
-from figureground.audit.document import STATE_ORDER, CueVerdict, StageCost
+from figureground.audit.declared.cues import BACKGROUND
+from figureground.audit.document.audit_json import STATE_ORDER, CueVerdict, StageCost
 from figureground.reports import numbers
 from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context, cue_name, for_finding, scale_of, state_words

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from figureground.audit.document import Cell, Estimate, MaskCoverage
-from figureground.audit.tables import ALL
+from figureground.audit.document.audit_json import Cell, Estimate, MaskCoverage
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.matrices import Matrix, matrix_chart
 from figureground.reports.sections import association, frames, inputs, population

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from figureground.audit import plain
+from figureground.audit.declared import plain
 from figureground.reports import numbers
 from figureground.reports.figures.doses import dose_chart
 from figureground.reports.sections import frames

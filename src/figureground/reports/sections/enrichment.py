@@ -6,7 +6,7 @@ from functools import partial
 from math import exp, log
 from typing import Any
 
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
 from figureground.reports.sections import chosen, frames

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from figureground.audit.config import canonical_json
-from figureground.audit.document import SEVERITIES as LADDER
-from figureground.audit.document import CueVerdict, Finding, Message, Repeated
-from figureground.audit.tables import ALL
+from figureground.audit.declared.config import canonical_json
+from figureground.audit.document.audit_json import SEVERITIES as LADDER
+from figureground.audit.document.audit_json import CueVerdict, Finding, Message, Repeated
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.sections import standards
 from figureground.reports.sections.context import (

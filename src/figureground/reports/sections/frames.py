@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context, more

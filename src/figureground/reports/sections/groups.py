@@ -8,7 +8,7 @@ from functools import partial
 from math import exp
 from typing import Any
 
-from figureground.audit.tables import ALL
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.scales import EffectScale
 from figureground.reports.sections import frames

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from figureground.audit.document import TrainingOverlap
+from figureground.audit.document.audit_json import TrainingOverlap
 from figureground.reports.catalogue import Catalogue
 from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Table, table

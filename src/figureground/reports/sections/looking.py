@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from figureground.audit.methods import reported_in
+from figureground.audit.methods.reported import reported_in
 from figureground.reports import numbers
 from figureground.reports.figures.intervals import Words, interval_chart
 from figureground.reports.sections import chosen, frames

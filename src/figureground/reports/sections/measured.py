@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from figureground.audit.document import TrustCheck
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.reports import numbers
 from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context, scale_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from figureground.audit.document import CueVerdict
+from figureground.audit.document.audit_json import CueVerdict
 from figureground.reports.sections.context import Context
 
 #: Said of one label, so that it is told which.

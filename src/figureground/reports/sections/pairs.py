@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from figureground.audit.cues import BACKGROUND
-from figureground.audit.document import STATE_ORDER, CueVerdict
+from figureground.audit.declared.cues import BACKGROUND
+from figureground.audit.document.audit_json import STATE_ORDER, CueVerdict
 from figureground.reports.sections.cases import answered, cases_of, changed, cue_of, picture_of
 from figureground.reports.sections.context import Context, for_finding
 from figureground.reports.view import Cases, Panel

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from figureground.audit import plain
+from figureground.audit.declared import plain
 from figureground.reports import numbers
 from figureground.reports.scales import EffectScale
 from figureground.reports.sections.context import Context, cue_name, for_finding, more

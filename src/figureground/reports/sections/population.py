@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from figureground.audit.document import HumanInput
+from figureground.audit.document.audit_json import HumanInput
 from figureground.reports import numbers
 from figureground.reports.sections import frames
 from figureground.reports.sections.context import Context, more

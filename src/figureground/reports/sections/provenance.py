@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from figureground.audit import run_folder
-from figureground.audit.config import canonical_json, canonical_sha256
-from figureground.audit.methods import METHODS
+from figureground.audit.declared.config import canonical_json, canonical_sha256
+from figureground.audit.keeping import run_folder
+from figureground.audit.methods.reported import METHODS
 from figureground.reports.numbers import NONE
 from figureground.reports.sections.context import Context, more
 from figureground.reports.sections.inputs import suppliers

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from figureground.audit.document import Reliability
-from figureground.audit.tables import ALL
+from figureground.audit.document.audit_json import Reliability
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.reliability import Panel, reliability_chart
 from figureground.reports.sections import frames

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from figureground.audit.document import CheckMeasure, TrustCheck
+from figureground.audit.document.audit_json import CheckMeasure, TrustCheck
 from figureground.reports import numbers
 from figureground.reports.figures.differences import agreement_chart
 from figureground.reports.sections.charts import chart

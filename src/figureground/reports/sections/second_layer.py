@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from figureground.audit.document import CheckMeasure
+from figureground.audit.document.audit_json import CheckMeasure
 from figureground.reports import numbers
 from figureground.reports.sections.context import Context, more
 from figureground.reports.view import Table, table

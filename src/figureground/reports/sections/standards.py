@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import exp
 
-from figureground.audit.document import CueVerdict
+from figureground.audit.document.audit_json import CueVerdict
 from figureground.reports.sections.context import Context, scale_of
 
 #: States that rest on a comparison with the limits.

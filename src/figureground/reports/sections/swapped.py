@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from figureground.audit.cues import BACKGROUND
-from figureground.audit.tables import ALL
+from figureground.audit.declared.cues import BACKGROUND
+from figureground.audit.keeping.tables import ALL
 from figureground.reports import numbers
 from figureground.reports.figures.arms import Words, arms_chart
 from figureground.reports.sections import chosen, frames

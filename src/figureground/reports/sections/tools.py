@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from figureground.audit.document_data import Group
-from figureground.audit.tables import MISSING
+from figureground.audit.document.data import Group
+from figureground.audit.keeping.tables import MISSING
 from figureground.reports.sections.context import Context
 from figureground.reports.view import Case, Cases, Facts, records
 

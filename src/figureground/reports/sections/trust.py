@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from figureground.audit.document import Clause, NotTested, TrustCheck
+from figureground.audit.document.audit_json import Clause, NotTested, TrustCheck
 from figureground.reports import numbers
 from figureground.reports.sections import alarms, known_answers, measured, sanity, second_layer
 from figureground.reports.sections.context import Context, chip, for_finding, more

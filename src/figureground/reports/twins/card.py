@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from figureground.audit.document import Estimate, GroupPerformance
-from figureground.audit.tables import ALL
+from figureground.audit.document.audit_json import Estimate, GroupPerformance
+from figureground.audit.keeping.tables import ALL
 from figureground.reports.sections import cover, trust
 from figureground.reports.sections.context import Context, cue_name
 from figureground.reports.sections.not_shown import not_shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from figureground.audit.document import AuditDocument, Estimate, Performance
+from figureground.audit.document.audit_json import AuditDocument, Estimate, Performance
 
 Row = dict[str, Any]
 _ESTIMATE = ("n", "n_clusters", "estimate", "ci_low", "ci_high", "ci_level")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from figureground.audit.strata import StrataDraw, by_environment
+from figureground.audit.rows.strata import StrataDraw, by_environment
 
 SIDE = 16
 LEVELS = ("grass", "gravel")

@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from figureground.audit import plain, tables
 from figureground.audit.classify.subject import as_subject
-from figureground.audit.config import Policy
+from figureground.audit.declared import plain
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.contrasts import contrast_cues
 from figureground.audit.judge.plain_doses import DoseJudge, moving
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.run_folder import RunFolder, read_table
 from figureground.audit.measure.donors import DonorDraw
 from figureground.audit.measure.plain.doses import DoseStage, in_place, noise_in_place
 from figureground.audit.measure.prediction_rows import prediction_rows
@@ -23,7 +25,6 @@ from figureground.audit.measure.transfers.looks import part_of_the_way
 from figureground.audit.measure.transfers.registry import transfer_for
 from figureground.audit.measure.transfers.tuples import Composite, Tuples
 from figureground.audit.progress import silent
-from figureground.audit.run_folder import RunFolder, read_table
 from figureground.datasets import look
 from figureground.datasets.datamodule import rows_of
 from figureground.datasets.transforms import Preprocess

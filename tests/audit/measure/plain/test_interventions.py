@@ -8,15 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from figureground.audit import plain, tables
 from figureground.audit.classify.subject import as_subject
-from figureground.audit.config import Policy
+from figureground.audit.declared import plain
+from figureground.audit.declared.config import Policy
 from figureground.audit.judge.plain import plain_tests
+from figureground.audit.keeping import tables
+from figureground.audit.keeping.run_folder import RunFolder, read_table
 from figureground.audit.measure.plain.interventions import PlainStage
 from figureground.audit.measure.plain.sample import partners, plain_sample, pool_colour
 from figureground.audit.measure.prediction_rows import prediction_rows
 from figureground.audit.progress import silent
-from figureground.audit.run_folder import RunFolder, read_table
 from figureground.datasets.datamodule import rows_of
 from figureground.datasets.transforms import Preprocess
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from figureground.audit.cues import DEFAULT_CUES, GLOBALS
+from figureground.audit.declared.cues import DEFAULT_CUES, GLOBALS
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.transfers.places import free_shifts, grid_cell
 from figureground.audit.measure.transfers.registry import can_hold, transfer_for

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from figureground.audit.document import TrustCheck
+from figureground.audit.document.audit_json import TrustCheck
 from figureground.audit.measure.trust import pairs
 from figureground.audit.measure.trust.checks import MapReport
 from figureground.audit.measure.trust.lines import as_table

@@ -13,7 +13,8 @@ from typing import Any, cast
 import pandas as pd
 from torch import Tensor, nn
 
-from figureground.audit import document, plain
+from figureground.audit.declared import plain
+from figureground.audit.document import audit_json as document
 from figureground.audit.measure.plain.forward import Forward, kept_logits
 from figureground.audit.measure.plain.regions import places_of
 from figureground.audit.measure.streaming import Streaming
@@ -35,7 +36,7 @@ class DoseStep:
     levels : tuple of str
         All arms of the plan, in order.
     places : sequence of str
-        Of :data:`figureground.audit.plain.DOSE_PLACES`.
+        Of :data:`figureground.audit.declared.plain.DOSE_PLACES`.
     seed : int
     """
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from figureground.audit.classify.subject import Subject
+from figureground.audit.keeping.run_folder import RunFolder, read_table
 from figureground.audit.measure.prediction_rows import ALL_CLASSES, prediction_rows
-from figureground.audit.run_folder import RunFolder, read_table
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from figureground.audit import document, plain
-from figureground.audit.cues import BACKGROUND
+from figureground.audit.declared import plain
+from figureground.audit.declared.cues import BACKGROUND
+from figureground.audit.document import audit_json as document
 from figureground.audit.measure.plain import changes
 from figureground.audit.measure.plain.forward import Forward, kept_logits
 from figureground.audit.measure.plain.regions import Regions, holes, regions_of
@@ -49,7 +50,7 @@ class PlainDataset(Dataset[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class PlainStep:
-    """Batch to rows of the ``predictions`` table: all plain interventions of :mod:`figureground.audit.plain`.
+    """Batch to rows of the ``predictions`` table: all plain interventions of :mod:`figureground.audit.declared.plain`.
 
     Attributes
     ----------

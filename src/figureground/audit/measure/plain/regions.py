@@ -10,9 +10,9 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from figureground.audit.declared.plain import ELSEWHERE, EQUAL_AREA, ON_BACKGROUND, ON_OBJECT, ON_WHOLE
 from figureground.audit.measure.transfers.background import MIN_VISIBLE
 from figureground.audit.measure.transfers.tuples import statuses
-from figureground.audit.plain import ELSEWHERE, EQUAL_AREA, ON_BACKGROUND, ON_OBJECT, ON_WHOLE
 from figureground.datasets import compose
 from figureground.datasets.columns import GROUND, IGNORE, OBJECT
 from figureground.datasets.place_object import boxes, centroids, move_within, shifted

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from figureground.audit.strata import StrataDraw, usable_rows
+from figureground.audit.rows.strata import StrataDraw, usable_rows
 from figureground.datasets.columns import GROUND
 from figureground.datasets.datamodule import Row, RowReader
 

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from figureground.audit.cues import BACKGROUND, CORNERS, GLOBALS, GRID, INSIDE, REGION, apart
+from figureground.audit.declared.cues import BACKGROUND, CORNERS, GLOBALS, GRID, INSIDE, REGION, apart
 from figureground.audit.measure.regions import border_frame, corners
 from figureground.audit.measure.transfers.background import BackgroundTransfer
 from figureground.audit.measure.transfers.looks import LookTransfer, Name, all_equalised
@@ -33,7 +33,7 @@ def transfer_for(
     Parameters
     ----------
     name : str
-        A cue of :mod:`figureground.audit.cues`.
+        A cue of :mod:`figureground.audit.declared.cues`.
     height, width : int
         Of the model's input, in pixels.
     held : str, optional

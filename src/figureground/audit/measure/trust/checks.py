@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 import torch
 
-from figureground.audit import document
 from figureground.audit.classify.subject import Subject, evaluating
+from figureground.audit.document import audit_json as document
 from figureground.audit.explain.explanation import Explainer
 from figureground.audit.explain.layers import CamLayer
 from figureground.audit.measure.trust.against import NAME as RANDOMISED

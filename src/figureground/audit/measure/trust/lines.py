@@ -9,7 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
-from figureground.audit.document import CheckMeasure, TrustCheck
+from figureground.audit.document.audit_json import CheckMeasure, TrustCheck
 from figureground.audit.measure.trust.estimates import LEVEL, Estimated
 
 #: ``reference``: a figure to compare with; it passes and fails nothing.

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from figureground.audit import document
+from figureground.audit.document import audit_json as document
 from figureground.audit.measure.masked_maps import Shape
 from figureground.audit.measure.trust.agreement import map_agreement, pooled
 from figureground.audit.measure.trust.estimates import LEVEL, Estimated, mean_of

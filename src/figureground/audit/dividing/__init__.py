@@ -1,0 +1,1 @@
+"""A run in several parts: whose shards are whose, and how they come together."""

@@ -46,6 +46,7 @@ _HOME = {
     "run_demo": "figureground.demo",
     "seal_policy": "figureground.sealing",
     "train_classifier": "figureground.training",
+    "verify_run": "figureground.handing",
 }
 
 __all__ = sorted(_HOME)

@@ -181,9 +181,9 @@ def verify(
     ] = None,
 ) -> None:
     """Say whether a folder is a finished run whose evidence is as it was sealed."""
-    from figureground.audit.keeping.verifying import verify as verified
+    from figureground.handing import verify_run
 
-    found = verified(run)
+    found = verify_run(run)
     if found.listed:
         typer.echo(f"{run}: {found.listed} files as listed in SHA256SUMS")
     typer.echo(f"{run}: {found.sealed} files as sealed; SHA-256 of the seal {found.seal}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from figureground.audit.document.handed import EditionName
+    from figureground.audit.keeping.verifying import Verified
 
 
 def bundle_run(
@@ -114,3 +115,27 @@ def purge_rows(
     gone = Purge(stored, Asked(named_in(rows), named_in(clusters))(stored))()
     own_report(AuditResult(Path(run)))
     return gone
+
+
+def verify_run(run: str | Path) -> Verified:
+    """Check a finished run, or a bundle, whole; offline, and without its model.
+
+    Parameters
+    ----------
+    run : path
+
+    Returns
+    -------
+    Verified
+        The SHA-256 of the seal, how many files are as sealed and as listed, and what lies outside the seal.
+
+    Raises
+    ------
+    UsageError
+        The run did not finish.
+    IntegrityError
+        A file is missing, was added, was changed, or is a link.
+    """
+    from figureground.audit.keeping.verifying import verify
+
+    return verify(Path(run))

@@ -221,6 +221,15 @@ def test_the_document_has_fields_that_people_fill_in(finished: AuditResult) -> N
         assert {member.date_time for member in file.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
+def test_what_a_person_said_stands_with_who_and_when(make_run: Any, synthetic: Any) -> None:
+    said = {"field": "intended purpose", "value": "Sorts garments.", "by": "A. Martin", "at": "2026-11-28"}
+    run = make_run(synthetic.without_evidence(), human_inputs=[said])
+    words = "Sorts garments. (A. Martin, 28 November 2026)"
+    made = docx.Document(io.BytesIO(word_document(context_of(run))))
+    assert words in [node.text for node in made.element.body.xpath(".//w:sdt//w:t")]
+    assert inert(words) in model_card(context_of(run))
+
+
 def test_a_missing_extra_is_named_with_its_install_line(finished: AuditResult, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "docx", None)
     with pytest.raises(UsageError, match=re.escape("pip install 'figureground[docx]'")):

@@ -80,7 +80,7 @@ def _words(row: dict[str, Any], narrow: bool) -> str:
     """Value, shape, name and what became of it; on a narrow screen the words of the shapes stand beneath."""
     name = style.shorten(row["name"], 19 if narrow else max(12, 50 - len(row["state"])))
     words = f"{numbers.hundredths(row['second'])} {row['shape']} {name}"
-    return words if narrow else f"{words}: {row['state']}"
+    return words if narrow else f"{words} – {row['state']}"  # a dash, as a colon is not set alike in every language
 
 
 def _key(frame: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from figureground.audit.declared.cues import apart
 from figureground.audit.declared.target import Target
-from figureground.audit.document.audit_json import STATE_ORDER, AuditDocument, CueVerdict, Performance
+from figureground.audit.document.audit_json import STATE_ORDER, AuditDocument, CueVerdict, HumanInput, Performance
 from figureground.audit.keeping.result import AuditResult
 from figureground.reports.answer_names import Names, answer_names, renamed, renamed_document
 from figureground.reports.catalogue import Catalogue
@@ -205,3 +205,10 @@ def more(context: Context, file: str) -> Callable[[int, int], str]:
         return context.words.plural("table.more", left_out, shown=total - left_out, total=total, file=file)
 
     return told
+
+
+def given(context: Context, item: HumanInput) -> str:
+    """What a person said, with who and when; empty where nobody said anything."""
+    if not (item.value and item.by and item.at):
+        return item.value or ""
+    return context.words.say("human.given", value=item.value, by=item.by, at=item.at)

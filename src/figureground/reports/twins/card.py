@@ -10,7 +10,7 @@ from typing import Any
 from figureground.audit.document.audit_json import Estimate, GroupPerformance
 from figureground.audit.keeping.tables import ALL
 from figureground.reports.sections import cover, trust
-from figureground.reports.sections.context import Context, cue_name
+from figureground.reports.sections.context import Context, cue_name, given
 from figureground.reports.sections.not_shown import not_shown
 from figureground.reports.twins.told import told
 from figureground.visible import visible
@@ -96,7 +96,7 @@ def _body(context: Context) -> Iterator[str]:
         yield f"- {say('join.reason', words=inert(subject), reason=inert(reason))}"
     yield from ("", f"## {say('section.human')}", "")
     for field in document.human_inputs:
-        value = inert(field.value) if field.value else say("card.blank")
+        value = inert(given(context, field)) or say("card.blank")
         yield f"- {say('join.reason', words=inert(context.words.term('human', field.field)), reason=value)}"
     yield from ("", say("card.foot", audit=document.audit.id, seal=context.result.seal))
 

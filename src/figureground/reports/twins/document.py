@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from figureground.errors import UsageError
 from figureground.reports import numbers
 from figureground.reports.sections import cover, edition, trust
-from figureground.reports.sections.context import Context, scale_of, state_line
+from figureground.reports.sections.context import Context, given, scale_of, state_line
 from figureground.reports.sections.not_shown import not_shown
 from figureground.reports.twins.told import printable, told
 
@@ -119,7 +119,7 @@ def _human(made: Document, context: Context) -> None:
     """Fields to be filled in, as content controls: what a person said stands in them already."""
     say = context.words.say
     made.add_heading(say("section.human"), 1)
-    fields = [(context.words.term("human", item.field), item.value or "") for item in context.document.human_inputs]
+    fields = [(context.words.term("human", item.field), given(context, item)) for item in context.document.human_inputs]
     _form(made, context, fields)
     made.add_heading(say("docx.sign"), 1)
     made.add_paragraph(say("docx.sign.lead"))

@@ -83,3 +83,14 @@ def test_no_row_says_that_anything_is_met() -> None:
     words = load("en")
     said = " ".join(words.say(f"clause.{part}.{row.id}") for row in pack().provisions for part in ("asks", "people"))
     assert not re.search(r"\b(complian\w*|conform\w*|certif\w*|approved|guarantee\w*|met)\b", said, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("check", ["placebo", "assay_background", "false_alarms"])
+def test_what_asks_the_tests_themselves_bears_on_their_effectiveness(document: AuditDocument, check: str) -> None:
+    asked = document.trust[0].model_copy(update={"check": check, "status": "passed"})
+    for status, state in (("passed", "available"), ("failed", "available"), ("not_run", "partial")):
+        told = document.trust[:0] + [one for one in document.trust if one.check.startswith("randomised_weights")]
+        told.append(asked.model_copy(update={"status": status}))
+        found = by_id(document.model_copy(update={"trust": told}))["nist_measure_2_13"]
+        assert ("controls" in found.evidence) == (status != "not_run")
+        assert found.state == state

@@ -18,6 +18,8 @@ State = Literal["available", "partial", "human_input_required", "not_applicable"
 _TESTED = ("demonstrated", "suspected", "not_detected", "inconclusive")
 #: Checks of the maps themselves, by the beginning of their names.
 _MAPS = ("randomised_weights_", "repeatability_", "mask_sensitivity_", "agreement", "second_layer")
+#: Checks that ask the tests themselves: what they find where there is nothing, and where something was implanted.
+_CONTROLS = ("placebo", "assay", "false_alarms")
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _has_map_checks(document: AuditDocument) -> bool:
 
 
 def _has_controls(document: AuditDocument) -> bool:
-    return any("placebo" in check.check and check.status != "not_run" for check in document.trust)
+    return any(check.check.startswith(_CONTROLS) and check.status != "not_run" for check in document.trust)
 
 
 def _has_criteria(document: AuditDocument) -> bool:

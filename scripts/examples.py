@@ -24,9 +24,10 @@ def rendered(runs: Path) -> list[Path]:
         for model in MODELS
         for lang in languages()
     ]
-    compared = EXAMPLES / "comparison.en.html"
-    fg.compare_runs(runs / MODELS[0], runs / MODELS[1], out=compared)
-    return [*pages, compared]
+    compared = [EXAMPLES / f"comparison.{lang}.html" for lang in languages()]
+    for lang, page in zip(languages(), compared, strict=True):
+        fg.compare_runs(runs / MODELS[0], runs / MODELS[1], out=page, lang=lang)
+    return [*pages, *compared]
 
 
 def main() -> None:

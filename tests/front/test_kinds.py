@@ -167,7 +167,7 @@ def test_people_are_taken_out_of_every_kind(kinds, kind, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize(("first", "second"), combinations_with_replacement(COMPARED, 2))
+@pytest.mark.parametrize(("first", "second"), list(combinations_with_replacement(COMPARED, 2)))
 def test_audits_of_different_kinds_are_compared_with_reasons_and_never_called_fine(kinds, first, second, tmp_path):
     found = compare_runs(kinds(first).path, kinds(second).path, out=tmp_path / "page.html", lang="fr")
     for cue in found.cues:

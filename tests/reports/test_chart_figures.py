@@ -117,7 +117,7 @@ def test_everything_that_is_given_is_named_within_the_width(
 
 
 def test_a_slope_says_its_state_in_words_on_every_screen() -> None:
-    assert "40.0 ▲ cue: Worse" in texts(slopes_of("wide")[0])
+    assert "40.0 ▲ cue – Worse" in texts(slopes_of("wide")[0])
     narrow = texts(slopes_of("narrow")[0])
     assert "40.0 ▲ cue" in narrow
     assert {"▲ Worse", "▽ Better", "○ Unchanged"} <= set(narrow)

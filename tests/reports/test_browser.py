@@ -15,6 +15,7 @@ from typing import Any
 import html5lib
 import pypdfium2
 import pytest
+from browsing import ALL_SEEN
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import figureground
@@ -59,17 +60,6 @@ class Seen:
     page: Page
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-
-
-#: Every picture is there; those that wait until they are reached are called for.
-ALL_SEEN = """
-async () => {
-  const pictures = [...document.images];
-  pictures.forEach(one => { one.loading = 'eager' });
-  await Promise.allSettled(pictures.map(one => one.decode()));
-  return pictures.every(one => one.complete && one.naturalWidth > 0)
-}
-"""
 
 
 @pytest.fixture(scope="module")

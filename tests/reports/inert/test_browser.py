@@ -11,6 +11,7 @@ from typing import Any
 
 import pypdfium2
 import pytest
+from browsing import ALL_SEEN
 from playwright.sync_api import Browser, sync_playwright
 
 import figureground
@@ -34,15 +35,6 @@ ELEMENTS = """
   for (let up = one; up; up = up.parentElement) way = up.localName + '>' + way;
   return way + [...one.attributes].map(a => a.name).filter(a => a !== 'title').sort().join(' ');
 }).sort()
-"""
-#: Every picture is there; those that wait until they are reached are called for.
-ALL_SEEN = """
-async () => {
-  const pictures = [...document.images];
-  pictures.forEach(one => { one.loading = 'eager' });
-  await Promise.allSettled(pictures.map(one => one.decode()));
-  return pictures.every(one => one.complete && one.naturalWidth > 0)
-}
 """
 
 
